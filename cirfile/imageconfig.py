@@ -1,0 +1,118 @@
+"""The part of an OCI image configuration that a Cirfile can speak of, as a frozen value.
+
+Field names and JSON follow the OCI image specification (``config.md``) and Docker's extension of it
+(``Healthcheck``, ``OnBuild``, ``Shell``).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+Pairs = tuple[tuple[str, str], ...]
+
+#: What the stock frontend gives an image that starts from ``scratch``.
+DEFAULT_PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
+
+
+@dataclass(frozen=True, slots=True)
+class Healthcheck:
+    """A health check; durations are nanoseconds, 0 means the engine's default."""
+
+    test: tuple[str, ...]
+    interval: int = 0
+    timeout: int = 0
+    start_period: int = 0
+    start_interval: int = 0
+    retries: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class ImageConfig:
+    """The ``config`` object of an image. ``None`` means not set, which is not the same as empty."""
+
+    user: str = ""
+    env: Pairs = ()
+    entrypoint: tuple[str, ...] | None = None
+    cmd: tuple[str, ...] | None = None
+    working_dir: str = ""
+    labels: Pairs = ()
+    exposed_ports: tuple[str, ...] = ()
+    volumes: tuple[str, ...] = ()
+    stop_signal: str = ""
+    healthcheck: Healthcheck | None = None
+    shell: tuple[str, ...] | None = None
+    on_build: tuple[str, ...] = ()
+
+
+SCRATCH = ImageConfig(env=(("PATH", DEFAULT_PATH),), working_dir="/")
+
+
+def from_oci(config: Mapping[str, Any] | None) -> ImageConfig:
+    """Read the ``config`` object of an OCI image configuration; absent fields stay unset."""
+    config = config or {}
+    health = config.get("Healthcheck")
+    return ImageConfig(
+        user=config.get("User") or "",
+        env=tuple(_pair(entry) for entry in config.get("Env") or ()),
+        entrypoint=_optional(config.get("Entrypoint")),
+        cmd=_optional(config.get("Cmd")),
+        working_dir=config.get("WorkingDir") or "",
+        labels=tuple(sorted((config.get("Labels") or {}).items())),
+        exposed_ports=tuple(sorted(config.get("ExposedPorts") or {})),
+        volumes=tuple(sorted(config.get("Volumes") or {})),
+        stop_signal=config.get("StopSignal") or "",
+        healthcheck=_healthcheck_in(health) if health else None,
+        shell=_optional(config.get("Shell")),
+        on_build=tuple(config.get("OnBuild") or ()),
+    )
+
+
+def to_oci(config: ImageConfig) -> dict[str, Any]:
+    """Return the ``config`` object as the stock frontend writes it: unset fields are left out."""
+    fields: dict[str, Any] = {
+        "User": config.user,
+        "ExposedPorts": {port: {} for port in config.exposed_ports},
+        "Env": [f"{name}={value}" for name, value in config.env],
+        "Volumes": {volume: {} for volume in config.volumes},
+        "WorkingDir": config.working_dir,
+        "Labels": dict(config.labels),
+        "StopSignal": config.stop_signal,
+        "OnBuild": list(config.on_build),
+    }
+    oci = {key: value for key, value in fields.items() if value}
+    for key, words in (("Entrypoint", config.entrypoint), ("Cmd", config.cmd), ("Shell", config.shell)):
+        if words is not None:
+            oci[key] = list(words)
+    if config.healthcheck:
+        oci["Healthcheck"] = _healthcheck_out(config.healthcheck)
+    return oci
+
+
+def _optional(words: list[str] | None) -> tuple[str, ...] | None:
+    return None if words is None else tuple(words)
+
+
+def _pair(entry: str) -> tuple[str, str]:
+    name, _, value = entry.partition("=")
+    return name, value
+
+
+_HEALTH_FIELDS = (
+    ("interval", "Interval"),
+    ("timeout", "Timeout"),
+    ("start_period", "StartPeriod"),
+    ("start_interval", "StartInterval"),
+    ("retries", "Retries"),
+)
+
+
+def _healthcheck_in(health: Mapping[str, Any]) -> Healthcheck:
+    numbers = {field: int(health.get(key) or 0) for field, key in _HEALTH_FIELDS}
+    return Healthcheck(tuple(health.get("Test") or ()), **numbers)
+
+
+def _healthcheck_out(health: Healthcheck) -> dict[str, Any]:
+    numbers = {key: getattr(health, field) for field, key in _HEALTH_FIELDS if getattr(health, field)}
+    return {"Test": list(health.test), **numbers}
