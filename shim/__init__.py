@@ -1,0 +1,1 @@
+"""Run time: look at the machine, make its platform layer once, hand over to the application."""

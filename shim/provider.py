@@ -1,0 +1,87 @@
+"""The one interface every ecosystem implements, and what it is given to work with.
+
+A provider first *selects* (pure: lock and facts in, choices out), then *assembles* what was selected
+into a temporary folder that the caller publishes. It never decides where a layer lives.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Protocol
+
+from cirfile.lock import Artifact, Lock
+from cirfile.manifest import Manifest
+from shim.facts import Facts
+
+
+@dataclass(frozen=True, slots=True)
+class Choice:
+    """One component chosen for this machine, and why: the artifact to fetch and the rejected ones' reasons."""
+
+    name: str
+    version: str
+    artifact: Artifact
+    index: str = ""
+    reason: str = ""
+    rejected: tuple[tuple[str, str], ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Selection:
+    """Everything an ecosystem adds to a layer, sorted by name; equal selections give equal layers."""
+
+    ecosystem: str
+    choices: tuple[Choice, ...]
+
+    @property
+    def size(self) -> int:
+        """Bytes to fetch if nothing is cached, as far as the lock tells."""
+        return sum(choice.artifact.size for choice in self.choices)
+
+
+class Progress(Protocol):
+    """Where long work is shown; safe to call from several threads."""
+
+    def phase(self, name: str, total: int = 0) -> None:
+        """Begin a phase such as ``fetch`` with its total amount (bytes or files; 0 if unknown)."""
+
+    def advance(self, amount: int) -> None:
+        """Report progress inside the phase."""
+
+    def note(self, text: str) -> None:
+        """Say one line that a person should see."""
+
+
+@dataclass(frozen=True, slots=True)
+class Workplace:
+    """What a provider may touch during assembly.
+
+    ``cache`` is the provider's own folder in the store (shared by containers and hosts, so every write is
+    aside-then-rename), ``target`` the temporary layer root to fill, both on one filesystem. ``check``
+    raises `ShimError` (75) once the deadline has passed; call it between pieces of work. ``prepare`` lists
+    files of the application whose imports should be ready first.
+    """
+
+    cache: Path
+    target: Path
+    facts: Facts
+    manifest: Manifest
+    progress: Progress
+    check: Callable[[], None]
+    environment: dict[str, str]
+    offline: bool = False
+    prepare: tuple[Path, ...] = ()
+
+
+class Provider(Protocol):
+    """An ecosystem at run time."""
+
+    ecosystem: str
+
+    def select(self, lock: Lock, facts: Facts) -> Selection:
+        """Choose one artifact a component. Raise `ShimError` (78) where nothing fits, naming what was promised."""
+
+    def assemble(self, selection: Selection, workplace: Workplace) -> None:
+        """Fetch, verify and lay out the selection below ``workplace.target``. Raise `ShimError` on failure."""
