@@ -1,0 +1,175 @@
+"""Make the shim layer: an interpreter of its own, our code and the folders of the contract.
+
+Runs in a stage of the Containerfile, never in an application's container, and is not part of what it
+packs. It reads unpacked Debian packages of the *target* architecture, which are only copied, never
+run, so every architecture is made on one machine without emulation. Times and order are fixed: the
+same packages give the same layer.
+
+Usage: python3 -m shim.pack DEBIAN_ROOT VENDOR UV_PINS SOURCE OUTPUT
+"""
+
+from __future__ import annotations
+
+import os
+import py_compile
+import shutil
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+from cirfile.layout import ACTIVE_LAYER, FRONT_DOORS, SHIM
+
+PYTHON = "python3.11"
+#: Fixed time of every file: 1980-01-01, the earliest a zip archive can hold.
+EPOCH = 315532800
+INTERPRETER = "/.cir/ld.so"
+LIBRARIES = "/.cir/lib"
+FALLBACK_LINK = "/dev/shm/.cir/layer"
+
+#: Parts of the standard library the shim can never need; what remains is kept whole.
+LEFT_OUT = (
+    "__phello__", "_aix_support", "_bootsubprocess", "_osx_support", "antigravity", "asyncio", "cProfile",
+    "curses", "dbm", "distutils", "doctest", "ensurepip", "idlelib", "imaplib", "lib2to3", "mailbox",
+    "mailcap", "multiprocessing/dummy", "nntplib", "pdb", "poplib", "pydoc", "pydoc_data", "pyclbr", "sched",
+    "sitecustomize", "smtplib", "sqlite3", "telnetlib", "test", "this", "tkinter", "turtle", "turtledemo",
+    "unittest", "venv", "webbrowser", "wsgiref", "xmlrpc", "zoneinfo",
+)  # fmt: skip
+#: Compiled modules worth their libraries; the interpreter has the others built in.
+DYNLOAD = ("_bz2", "_ctypes", "_hashlib", "_json", "_lzma", "_multiprocessing", "_opcode", "_queue", "_ssl", "mmap")
+SHARED_MODULES = ("__init__", "codec", "layout", "lock", "manifest", "pylock")
+
+SHIM_SCRIPT = """#!/.cir/bin/python3 -IS
+from shim.__main__ import main
+main()
+"""
+FRONT_DOOR_SCRIPT = """#!/.cir/bin/python3 -IS
+from shim.__main__ import front_door
+front_door()
+"""
+
+
+def main(arguments: list[str]) -> None:
+    """Pack one architecture; raise where an expected part is missing."""
+    debian, vendor, uv_pins, source, output = (Path(argument) for argument in arguments)
+    root = output / ".cir"
+    library = root / "lib" / PYTHON
+    library.mkdir(parents=True)
+    _interpreter(debian, root)
+    _standard_library(debian, library)
+    _libraries(debian, root)
+    _vendored(vendor, library)
+    _own_code(source, uv_pins, library)
+    _doors(output)
+    _fix_times(output)
+
+
+def _interpreter(debian: Path, root: Path) -> None:
+    binary = root / "bin" / "python3"
+    binary.parent.mkdir()
+    shutil.copyfile(debian / "usr/bin" / PYTHON, binary)
+    binary.chmod(0o755)
+    # RPATH, not RUNPATH: it also serves the libraries' own dependencies and dlopen.
+    _patchelf("--set-interpreter", INTERPRETER, "--force-rpath", "--set-rpath", LIBRARIES, str(binary))
+    loaders = [path for path in _files(debian) if path.name.startswith("ld-linux-")]
+    if len(loaders) != 1:
+        raise SystemExit(f"shim.pack: expected one dynamic loader below {debian}, found {loaders}")
+    shutil.copyfile(loaders[0], root / "ld.so")
+    (root / "ld.so").chmod(0o755)
+
+
+def _standard_library(debian: Path, library: Path) -> None:
+    source = debian / "usr/lib" / PYTHON
+    for path in _files(source):
+        relative = path.relative_to(source)
+        if relative.suffix == ".py" and not _left_out(relative):
+            _compile(path, library / relative.with_suffix(".pyc"), f"{LIBRARIES}/{PYTHON}/{relative}")
+    dynload = library / "lib-dynload"
+    dynload.mkdir()
+    for path in sorted((source / "lib-dynload").glob("*.so")):
+        if path.name.split(".")[0] in DYNLOAD:
+            shutil.copyfile(path, dynload / path.name)
+
+
+def _left_out(relative: Path) -> bool:
+    name = str(relative.with_suffix(""))
+    if name.startswith("_sysconfigdata") or name.startswith("config-"):
+        return True
+    return any(name == part or name.startswith(part + "/") for part in LEFT_OUT)
+
+
+def _libraries(debian: Path, root: Path) -> None:
+    """Copy every library that the interpreter and its modules need, transitively, under its soname."""
+    available = {path.name: path for path in _files(debian) if ".so" in path.name and "gconv" not in path.parts}
+    wanted = [root / "bin/python3", *sorted((root / "lib" / PYTHON / "lib-dynload").iterdir())]
+    done: set[str] = set()
+    while wanted:
+        for name in _needed(wanted.pop()):
+            if name in done or name.startswith("ld-linux-"):
+                continue
+            if name not in available:
+                raise SystemExit(f"shim.pack: {name} is needed and not in the packages")
+            done.add(name)
+            target = root / "lib" / name
+            shutil.copyfile(available[name], target)
+            wanted.append(target)
+
+
+def _needed(binary: Path) -> list[str]:
+    done = subprocess.run(["patchelf", "--print-needed", str(binary)], check=True, capture_output=True, text=True)
+    return done.stdout.split()
+
+
+def _patchelf(*arguments: str) -> None:
+    subprocess.run(["patchelf", *arguments], check=True)
+
+
+def _vendored(vendor: Path, library: Path) -> None:
+    for path in _files(vendor):
+        if path.suffix == ".py":
+            relative = Path("packaging") / path.relative_to(vendor)
+            _compile(path, library / relative.with_suffix(".pyc"), f"{LIBRARIES}/{PYTHON}/{relative}")
+
+
+def _own_code(source: Path, uv_pins: Path, library: Path) -> None:
+    packages = [path for path in _files(source / "shim") if path.suffix == ".py" and path.name != "pack.py"]
+    shared = [source / "cirfile" / f"{name}.py" for name in SHARED_MODULES]
+    for path in [*packages, *shared]:
+        relative = path.relative_to(source)
+        _compile(path, library / relative.with_suffix(".pyc"), f"{LIBRARIES}/{PYTHON}/{relative}")
+    shutil.copyfile(uv_pins, library / "shim" / "uv.json")
+
+
+def _compile(source: Path, target: Path, shown: str) -> None:
+    """Compile to a sourceless module: half the files to look up, and no stat of a source at import."""
+    target.parent.mkdir(parents=True, exist_ok=True)
+    mode = py_compile.PycInvalidationMode.UNCHECKED_HASH
+    py_compile.compile(str(source), str(target), shown, doraise=True, optimize=0, invalidation_mode=mode)
+
+
+def _doors(output: Path) -> None:
+    scripts = {SHIM: SHIM_SCRIPT, f"{FRONT_DOORS}/python": FRONT_DOOR_SCRIPT, f"{FRONT_DOORS}/python3": FRONT_DOOR_SCRIPT}
+    for place, text in scripts.items():
+        script = output / place.lstrip("/")
+        script.parent.mkdir(exist_ok=True)
+        script.write_text(text)
+        script.chmod(0o755)
+    link = output / ACTIVE_LAYER.lstrip("/")
+    link.parent.mkdir()
+    link.symlink_to(FALLBACK_LINK)
+    # Any user must be able to replace the link, so no sticky bit; the shim tightens it when it is root.
+    link.parent.chmod(0o777)
+
+
+def _fix_times(output: Path) -> None:
+    for path in sorted(output.rglob("*"), reverse=True):
+        os.utime(path, (EPOCH, EPOCH), follow_symlinks=False)
+    os.utime(output, (EPOCH, EPOCH))
+
+
+def _files(folder: Path) -> Iterator[Path]:
+    return (path for path in sorted(folder.rglob("*")) if path.is_file())
+
+
+if __name__ == "__main__":
+    main(sys.argv[1:])
