@@ -71,7 +71,7 @@ def _interpreter(debian: Path, root: Path) -> None:
     binary.chmod(0o755)
     # RPATH, not RUNPATH: it also serves the libraries' own dependencies and dlopen.
     _patchelf("--set-interpreter", INTERPRETER, "--force-rpath", "--set-rpath", LIBRARIES, str(binary))
-    loaders = [path for path in _files(debian) if path.name.startswith("ld-linux-")]
+    loaders = [path for path in _files(debian) if path.name.startswith("ld-linux-") and not path.is_symlink()]
     if len(loaders) != 1:
         raise SystemExit(f"shim.pack: expected one dynamic loader below {debian}, found {loaders}")
     shutil.copyfile(loaders[0], root / "ld.so")
