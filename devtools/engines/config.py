@@ -1,0 +1,107 @@
+"""Configuration files of the engines, rendered from an instance.
+
+Each function returns text; `write` puts all of them where the daemons and clients look for them.
+"""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+from devtools.engines.instance import Instance
+
+#: Where the docker client and tests find dockerd, inside the namespace.
+DOCKER_SOCKET = "/run/docker.sock"
+
+#: No systemd in the namespace: control groups and events are kept in files.
+ENGINE_TABLE = '\n[engine]\nruntime = "runc"\ncgroup_manager = "cgroupfs"\nevents_logger = "file"\n'
+
+
+def dockerd(instance: Instance, mtu: int) -> str:
+    """`daemon.json`: own bridge, no packet rules of its own (see `network`), the registry as a mirror.
+
+    :param mtu: largest packet that the way out of this machine carries, bytes
+    """
+    settings = {
+        "data-root": str(instance.root / "docker"),
+        "exec-root": "/run/docker",
+        "pidfile": "/run/docker.pid",
+        "hosts": [f"unix://{DOCKER_SOCKET}"],
+        "features": {"containerd-snapshotter": True},
+        "exec-opts": ["native.cgroupdriver=cgroupfs"],
+        "cgroup-parent": f"/{instance.cgroup}",
+        "bridge": instance.bridge,
+        "mtu": mtu,
+        "iptables": False,
+        "ip6tables": False,
+        "ip-forward": False,
+        "ip-masq": False,
+        "default-address-pools": [{"base": instance.pool, "size": 24}],
+        "registry-mirrors": [f"http://{instance.registry}"],
+        "insecure-registries": [instance.registry, instance.bridge_registry],
+        "shutdown-timeout": 3,
+        "builder": {"gc": {"enabled": True, "defaultKeepStorage": "20GB"}},
+    }
+    return json.dumps(settings, indent=2) + "\n"
+
+
+def docker_registry(storage: Path, address: str) -> str:
+    """Configuration of the distribution registry, in YAML (JSON is YAML).
+
+    No in-memory descriptor cache: two registries serve one storage folder.
+
+    :param address: `host:port` to listen on
+    """
+    settings = {
+        "version": 0.1,
+        "log": {"level": "warn", "accesslog": {"disabled": True}},
+        "storage": {"filesystem": {"rootdirectory": str(storage)}, "delete": {"enabled": True}},
+        "http": {"addr": address, "secret": "cir-dev"},
+    }
+    return json.dumps(settings, indent=2) + "\n"
+
+
+def registries(instance: Instance) -> str:
+    """`registries.conf` (version 2) of Buildah, Podman and Skopeo: short names and docker.io come from the mirror."""
+    lines = ['unqualified-search-registries = ["docker.io"]', 'short-name-mode = "permissive"', ""]
+    lines += ["[[registry]]", 'location = "docker.io"', ""]
+    lines += ["[[registry.mirror]]", f'location = "{instance.registry}"', "insecure = true", ""]
+    for location in (instance.registry, instance.bridge_registry):
+        lines += ["[[registry]]", f'location = "{location}"', "insecure = true", ""]
+    return "\n".join(lines)
+
+
+def containers(instance: Instance) -> str:
+    """`containers.conf` of Buildah and Podman for root.
+
+    runc, since crun refuses hybrid control groups. The host's network by default and no packet rules, since
+    netavark's have fixed names; networks asked for by name lie in the instance's subnet (see `network`).
+    """
+    network = f'firewall_driver = "none"\ndefault_subnet = "{instance.podman_subnet}"\n'
+    return '[containers]\nnetns = "host"\n' + ENGINE_TABLE + f"\n[network]\n{network}"
+
+
+def containers_of_user() -> str:
+    """`containers.conf` of the unprivileged account: a network namespace of its own, as rootless engines have it."""
+    return '[containers]\nnetns = "private"\n' + ENGINE_TABLE
+
+
+def write(instance: Instance, rootfs: Path, mtu: int) -> None:
+    """Write every configuration file below the engines' folder and into the root filesystem."""
+    etc = instance.root / "etc"
+    files = {
+        etc / "daemon.json": dockerd(instance, mtu),
+        rootfs / "etc/containers/registries.conf": registries(instance),
+        rootfs / "etc/containers/containers.conf": containers(instance),
+        rootfs / "home/cir/.config/containers/containers.conf": containers_of_user(),
+    }
+    for name, address in registry_addresses(instance).items():
+        files[etc / f"{name}.yml"] = docker_registry(instance.root / "registry", address)
+    for path, text in files.items():
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(text)
+
+
+def registry_addresses(instance: Instance) -> dict[str, str]:
+    """Name of each registry daemon and where it listens: on loopback, and on the bridge for containers."""
+    return {"registry": instance.registry, "registry-bridge": instance.bridge_registry}

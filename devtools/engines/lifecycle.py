@@ -1,0 +1,220 @@
+"""Bringing the engines up and down.
+
+`up` heals what a crash or a reboot left behind before it starts; `down` leaves no process, mount, interface,
+packet rule, control group or emulator entry, only data in the cache folder.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import socket
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+from devtools import paths
+from devtools.engines import binfmt, config, health, network, rootfs, state, sweep
+from devtools.engines.enter import command
+from devtools.engines.instance import Instance
+from devtools.errors import DevError
+from devtools.progress import say, step
+
+HOLDER = Path(__file__).with_name("holder.py")
+
+#: Device nodes that rootless engines open: /dev/fuse and /dev/net/tun, with their numbers from devices.txt.
+DEVICES = ([10, 229, "fuse"], [10, 200, "net/tun"])
+
+#: Seconds within which dockerd answers, also on a slow and busy machine.
+PATIENCE = 90.0
+
+
+def up(instance: Instance) -> None:
+    """Bring the engines up unless they are.
+
+    :raises DevError: when they cannot be; what was started is ended again
+    """
+    require_root()
+    if health.check(instance).is_up:
+        return
+    with state.locked(instance.root):
+        if health.check(instance).is_up:
+            return
+        clean(instance)
+        rootfs.ensure(instance.rootfs, instance.user_id, log_path(instance, "rootfs"))
+        with step("engines"):
+            start(instance)
+
+
+def down(instance: Instance, *, purge: bool = False) -> None:
+    """End the engines and undo all they changed on the machine; `purge` deletes their cache folder, too."""
+    require_root()
+    with state.locked(instance.root):
+        clean(instance)
+    if purge:
+        shutil.rmtree(instance.root)
+
+
+def start(instance: Instance) -> None:
+    """Start the holder with its daemons and wait until they answer.
+
+    :raises DevError: with the tail of the guilty log
+    """
+    require_free_ports(instance)
+    mtu = network.mtu_of_default_route()
+    config.write(instance, instance.rootfs, mtu)
+    spec = instance.root / "etc/holder.json"
+    spec.write_text(json.dumps(holder_spec(instance, mtu), indent=2))
+    try:
+        pid = start_holder(instance, spec)
+        run = runner(instance, pid)
+        network.open_forward(instance, run)
+        network.set_forwarding(True)
+        binfmt.enable(instance, pid)
+        wait_until_healthy(instance)
+    except BaseException:
+        clean(instance)
+        raise
+
+
+def holder_spec(instance: Instance, mtu: int) -> dict[str, object]:
+    """What the holder is to show, make, run and start (see `holder`)."""
+    shown = [str(paths.cache()), str(paths.CHECKOUT), "/tmp"]
+    certificates = "/etc/ssl/certs/ca-certificates.crt"
+    binds = [[path, path] for path in [*shown, certificates, "/etc/hosts"]]
+    owner = instance.user_id
+    return {
+        "root": str(instance.rootfs),
+        "binds": [*binds, [resolver(), "/etc/resolv.conf"]],
+        "devices": DEVICES,
+        "folders": [["/run/user", 0, "755"], ["/run/user/0", 0, "700"], [f"/run/user/{owner}", owner, "700"]],
+        "setup": network.setup_commands(instance, mtu),
+        "daemons": daemons(instance),
+        "pids": str(instance.root / "daemons.json"),
+        "grace": 15,
+    }
+
+
+def daemons(instance: Instance) -> list[dict[str, object]]:
+    """The registries and dockerd, in the order in which they start."""
+    etc = instance.root / "etc"
+    commands = {name: ["docker-registry", "serve", str(etc / f"{name}.yml")] for name in config.registry_addresses(instance)}
+    commands["dockerd"] = ["dockerd", f"--config-file={etc / 'daemon.json'}"]
+    quiet = {"OTEL_TRACES_EXPORTER": "none"}
+    return [
+        {"name": name, "argv": argv, "env": quiet, "log": str(log_path(instance, name))} for name, argv in commands.items()
+    ]
+
+
+def start_holder(instance: Instance, spec: Path) -> int:
+    """Start the holder, remember it, wait until its daemons are started; the result is its process id.
+
+    :raises DevError: when it could not enter the root filesystem or start a daemon
+    """
+    for name in [str(daemon["name"]) for daemon in daemons(instance)]:
+        log_path(instance, name).parent.mkdir(parents=True, exist_ok=True)
+        log_path(instance, name).write_bytes(b"")
+    reader, writer = os.pipe()
+    argv = ["unshare", "--mount", "--propagation=slave", "--", sys.executable, "-I", str(HOLDER), str(spec), str(writer)]
+    with log_path(instance, "holder").open("wb") as log:
+        holder = subprocess.Popen(
+            argv, stdin=subprocess.DEVNULL, stdout=log, stderr=log, pass_fds=[writer], start_new_session=True, cwd="/"
+        )
+    os.close(writer)
+    identity = state.identify(holder.pid)
+    if identity is not None:
+        state.save(instance.root, state.State(identity, network.forwarding()))
+    with os.fdopen(reader, "rb") as answer:
+        said = answer.read().decode()
+    if said != "ok":
+        holder.wait()
+        raise DevError("cannot start the engines", said or rootfs.tail(log_path(instance, "holder")))
+    return holder.pid
+
+
+def wait_until_healthy(instance: Instance) -> None:
+    """Wait until everything answers.
+
+    :raises DevError: when a daemon has ended or time is up
+    """
+    deadline = time.monotonic() + PATIENCE
+    while not (now := health.check(instance)).is_up:
+        dead = [name for name, pid in started(instance).items() if state.identify(pid) is None]
+        if dead or now.holder is None or time.monotonic() > deadline:
+            name = dead[0] if dead else "dockerd"
+            log = log_path(instance, name)
+            raise DevError(f"{name} does not answer", f"last lines of {log}:\n{rootfs.tail(log)}")
+        time.sleep(0.05)
+
+
+def started(instance: Instance) -> dict[str, int]:
+    """Name and process id of each daemon that the holder started last."""
+    pids: dict[str, int] = json.loads((instance.root / "daemons.json").read_text())
+    return pids
+
+
+def clean(instance: Instance) -> None:
+    """End what runs and undo what was changed, from whatever state the last run left."""
+    known = state.load(instance.root)
+    holder = known.holder.pid if known is not None and known.holder.is_alive() else None
+    if holder is not None:
+        binfmt.remove(instance, holder)
+        os.kill(holder, 15)
+        wait_for_exit(instance, known)
+    sweep.end_all(instance)
+    sweep.remove_cgroups(instance)
+    if instance.rootfs.is_dir():
+        network.tear_down(instance, runner(instance, None))
+    state.save(instance.root, None)
+
+
+def wait_for_exit(instance: Instance, known: state.State | None) -> None:
+    """Give the holder the time its daemons may take."""
+    deadline = time.monotonic() + 40
+    while known is not None and known.holder.is_alive() and time.monotonic() < deadline:
+        time.sleep(0.02)
+
+
+def runner(instance: Instance, holder: int | None) -> network.Run:
+    """What runs a program of the root filesystem: in the namespace, or where there is none, in a changed root."""
+
+    def run(argv: list[str]) -> subprocess.CompletedProcess[str]:
+        prefixed = command(instance, holder, argv, "/") if holder else ["chroot", str(instance.rootfs), *argv]
+        return subprocess.run(prefixed, stdin=subprocess.DEVNULL, capture_output=True, text=True)
+
+    return run
+
+
+def resolver() -> str:
+    """The file with name servers that containers can reach: not a stub on loopback, where there is the real list."""
+    real = Path("/run/systemd/resolve/resolv.conf")
+    named = Path("/etc/resolv.conf").resolve()
+    is_stub = "nameserver 127." in named.read_text() if named.is_file() else True
+    return str(real if is_stub and real.is_file() else named)
+
+
+def require_root() -> None:
+    """:raises DevError: when not run by root."""
+    if os.geteuid() != 0:
+        raise DevError(
+            "the test engines need root", "they mount a root filesystem of their own and make a bridge", "run as root or with sudo"
+        )
+
+
+def require_free_ports(instance: Instance) -> None:
+    """:raises DevError: when something else listens on the registry's port."""
+    with socket.socket() as probe:
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            probe.bind(("127.0.0.1", instance.port))
+        except OSError as error:
+            raise DevError(
+                f"the registry's port {instance.registry} is taken", str(error), "set CIR_DEV_CACHE to another folder for another port"
+            ) from error
+
+
+def log_path(instance: Instance, name: str) -> Path:
+    """Where the output of one daemon or step goes."""
+    return instance.root / "logs" / f"{name}.log"

@@ -1,0 +1,108 @@
+"""The engines' bridge and packet rules, and how every trace of them goes away again.
+
+dockerd makes no packet rules itself: its chains have fixed names, and a second dockerd on the machine would
+flush those of the first. One nftables table of our own does address translation for all networks of the
+instance. Where another firewall (Docker's, say) drops forwarded packets, two rules in its FORWARD chain let
+ours pass; they carry a comment by which they are found and deleted.
+"""
+
+from __future__ import annotations
+
+import ipaddress
+import json
+import re
+from collections.abc import Callable
+from pathlib import Path
+from subprocess import CompletedProcess
+
+from devtools.engines.instance import Instance
+
+#: Runs a command with the programs of the root filesystem in the host's network.
+Run = Callable[[list[str]], "CompletedProcess[str]"]
+
+FORWARDING = Path("/proc/sys/net/ipv4/ip_forward")
+
+
+def setup_commands(instance: Instance, mtu: int) -> list[list[str]]:
+    """The commands that make the bridge and the table, to be run in order."""
+    bridge, subnet = instance.bridge, instance.subnet
+    chain = [instance.table, "postrouting"]
+    return [
+        ["ip", "link", "add", bridge, "type", "bridge"],
+        ["ip", "link", "set", bridge, "mtu", str(mtu)],
+        ["ip", "address", "add", instance.bridge_cidr, "dev", bridge],
+        ["ip", "link", "set", bridge, "up"],
+        ["nft", "add", "table", "ip", instance.table],
+        ["nft", "add", "chain", "ip", *chain, "{ type nat hook postrouting priority srcnat; }"],
+        ["nft", "add", "rule", "ip", *chain, f"ip saddr {subnet} ip daddr != {subnet} masquerade"],
+    ]
+
+
+def mtu_of_default_route() -> int:
+    """Largest packet, in bytes, on the interface that leads out of this machine; 1500 when there is none."""
+    for line in Path("/proc/net/route").read_text().splitlines()[1:]:
+        interface, destination = line.split()[:2]
+        if destination == "00000000":
+            return int(Path("/sys/class/net", interface, "mtu").read_text())
+    return 1500
+
+
+def tear_down(instance: Instance, run: Run) -> None:
+    """Delete the bridge, interfaces left on it, the table and the rules; all of it may be gone already."""
+    for bridge in own_bridges(instance, run):
+        for port in Path("/sys/class/net", bridge, "brif").glob("*"):
+            run(["ip", "link", "delete", port.name])
+        run(["ip", "link", "delete", bridge])
+    run(["nft", "delete", "table", "ip", instance.table])
+    close_forward(instance, run)
+
+
+def own_bridges(instance: Instance, run: Run) -> list[str]:
+    """Names of the bridges with an address of the instance: the fixed one and those of networks made later."""
+    subnet = ipaddress.ip_network(instance.subnet)
+    listed = run(["ip", "-json", "-4", "address", "show", "type", "bridge"]).stdout
+    return [
+        link["ifname"]
+        for link in json.loads(listed or "[]")
+        if any(ipaddress.ip_address(address["local"]) in subnet for address in link.get("addr_info", ()))
+    ]
+
+
+def open_forward(instance: Instance, run: Run) -> None:
+    """Let our packets pass where some firewall's FORWARD chain drops what it does not know."""
+    for tool in forward_tools(run):
+        if re.search(r"^-P FORWARD DROP|^-A FORWARD .*-j (DROP|REJECT)", run([tool, "-S", "FORWARD"]).stdout, re.M):
+            for rule in forward_rules(instance):
+                run([tool, "-I", "FORWARD", *rule])
+
+
+def close_forward(instance: Instance, run: Run) -> None:
+    """Take our rules out of the FORWARD chain again."""
+    for tool in forward_tools(run):
+        listed = run([tool, "-S", "FORWARD"]).stdout
+        for rule in forward_rules(instance):
+            if instance.table in listed:
+                run([tool, "-D", "FORWARD", *rule])
+
+
+def forward_rules(instance: Instance) -> list[list[str]]:
+    """Matches of packets from and to the instance's networks, marked as ours."""
+    mark = ["-m", "comment", "--comment", instance.table, "-j", "ACCEPT"]
+    return [["-s", instance.subnet, *mark], ["-d", instance.subnet, *mark]]
+
+
+def forward_tools(run: Run) -> list[str]:
+    """The iptables flavours in use here; asking one that is not in use would leave empty tables behind."""
+    legacy = Path("/proc/net/ip_tables_names")
+    tools = ["iptables-legacy"] if legacy.is_file() and "filter" in legacy.read_text().split() else []
+    return tools + (["iptables-nft"] if run(["nft", "list", "chain", "ip", "filter", "FORWARD"]).returncode == 0 else [])
+
+
+def forwarding() -> bool:
+    """Whether this machine passes packets on between its interfaces."""
+    return FORWARDING.read_text().strip() == "1"
+
+
+def set_forwarding(on: bool) -> None:
+    """Turn forwarding on or off for the machine."""
+    FORWARDING.write_text("1\n" if on else "0\n")

@@ -1,0 +1,135 @@
+"""The root filesystem that the engines live in: current Debian packages, the machine's own stay as they are."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import shutil
+import subprocess
+from pathlib import Path
+
+from devtools.errors import DevError
+from devtools.progress import step
+
+#: The suite that has current engines; stable has no Apptainer and an old buildx.
+SUITE = "sid"
+
+PACKAGES = (
+    "ca-certificates docker.io docker-cli docker-buildx buildah podman skopeo apptainer docker-registry crun runc "
+    "nftables iptables iproute2 fuse-overlayfs fuse3 squashfs-tools squashfuse uidmap netavark aardvark-dns passt "
+    "slirp4netns tini git qemu-user"
+).split()
+
+#: Nobody reads manuals there, and of all the emulated processors one is used.
+DPKG_OPTIONS = (
+    "path-exclude=/usr/share/doc/*",
+    "path-exclude=/usr/share/man/*",
+    "path-exclude=/usr/share/locale/*",
+    "path-exclude=/usr/bin/qemu-*",
+    "path-include=/usr/bin/qemu-aarch64",
+)
+
+#: Mirrors and snapshots serve this suite with a Release file past its date.
+APT_OPTIONS = ('Acquire::Check-Valid-Until "false"', 'APT::Install-Recommends "false"')
+
+#: The unprivileged account for rootless runs.
+USER = "cir"
+
+
+def recipe() -> str:
+    """A digest of everything that decides what the root filesystem holds."""
+    text = repr((SUITE, PACKAGES, DPKG_OPTIONS, APT_OPTIONS, USER))
+    return hashlib.sha256(text.encode()).hexdigest()
+
+
+def is_ready(root: Path) -> bool:
+    """Whether `root` was completed from the present recipe."""
+    stamp = root / ".recipe"
+    return stamp.is_file() and stamp.read_text() == recipe()
+
+
+def ensure(root: Path, user_id: int, log: Path) -> None:
+    """Make the root filesystem at `root` unless it is there already; output of the tools goes to `log`.
+
+    :raises DevError: when the packages cannot be fetched or unpacked, with the tail of the log
+    """
+    if is_ready(root):
+        return
+    require_mmdebstrap(log)
+    partial = root.with_name(root.name + ".partial")
+    for old in (partial, root):
+        shutil.rmtree(old, ignore_errors=True)
+    with step("root filesystem of the engines (once)"):
+        mmdebstrap(SUITE, partial, log, variant="minbase", include=PACKAGES, dpkg=DPKG_OPTIONS, apt=APT_OPTIONS)
+        add_user(partial, user_id)
+        (partial / ".recipe").write_text(recipe())
+        os.rename(partial, root)
+
+
+def add_user(root: Path, user_id: int) -> None:
+    """Create the unprivileged account inside `root`.
+
+    :param user_id: its user and group id; the 65536 subordinate ids start at `user_id << 16`, so that all of
+        its processes can be told from any other on the machine
+    """
+    argv = ["useradd", "--create-home", "--shell", "/bin/bash", "--uid", str(user_id), USER]
+    subprocess.run(["chroot", str(root), *argv], check=True, capture_output=True)
+    for table in ("subuid", "subgid"):
+        (root / "etc" / table).write_text(f"{USER}:{user_id << 16}:65536\n")
+
+
+def mmdebstrap(
+    suite: str,
+    target: Path,
+    log: Path,
+    *,
+    variant: str,
+    include: tuple[str, ...] | list[str],
+    architecture: str = "",
+    dpkg: tuple[str, ...] = (),
+    apt: tuple[str, ...] = (),
+) -> None:
+    """Run mmdebstrap with its default mirror, output appended to `log`.
+
+    :raises DevError: when it fails
+    """
+    argv = ["mmdebstrap", f"--variant={variant}", f"--include={','.join(include)}"]
+    argv += [f"--architectures={architecture}"] if architecture else []
+    argv += [f"--dpkgopt={option}" for option in dpkg]
+    argv += [f"--aptopt={option}" for option in apt]
+    run_logged([*argv, suite, str(target)], log, f"cannot make a Debian {suite} root filesystem")
+
+
+def require_mmdebstrap(log: Path) -> None:
+    """Install mmdebstrap with apt where it is missing.
+
+    :raises DevError: when apt cannot provide it
+    """
+    if shutil.which("mmdebstrap"):
+        return
+    with step("apt-get install mmdebstrap"):
+        problem = "cannot install mmdebstrap, which makes the root filesystem of the engines"
+        run_logged(["apt-get", "update"], log, problem)
+        run_logged(["apt-get", "install", "--yes", "--no-install-recommends", "mmdebstrap"], log, problem)
+
+
+def run_logged(argv: list[str], log: Path, problem: str) -> None:
+    """Run `argv` with both outputs appended to `log`.
+
+    :raises DevError: `problem` with the last lines of the log, when the command fails
+    """
+    log.parent.mkdir(parents=True, exist_ok=True)
+    environment = os.environ | {"DEBIAN_FRONTEND": "noninteractive", "LC_ALL": "C.UTF-8"}
+    with log.open("ab") as sink:
+        status = subprocess.run(argv, stdin=subprocess.DEVNULL, stdout=sink, stderr=sink, env=environment).returncode
+    if status:
+        raise DevError(problem, f"{argv[0]} ended with status {status}; last lines of {log}:\n" + tail(log))
+
+
+def tail(log: Path, lines: int = 20) -> str:
+    """The last lines of a log, or a word on its absence."""
+    if not log.is_file():
+        return "(no log)"
+    with log.open("rb") as source:
+        source.seek(max(0, log.stat().st_size - 16384))
+        return "\n".join(source.read().decode(errors="replace").splitlines()[-lines:])

@@ -1,0 +1,80 @@
+"""What is remembered between `up` and `down`: the holder's identity and what has to be put back."""
+
+from __future__ import annotations
+
+import fcntl
+import json
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+
+@dataclass(frozen=True)
+class Process:
+    """A process, told from a later one with the same id by when it started.
+
+    :param pid: process id
+    :param start: start time in clock ticks after boot, field 22 of proc_pid_stat(5)
+    :param boot: id of the boot that both belong to
+    """
+
+    pid: int
+    start: int
+    boot: str
+
+    def is_alive(self) -> bool:
+        """Whether this very process still runs (a zombie does not)."""
+        return identify(self.pid) == self
+
+
+@dataclass(frozen=True)
+class State:
+    """One `up`, as needed to undo it.
+
+    :param holder: the process that keeps the namespace
+    :param forwarding: whether the machine forwarded packets before
+    """
+
+    holder: Process
+    forwarding: bool
+
+
+def identify(pid: int) -> Process | None:
+    """The identity of a running process, None when there is none of that id."""
+    try:
+        fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+    except OSError:
+        return None
+    if fields[0] in "ZX":
+        return None
+    return Process(pid, int(fields[19]), Path("/proc/sys/kernel/random/boot_id").read_text().strip())
+
+
+def load(root: Path) -> State | None:
+    """The state left by the last `up`, None after a `down` or when the file is torn."""
+    try:
+        data = json.loads((root / "state.json").read_text())
+        return State(Process(**data["holder"]), data["forwarding"])
+    except (OSError, ValueError, KeyError, TypeError):
+        return None
+
+
+def save(root: Path, state: State | None) -> None:
+    """Remember `state`; None forgets it."""
+    path = root / "state.json"
+    if state is None:
+        path.unlink(missing_ok=True)
+        return
+    partial = path.with_suffix(".partial")
+    partial.write_text(json.dumps(asdict(state)))
+    partial.replace(path)
+
+
+@contextmanager
+def locked(root: Path) -> Iterator[None]:
+    """Hold the instance's lock, so that `up` and `down` never run at the same time; waits for the other one."""
+    root.mkdir(parents=True, exist_ok=True)
+    with (root / "lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        yield

@@ -1,0 +1,69 @@
+"""Ends every process of the engines and removes the control groups they leave.
+
+A process is ours when its root directory is the engines' root filesystem, when it runs under the ids of the
+unprivileged account, or when it descends from such a process (a container does).
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import signal
+import time
+from pathlib import Path
+
+from devtools.engines.instance import Instance
+
+
+def processes(instance: Instance) -> set[int]:
+    """Ids of all processes of the engines, the holder included."""
+    root = instance.rootfs.stat() if instance.rootfs.is_dir() else None
+    parents: dict[int, int] = {}
+    found: set[int] = set()
+    for pid in (int(entry) for entry in os.listdir("/proc") if entry.isdigit()):
+        with contextlib.suppress(OSError):
+            parents[pid], owner = parent_and_owner(pid)
+            is_inside = root is not None and os.path.samestat(root, os.stat(f"/proc/{pid}/root"))
+            if is_inside or instance.user_id in (owner, owner >> 16):
+                found.add(pid)
+    while children := {pid for pid, parent in parents.items() if parent in found} - found:
+        found |= children
+    return found
+
+
+def parent_and_owner(pid: int) -> tuple[int, int]:
+    """Parent and real user id of a live process.
+
+    :raises ProcessLookupError: when it is dead, a zombie included
+    """
+    lines = Path(f"/proc/{pid}/status").read_text().splitlines()
+    fields = {key: value.split() for key, _, value in (line.partition(":") for line in lines)}
+    if fields["State"][0] in "ZX":
+        raise ProcessLookupError(pid)
+    return int(fields["PPid"][0]), int(fields["Uid"][0])
+
+
+def end_all(instance: Instance, patience: float = 3.0) -> None:
+    """End every process of the engines: politely, then after `patience` seconds by force."""
+    deadline = time.monotonic() + patience
+    signal_number = signal.SIGTERM
+    told: set[int] = set()
+    while remaining := processes(instance):
+        for pid in remaining - told:
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(pid, signal_number)
+        told |= remaining
+        time.sleep(0.05)
+        if time.monotonic() > deadline:
+            signal_number, told = signal.SIGKILL, set()
+
+
+def remove_cgroups(instance: Instance) -> None:
+    """Remove the control groups named after the instance, in every hierarchy."""
+    for line in Path("/proc/mounts").read_text().splitlines():
+        _, mountpoint, kind = line.split()[:3]
+        group = Path(mountpoint, instance.cgroup)
+        if kind in ("cgroup", "cgroup2") and group.is_dir():
+            for folder, _, _ in os.walk(group, topdown=False):
+                with contextlib.suppress(OSError):
+                    os.rmdir(folder)
