@@ -16,8 +16,9 @@ import time
 from pathlib import Path
 
 from devtools import paths
-from devtools.engines import binfmt, config, health, network, rootfs, state, sweep
+from devtools.engines import bases, binfmt, config, health, network, registry, rootfs, state, sweep
 from devtools.engines.enter import command
+from devtools.engines.images import Image
 from devtools.engines.instance import Instance
 from devtools.errors import DevError
 from devtools.progress import say, step
@@ -46,6 +47,19 @@ def up(instance: Instance) -> None:
         rootfs.ensure(instance.rootfs, instance.user_id, log_path(instance, "rootfs"))
         with step("engines"):
             start(instance)
+        publish(instance)
+
+
+def publish(instance: Instance) -> None:
+    """Make the base images unless the cache has them, and push them unless the registry has them."""
+    made: list[dict[str, Image]] = []
+    for architecture in bases.ARCHITECTURES:
+        bases.ensure(architecture, log_path(instance, f"bases-{architecture}"))
+        made.append(bases.images(architecture))
+        for name in made[0]:
+            variants = [images[name] for images in made]
+            if not registry.has(instance.registry, name, variants):
+                registry.push(instance.registry, name, variants)
 
 
 def down(instance: Instance, *, purge: bool = False) -> None:

@@ -88,15 +88,20 @@ def mmdebstrap(
     architecture: str = "",
     dpkg: tuple[str, ...] = (),
     apt: tuple[str, ...] = (),
+    hooks: tuple[str, ...] = (),
 ) -> None:
     """Run mmdebstrap with its default mirror, output appended to `log`.
 
+    :param hooks: shell commands run when everything is installed (only unpacked, in the variant "extract"); `$1`
+        is the tree
     :raises DevError: when it fails
     """
     argv = ["mmdebstrap", f"--variant={variant}", f"--include={','.join(include)}"]
     argv += [f"--architectures={architecture}"] if architecture else []
     argv += [f"--dpkgopt={option}" for option in dpkg]
     argv += [f"--aptopt={option}" for option in apt]
+    moment = "extract" if variant == "extract" else "customize"
+    argv += [f"--{moment}-hook={hook}" for hook in hooks]
     run_logged([*argv, suite, str(target)], log, f"cannot make a Debian {suite} root filesystem")
 
 
