@@ -1,0 +1,114 @@
+"""Fixtures of the tests on real engines. A missing engine is a failure, never a skip."""
+
+from __future__ import annotations
+
+import subprocess
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import pytest
+
+from devtools import images
+from devtools.docker import Docker, certificate_secret
+from devtools.engines.api import Engines
+from tests.support import ocitree
+
+Files = dict[str, "str | bytes | tuple[str, str | bytes, int]"]
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Everything in this folder needs the engines."""
+    for item in items:
+        if "tests/e2e/" in str(item.path):
+            item.add_marker(pytest.mark.engines)
+
+
+@pytest.fixture(scope="session")
+def engines() -> Engines:
+    """The test engines, up."""
+    return Engines.ensure()
+
+
+@pytest.fixture(scope="session")
+def docker(engines: Engines) -> Docker:
+    """Docker of the test engines."""
+    return Docker(tuple(engines.command(["docker"])), "engines")
+
+
+@pytest.fixture(scope="session")
+def registry(engines: Engines) -> str:
+    """The registry of the test engines, as ``host:port``."""
+    return engines.registry
+
+
+@pytest.fixture(scope="session")
+def frontend_ref(docker: Docker) -> str:
+    """The frontend of the present sources; the shim image is there, too."""
+    return images.ensure(docker)
+
+
+@dataclass(frozen=True)
+class Built:
+    """The end of a build: status, what was printed, and what was made where it was asked for."""
+
+    status: int
+    talk: str
+    archive: bytes = field(repr=False, default=b"")
+
+    @property
+    def images(self) -> dict[str, ocitree.Image]:
+        """The images of the archive by platform."""
+        return ocitree.read(self.archive)
+
+
+Build = Callable[..., Built]
+
+
+@pytest.fixture
+def build(docker: Docker, frontend_ref: str, tmp_path: Path) -> Iterator[Build]:
+    """Build a text: ``build(text, files, *flags, frontend=..., ok=True)``; ``frontend=None`` is the stock one.
+
+    ``files`` maps paths to content, or to ``("link", target)``, or to ``("file", content, mode)``. Without
+    an ``--output``, ``--tag`` or ``--push`` among the flags the result holds an OCI archive.
+    """
+    number = 0
+
+    def run(
+        text: str, files: dict[str, object] | None = None, *flags: str, frontend: str | None = "ours", ok: bool = True,
+        name: str = "Cirfile",
+    ) -> Built:  # fmt: skip
+        nonlocal number
+        number += 1
+        context = tmp_path / f"context{number}"
+        context.mkdir()
+        lay_out(context, files or {})
+        (context / name).write_text(text)
+        syntax = [f"--build-arg=BUILDKIT_SYNTAX={frontend_ref}"] if frontend == "ours" else []
+        wants = any(flag.split("=")[0] in ("--output", "-o", "-t", "--tag", "--push", "--load") for flag in flags)
+        calls = any(flag.startswith(("--call", "--check", "--print")) for flag in flags)
+        archive = tmp_path / f"image{number}.tar"
+        output = [] if wants or calls else ["--output", f"type=oci,dest={archive}", "--provenance=false"]
+        argv = docker.argv(
+            "buildx", "build", "--progress=plain", "-f", str(context / name), *syntax, *certificate_secret(), *output,
+            *flags, str(context),
+        )  # fmt: skip
+        done = subprocess.run(argv, capture_output=True, text=True, errors="replace")
+        talk = done.stdout + done.stderr
+        assert not ok or done.returncode == 0, talk
+        return Built(done.returncode, talk, archive.read_bytes() if archive.exists() else b"")
+
+    yield run
+
+
+def lay_out(folder: Path, files: dict[str, object]) -> None:
+    """Write the files of a build context."""
+    for name, value in files.items():
+        path = folder / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        if isinstance(value, tuple) and value[0] == "link":
+            path.symlink_to(value[1])
+            continue
+        content, mode = (value[1], value[2]) if isinstance(value, tuple) else (value, 0o644)
+        path.write_bytes(content if isinstance(content, bytes) else str(content).encode())
+        path.chmod(mode)
