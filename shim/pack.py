@@ -10,6 +10,7 @@ Usage: python3 -m shim.pack DEBIAN_ROOT VENDOR UV_PINS SOURCE OUTPUT
 
 from __future__ import annotations
 
+import ast
 import os
 import py_compile
 import shutil
@@ -37,7 +38,6 @@ LEFT_OUT = (
 )  # fmt: skip
 #: Compiled modules worth their libraries; the interpreter has the others built in.
 DYNLOAD = ("_bz2", "_ctypes", "_hashlib", "_json", "_lzma", "_multiprocessing", "_opcode", "_queue", "_ssl", "mmap")
-SHARED_MODULES = ("__init__", "codec", "layout", "lock", "manifest", "pylock")
 
 SHIM_SCRIPT = """#!/.cir/bin/python3 -IS
 from shim.__main__ import main
@@ -133,11 +133,24 @@ def _vendored(vendor: Path, library: Path) -> None:
 
 def _own_code(source: Path, uv_pins: Path, library: Path) -> None:
     packages = [path for path in _files(source / "shim") if path.suffix == ".py" and path.name != "pack.py"]
-    shared = [source / "cirfile" / f"{name}.py" for name in SHARED_MODULES]
-    for path in [*packages, *shared]:
+    for path in [*packages, *_shared(packages, source)]:
         relative = path.relative_to(source)
         _compile(path, library / relative.with_suffix(".pyc"), f"{LIBRARIES}/{PYTHON}/{relative}")
     shutil.copyfile(uv_pins, library / "shim" / "uv.json")
+
+
+def _shared(packages: list[Path], source: Path) -> list[Path]:
+    """Return the modules of the language package that ours import, directly or through each other."""
+    found = {source / "cirfile" / "__init__.py"}
+    wanted = list(packages)
+    while wanted:
+        for node in ast.walk(ast.parse(wanted.pop().read_text())):
+            if isinstance(node, ast.ImportFrom) and (node.module or "").startswith("cirfile."):
+                path = source / f"{(node.module or '').replace('.', '/')}.py"
+                if path not in found:
+                    found.add(path)
+                    wanted.append(path)
+    return sorted(found)
 
 
 def _compile(source: Path, target: Path, shown: str) -> None:

@@ -6,7 +6,6 @@ What differs on purpose is listed in `INTENDED` and taken away before the compar
 from __future__ import annotations
 
 import io
-import subprocess
 import tarfile
 from pathlib import Path
 from typing import Any
@@ -159,9 +158,3 @@ def without_shim(image: Image) -> tuple[dict[str, Any], dict[str, Entry]]:
 def test_there_are_enough_cases() -> None:
     """The comparison covers at least forty files, each with its own name."""
     assert len({case.name for case in CASES}) == len(CASES) >= 40
-
-
-def test_stock_is_stock(docker: Docker) -> None:
-    """The peer is the builder's own frontend, not ours under another name."""
-    done = subprocess.run(docker.argv("buildx", "version"), capture_output=True, text=True, check=True)
-    assert "buildx" in done.stdout
