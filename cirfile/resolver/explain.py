@@ -1,0 +1,196 @@
+"""What uv says when it fails, as a short message with a way out.
+
+uv explains itself well to people who called uv. These people did not: they wrote a Cirfile, so its
+words for markers, settings and flags are translated or left out. Credentials never pass.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Mapping
+
+from cirfile.resolver.errors import INTERNAL, INVALID, NOT_PROMISED, UNAVAILABLE, ResolverError
+
+_ANSI = re.compile(r"\x1b\[[0-9;]*[A-Za-z]")
+_CREDENTIALS = re.compile(r"(?<=://)[^/\s@`'\"]+@")
+_WORLD = re.compile(r"platform_version == 'cir ([^']*)'")
+_SPLIT = re.compile(r" for split \((?:markers|included): (.*)\)\s*$", re.DOTALL)
+_HOST = re.compile(r"https?://(?:[^/\s@]*@)?([^/\s`)]+)")
+_MISSING = re.compile(r"([A-Za-z0-9._-]+)(?:\[[^\]]*\])? was not found in the (?:package registry|provided)")
+_NO_VERSION = re.compile(r"there (?:is|are) no versions? of ([^\s,]+)")
+_NO_WHEEL = re.compile(
+    r"((?:all versions of )?[A-Za-z0-9._-]+\S*) (?:has|have) no (?:usable wheels|wheels with|`[^`]+`-compatible wheels)"
+)
+_ARCHES = (("x86_64", "amd64"), ("aarch64", "arm64"), ("armv7l", "arm"), ("ppc64le", "ppc64le"), ("s390x", "s390x"))
+
+_CA_HINT = (
+    "pass the CA certificates of your network: `--secret id=cir_ca,src=/etc/ssl/certs/ca-certificates.crt` "
+    "(`cir build` does it by itself)"
+)
+_NETRC_HINT = (
+    "pass its credentials: `--secret id=cir_netrc,src=$HOME/.netrc` with a line "
+    "`machine HOST login USER password …` (`cir build` does it by itself)"
+)
+
+
+def explain(stderr: str, environment: Mapping[str, str]) -> ResolverError:
+    """Translate what uv wrote on stderr before it failed."""
+    said = redact(_ANSI.sub("", stderr)).strip()
+    for recognise in _RECOGNISERS:
+        error = recognise(said, environment)
+        if error is not None:
+            return error
+    return ResolverError(INTERNAL, f"uv could not resolve the requirements: {_causes(said) or 'it gave no reason'}")
+
+
+def redact(text: str) -> str:
+    """Remove user and password from every address in ``text``."""
+    return _CREDENTIALS.sub("***@", text)
+
+
+def _host(said: str) -> str:
+    match = _HOST.search(said)
+    return f"`{match[1]}`" if match else "the package index"
+
+
+def _certificate(said: str, _: Mapping[str, str]) -> ResolverError | None:
+    match = re.search(r"invalid peer certificate: ?(\S[^\n]*)|certificate verify failed[^\n]*", said)
+    if match is None:
+        return None
+    reason = (match[1] or "not trusted").strip()
+    return ResolverError(UNAVAILABLE, f"the certificate of {_host(said)} is not trusted here ({reason})", _CA_HINT)
+
+
+def _credentials(said: str, environment: Mapping[str, str]) -> ResolverError | None:
+    match = re.search(r"\b(401 Unauthorized|403 Forbidden|407 Proxy Authentication Required)", said)
+    if match is None and "authentication credentials" not in said:
+        return None
+    status = match[1] if match else "not authorised"
+    given = "the credentials given" if "NETRC" in environment else "a request without credentials"
+    return ResolverError(UNAVAILABLE, f"{_host(said)} refuses {given}: {status}", _NETRC_HINT)
+
+
+_NETWORK = (
+    ("dns error", "its name can't be resolved"),
+    ("Connection refused", "connection refused"),
+    ("Network is unreachable", "the network is unreachable"),
+    ("No route to host", "no route to host"),
+    ("tunnel error", "the proxy does not let it through"),
+    ("operation timed out", "it does not answer in time"),
+    ("timed out", "it does not answer in time"),
+    ("Connection reset", "the connection was reset"),
+    ("error sending request", "the request failed"),
+    ("error decoding response body", "its answer breaks off"),
+)
+
+
+def _network(said: str, environment: Mapping[str, str]) -> ResolverError | None:
+    status = re.search(r"HTTP status (?:server|client) error \((\d{3}[^)]*)\)", said)
+    if status is not None:
+        return ResolverError(UNAVAILABLE, f"{_host(said)} answers {status[1]}", "try again later, or name a mirror")
+    reason = next((words for sign, words in _NETWORK if sign in said), None)
+    if reason is None:
+        return None
+    proxies = sorted(name for name in environment if name.lower() in ("http_proxy", "https_proxy", "all_proxy"))
+    way = f"`{proxies[0]}` is set: check it" if proxies else "behind a proxy, pass `--build-arg HTTPS_PROXY=…`"
+    return ResolverError(
+        UNAVAILABLE,
+        f"{_host(said)} can't be reached: {reason}",
+        f"check the network; {way}; a mirror is named by `REQUIRE pypi --index-url URL …`",
+    )
+
+
+def _unknown_package(said: str, _: Mapping[str, str]) -> ResolverError | None:
+    match = _MISSING.search(said)
+    if match is None:
+        return None
+    return ResolverError(
+        UNAVAILABLE,
+        f"no package index has `{match[1]}`{_wanted_by(said, match[1])}",
+        "check the spelling; a package of your own index needs `REQUIRE pypi --extra-index-url URL …`",
+    )
+
+
+def _wanted_by(said: str, name: str) -> str:
+    """Who asked for a missing package, where it was not the Cirfile."""
+    match = re.search(rf"([A-Za-z0-9._-]+\S*) depends on {re.escape(name)}\b", said)
+    return f", which `{match[1]}` needs" if match and match[1] != "you" else ""
+
+
+def _no_wheel(said: str, _: Mapping[str, str]) -> ResolverError | None:
+    match = _NO_WHEEL.search(said)
+    if match is None:
+        return None
+    name = match[1].removeprefix("all versions of ")
+    return ResolverError(
+        NOT_PROMISED,
+        f"`{name}` has no wheel for {_platform(said)}: {_reason(said)}",
+        "require another version, promise less with `PLATFORMS`, or build a wheel and serve it from an own index; "
+        "nothing is compiled at deployment",
+    )
+
+
+def _no_version(said: str, _: Mapping[str, str]) -> ResolverError | None:
+    match = _NO_VERSION.search(said)
+    if match is None or "No solution found" not in said:
+        return None
+    return ResolverError(
+        INVALID,
+        f"no version matches `{match[1]}`: {_reason(said)}",
+        "correct the version; what exists is listed by `pip index versions NAME`",
+    )
+
+
+def _conflict(said: str, _: Mapping[str, str]) -> ResolverError | None:
+    if "No solution found" not in said and "unsatisfiable" not in said:
+        return None
+    return ResolverError(
+        INVALID,
+        f"the requirements contradict each other on {_platform(said)}: {_reason(said)}",
+        "relax one of the versions named above",
+    )
+
+
+#: The first that recognises the text wins: the cause of a failure comes before its consequences.
+_RECOGNISERS: tuple[Callable[[str, Mapping[str, str]], ResolverError | None], ...] = (
+    _certificate,
+    _credentials,
+    _network,
+    _unknown_package,
+    _no_wheel,
+    _no_version,
+    _conflict,
+)
+
+
+def _platform(said: str) -> str:
+    """Name the platform that uv was resolving for, from the marker of its split."""
+    headline = said.partition("\n")[0]
+    arches = [oci for machine, oci in _ARCHES if f"'{machine}'" in headline]
+    facts = {fact for world in _WORLD.findall(headline) for fact in world.split()}
+    python = re.search(r"python_full_version (?:<|>=|==) '[^']+'", headline)
+    parts = ["linux/" + "|".join(arches) if arches else "the promised platforms"]
+    if python:
+        parts.append(python[0].replace("python_full_version", "Python").replace("'", ""))
+    if len(facts) == 1:
+        parts.extend(sorted(facts))
+    return ", ".join(parts)
+
+
+def _reason(said: str) -> str:
+    """Return uv's own derivation as one paragraph."""
+    text = _causes(said)
+    text = re.sub(r",? we can conclude that your requirements are unsatisfiable\.?", "", text)
+    text = text.replace("Because ", "").replace("And because ", "and ").replace("you require", "the Cirfile requires")
+    text = _WORLD.sub(r"\1", text)
+    return text.strip().rstrip(".") or "uv gave no reason"
+
+
+def _causes(said: str) -> str:
+    """Join the causes, old (``╰─▶``) and new (``cause:``) style, without headline and hints."""
+    body = re.split(r"\n\s*hint:", said)[0]
+    lines = [line.strip(" ×├│╰─▶") for line in body.splitlines()]
+    lines = [re.sub(r"^(cause|error|Caused by):\s*", "", line) for line in lines if line]
+    if len(lines) > 1 and lines[0].startswith(("No solution found", "Failed to", "Couldn't")):
+        lines = lines[1:]
+    return " ".join(lines)

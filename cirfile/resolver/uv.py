@@ -1,0 +1,185 @@
+"""Running uv: where it is, what it may see, and what it answered.
+
+uv works in a private folder with a private home and an environment made from nothing, so that no
+settings of the machine leak into a lock. Let through on purpose: proxies, certificates, credentials
+in netrc form, time-outs.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import shutil
+import ssl
+import subprocess
+import sys
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from cirfile.pylock import Relations
+from cirfile.resolver.errors import INTERNAL, ResolverError
+from cirfile.resolver.explain import explain
+from cirfile.resolver.question import Question
+
+#: Where BuildKit mounts secrets. ``cir_netrc``: credentials; ``cir_ca``: CA certificates to trust as well.
+SECRETS = Path("/run/secrets")
+
+_PROXIES = ("HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY", "NO_PROXY")
+_PASSED = (
+    "PATH",
+    "SSL_CERT_FILE",
+    "SSL_CERT_DIR",
+    "NETRC",
+    "UV_CACHE_DIR",
+    "UV_HTTP_TIMEOUT",
+    "UV_HTTP_RETRIES",
+    *_PROXIES,
+    *(name.lower() for name in _PROXIES),
+)
+_PINNED = re.compile(r"([A-Za-z0-9._-]+)(?:\[[^\]]*\])?==([^\s;\\]+)")
+_PARENT = re.compile(r"\s+#(?:\s+via)?\s+(.+?)\s*")
+_ORIGIN = re.compile(r"\s+# from (\S+)\s*")
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """What uv said: the text of ``pylock.toml``, the relations it knows beyond it, and its version."""
+
+    pylock: str
+    relations: Relations
+    version: str
+
+
+def ask(question: Question, folder: Path, environ: Mapping[str, str], secrets: Path = SECRETS) -> Answer:
+    """Resolve ``question`` in the empty private ``folder``. Raise `ResolverError` where there is no answer."""
+    uv = find_uv(environ)
+    (folder / "requirements.in").write_text(question.requirements)
+    (folder / "constraints.txt").write_text(question.constraints)
+    (folder / "pyproject.toml").write_text(question.project)
+    environment = _environment(folder, environ, secrets)
+    command = _command(uv, question)
+    pylock = _run([*command, "--format", "pylock.toml"], folder, environment)
+    # The file format has no field for these yet, uv's other format has comments for them; all is cached now.
+    listing = _run(
+        [*command, "--format", "requirements.txt", "--annotation-style", "split", "--emit-index-annotation"],
+        folder,
+        environment,
+    )
+    default = next((u for o, u in _pairs(question.index_options) if o == "--default-index"), "")
+    named = frozenset(url for _, url in _pairs(question.index_options))
+    version = _run([uv, "--version"], folder, environment).split()
+    return Answer(pylock, _relations(listing, named, default), " ".join(version[:2]))
+
+
+def find_uv(environ: Mapping[str, str]) -> str:
+    """Return the path of uv: on `PATH`, beside this interpreter, or in the ``uv`` package."""
+    found = shutil.which("uv", path=environ.get("PATH")) or shutil.which("uv", path=str(Path(sys.executable).parent))
+    if found:
+        return found
+    try:
+        from uv import find_uv_bin
+
+        return str(find_uv_bin())
+    except (ImportError, FileNotFoundError):
+        raise ResolverError(
+            INTERNAL, "uv, which resolves Python packages, is not installed", "install it: `pip install uv`"
+        ) from None
+
+
+def _command(uv: str, question: Question) -> list[str]:
+    oldest = ".".join(str(part) for part in question.promise.oldest)
+    as_of = ["--exclude-newer", _end_of_day(question.as_of)] if question.as_of else []
+    return [
+        uv,
+        "pip",
+        "compile",
+        "requirements.in",
+        *("--constraints", "constraints.txt"),
+        "--universal",
+        *("--python-version", oldest),
+        *("--python", sys.executable),
+        *("--only-binary", ":all:"),
+        "--no-header",
+        "--quiet",
+        *question.index_options,
+        *as_of,
+    ]
+
+
+def _end_of_day(date: str) -> str:
+    """A day ends the same everywhere: in UTC."""
+    return date if "T" in date else f"{date}T23:59:59Z"
+
+
+def _environment(folder: Path, environ: Mapping[str, str], secrets: Path) -> dict[str, str]:
+    environment = {name: environ[name] for name in _PASSED if environ.get(name)}
+    home = environ.get("HOME")
+    if home and "NETRC" not in environment and (Path(home) / ".netrc").is_file():
+        environment["NETRC"] = str(Path(home) / ".netrc")
+    environment |= {
+        "HOME": str(folder),
+        "TMPDIR": str(folder),
+        "XDG_CONFIG_HOME": str(folder / "config"),
+        "XDG_DATA_HOME": str(folder / "data"),
+        "LC_ALL": "C.UTF-8",
+        "TZ": "UTC",
+        "NO_COLOR": "1",
+        "UV_NO_SYSTEM_CONFIG": "1",
+        "UV_NO_PROGRESS": "1",
+        "UV_PYTHON_DOWNLOADS": "never",
+    }
+    environment.setdefault("UV_CACHE_DIR", str(folder / "cache"))
+    if (secrets / "cir_netrc").is_file():
+        environment["NETRC"] = str(secrets / "cir_netrc")
+    if (secrets / "cir_ca").is_file():
+        environment["SSL_CERT_FILE"] = str(_trust(folder / "trust.pem", secrets / "cir_ca", environment))
+    return environment
+
+
+def _trust(bundle: Path, own: Path, environment: Mapping[str, str]) -> Path:
+    """Write the usual authorities and ``own`` into one file: a company's CA alone would shut out the rest."""
+    usual = environment.get("SSL_CERT_FILE") or ssl.get_default_verify_paths().cafile
+    parts = [own] if usual is None or not Path(usual).is_file() else [Path(usual), own]
+    bundle.write_bytes(b"\n".join(part.read_bytes() for part in parts))
+    return bundle
+
+
+def _run(command: Sequence[str], folder: Path, environment: Mapping[str, str]) -> str:
+    try:
+        result = subprocess.run(
+            command, cwd=folder, env=environment, capture_output=True, text=True, errors="replace", check=False
+        )
+    except OSError as error:
+        raise ResolverError(INTERNAL, f"can't start {command[0]}: {os.strerror(error.errno or 0)}") from None
+    if result.returncode != 0:
+        raise explain(result.stderr, environment)
+    return result.stdout
+
+
+def _pairs(options: Sequence[str]) -> list[tuple[str, str]]:
+    return list(zip(options[::2], options[1::2], strict=True))
+
+
+def _relations(listing: str, named: frozenset[str], default: str) -> Relations:
+    """Read the comments below each pinned line: the packages that need it, and the index it is from."""
+    needs: set[tuple[str, str]] = set()
+    indexes: dict[tuple[str, str], str] = {}
+    package = ("", "")
+    for line in listing.splitlines():
+        if pinned := _PINNED.match(line):
+            package = (_normal(pinned[1]), pinned[2])
+        elif origin := _ORIGIN.fullmatch(line):
+            indexes.update({package: url for url in {*named, default} if url and _same_index(url, origin[1])})
+        elif (parent := _PARENT.fullmatch(line)) and not parent[1].startswith(("-r ", "-c ", "via")):
+            needs.add((package[0], _normal(parent[1].partition("[")[0])))
+    return Relations(frozenset(needs), indexes)
+
+
+def _same_index(one: str, other: str) -> bool:
+    return one.rstrip("/") == other.rstrip("/")
+
+
+def _normal(name: str) -> str:
+    """PEP 503."""
+    return re.sub(r"[-_.]+", "-", name).lower()
