@@ -13,6 +13,8 @@ from devtools import images
 from devtools.docker import Docker, certificate_secret
 from devtools.engines.api import Engines
 from tests.support import ocitree
+from tests.support.index import Index
+from tests.support.wheels import Wheel
 
 Files = dict[str, "str | bytes | tuple[str, str | bytes, int]"]
 
@@ -46,6 +48,27 @@ def registry(engines: Engines) -> str:
 def frontend_ref(docker: Docker) -> str:
     """The frontend of the present sources; the shim image is there, too."""
     return images.ensure(docker)
+
+
+@pytest.fixture(scope="session")
+def wheels(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The folder that `index` serves; tests may add wheels with names of their own."""
+    folder = tmp_path_factory.mktemp("wheels")
+    Wheel("greeting", files={"greeting.py": "WORD = 'hello'\n"}).write(folder)
+    return folder
+
+
+@pytest.fixture(scope="session")
+def index(engines: Engines, wheels: Path) -> Iterator[Index]:
+    """A package index on the bridge, so that builds and containers reach it."""
+    with Index(wheels, address=engines.bridge_ip) as running:
+        yield running
+
+
+@pytest.fixture(scope="session")
+def greeting_index(index: Index) -> str:
+    """The address of an index with one package, ``greeting``, whose module has ``WORD = 'hello'``."""
+    return index.url
 
 
 @dataclass(frozen=True)

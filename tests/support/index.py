@@ -80,6 +80,7 @@ class Index:
     ) -> None:
         self.folder = folder
         self.address = address
+        self.password = password
         self.requests: list[Request] = []
         self._faults: list[list[object]] = []
         self._digests: dict[tuple[str, int, int], str] = {}

@@ -1,0 +1,102 @@
+"""One build, two architectures: no emulation, no base pulled, equal layers, and both images run."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import urllib.request
+import uuid
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from devtools import paths
+from devtools.docker import Docker, certificate_mount, certificate_secret
+from devtools.engines.api import Engines
+from tests.support.registryproxy import RegistryProxy
+
+APPS = paths.CHECKOUT / "testdata/apps"
+INDEX_TYPES = "application/vnd.oci.image.index.v1+json, application/vnd.oci.image.manifest.v1+json"
+
+
+@pytest.fixture
+def no_emulation(engines: Engines) -> Iterator[None]:
+    """The kernel knows no emulator while this test builds."""
+    engines.emulation(False)
+    registered = list(Path("/proc/sys/fs/binfmt_misc").glob("*aarch64*"))
+    inside = engines.run(["sh", "-c", "ls /proc/sys/fs/binfmt_misc"]).stdout
+    assert not registered
+    assert "aarch64" not in inside
+    yield
+    engines.emulation(True)
+
+
+def get(where: str, path: str) -> Any:
+    """Read a manifest or blob of the registry as JSON."""
+    request = urllib.request.Request(f"http://{where}/v2/{path}", headers={"Accept": INDEX_TYPES})
+    with urllib.request.urlopen(request, timeout=30) as answer:
+        return json.load(answer)
+
+
+def layers_of(where: str, name: str) -> dict[str, list[dict[str, Any]]]:
+    """Layer descriptors of a multi-platform image by architecture."""
+    entries = get(where, f"{name}/manifests/1")["manifests"]
+    real = [entry for entry in entries if entry["platform"]["os"] != "unknown"]
+    return {e["platform"]["architecture"]: get(where, f"{name}/manifests/{e['digest']}")["layers"] for e in real}
+
+
+def push_copy(docker: Docker, registry: str, repository: str) -> None:
+    """Put the base below a name that this Docker has never seen, so that nothing of it can be there already."""
+    docker.run("buildx", "imagetools", "create", "-t", f"{registry}/{repository}:1", f"{registry}/library/python:3.11-slim")
+
+
+def test_two_architectures(
+    docker: Docker, registry: str, frontend_ref: str, no_emulation: None, tmp_path: Path, engines: Engines
+) -> None:
+    """The app layer is one blob, the shim layer one an architecture, the base untouched and never fetched."""
+    unique = uuid.uuid4().hex[:8]
+    push_copy(docker, registry, f"fresh/{unique}/base")
+    (tmp_path / "words.py").write_text((APPS / "plain/words.py").read_text())
+    (tmp_path / "other.py").write_text("print('other')\n")
+    with RegistryProxy(registry) as proxy:
+        for name, script in (("one", "words.py"), ("two", "other.py")):
+            text = f"FROM {proxy.address}/fresh/{unique}/base:1\nREQUIRE pypi idna\nCOPY {script} /app/\nCMD [\"python3\", \"/app/{script}\"]\n"
+            (tmp_path / "Cirfile").write_text(text)
+            docker.run(
+                "buildx", "build", "-f", str(tmp_path / "Cirfile"), "--platform", "linux/amd64,linux/arm64",
+                "--build-arg", f"BUILDKIT_SYNTAX={frontend_ref}", "--provenance=false", *certificate_secret(),
+                "--push", "-t", f"{proxy.address}/fresh/{unique}/{name}:1", str(tmp_path),
+            )  # fmt: skip
+        base = layers_of(registry, f"fresh/{unique}/base")
+        one, two = (layers_of(registry, f"fresh/{unique}/{name}") for name in ("one", "two"))
+        fetched = {seen.path.rsplit("/", 1)[1] for seen in proxy.fetched()}
+    for architecture in ("amd64", "arm64"):
+        digests = [layer["digest"] for layer in base[architecture]]
+        assert [layer["digest"] for layer in one[architecture][:-2]] == digests
+        assert not fetched & set(digests), "a layer of the base was fetched"
+        assert one[architecture][-2] == two[architecture][-2], "the shim layer is the same in every image"
+    assert one["amd64"][-1] == one["arm64"][-1], "the app layer is the same on every platform"
+    assert one["amd64"][-1] != two["amd64"][-1]
+    assert one["amd64"][-2] != one["arm64"][-2]
+    assert max(layer["size"] for layers in one.values() for layer in layers[-2:-1]) <= 15_000_000
+
+
+@pytest.mark.parametrize("app", ["plain", "fastapi"])
+@pytest.mark.parametrize("architecture", ["amd64", "arm64"])
+def test_runs_on_both(app: str, architecture: str, docker: Docker, registry: str, frontend_ref: str, engines: Engines) -> None:
+    """The pushed image is pulled and verified on each architecture (the foreign one emulated at run time only)."""
+    name = f"{registry}/apps/{app}:1"
+    docker.run(
+        "buildx", "build", "-f", str(APPS / app / "Cirfile"), "--platform", "linux/amd64,linux/arm64",
+        "--build-arg", f"BUILDKIT_SYNTAX={frontend_ref}", "--provenance=false", *certificate_secret(),
+        "--push", "-t", name, str(APPS / app),
+    )  # fmt: skip
+    flags = ["--rm", "--platform", f"linux/{architecture}", "--pull=always", *certificate_mount()]
+    command = docker.argv("run", *flags, "--entrypoint", "/.cir/shim", name, "./verify")
+    done = subprocess.run(command, capture_output=True, text=True, timeout=900)
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.startswith(f"{app}:")
+    machine = docker.run("run", "--rm", "--platform", f"linux/{architecture}", "--entrypoint", "uname", name, "-m").stdout
+    assert machine.strip() == {"amd64": "x86_64", "arm64": "aarch64"}[architecture]
