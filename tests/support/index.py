@@ -128,6 +128,11 @@ class Index:
         with self._lock:
             self._faults.append([re.compile(pattern), fault, fault.times])
 
+    def forgive(self) -> None:
+        """Take back every fault."""
+        with self._lock:
+            self._faults.clear()
+
     def counts(self) -> Counter[str]:
         """How many requests each path got."""
         with self._lock:
