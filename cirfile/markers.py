@@ -17,7 +17,7 @@ from dataclasses import dataclass
 #: Variable -> text, or the set of texts for ``extras`` and ``dependency_groups``.
 Environment = Mapping[str, "str | frozenset[str]"]
 
-#: Variables that hold a version of Python and are compared as versions (CPython's implementation version is one).
+#: Variables that hold a version of Python and are compared as versions; for CPython the last is one too.
 PYTHON_VARIABLES = frozenset({"python_version", "python_full_version", "implementation_version"})
 SET_VARIABLES = frozenset({"extras", "dependency_groups"})
 
@@ -32,8 +32,7 @@ LINUX: Mapping[str, str] = {
 }
 
 _VARIABLES = frozenset(
-    {*LINUX, *PYTHON_VARIABLES, *SET_VARIABLES}
-    | {"platform_machine", "platform_release", "platform_version"}
+    {*LINUX, *PYTHON_VARIABLES, *SET_VARIABLES} | {"platform_machine", "platform_release", "platform_version"}
 )
 #: Spellings of setuptools that PEP 508 still allows.
 _LEGACY = {
@@ -53,7 +52,9 @@ _TOKEN = re.compile(
     )""",
     re.VERBOSE,
 )
-_VERSION = re.compile(r"v?(\d+(?:\.\d+)*)(\.\*)?(?:[-_.]?(a|b|c|rc|alpha|beta|pre|preview|dev)[-_.]?\d*)?", re.I)
+_VERSION = re.compile(
+    r"v?(\d+(?:\.\d+)*)(\.\*)?(?:[-_.]?(a|b|c|rc|alpha|beta|pre|preview|dev)[-_.]?\d*)?", re.IGNORECASE
+)
 
 
 class MarkerError(ValueError):
@@ -99,7 +100,7 @@ def atoms(marker: Marker) -> Iterator[Atom]:
 
 
 def evaluate(marker: Marker, environment: Environment, unknown: bool = False) -> bool:
-    """Tell whether ``marker`` holds; a comparison with a variable not in ``environment`` counts as ``unknown``."""
+    """Tell whether ``marker`` holds; a comparison with a variable that is not given counts as ``unknown``."""
     if isinstance(marker, Group):
         results = (evaluate(member, environment, unknown) for member in marker.members)
         return all(results) if marker.every else any(results)

@@ -23,13 +23,16 @@ from cirfile.wheels import MACHINES, Target
 #: Promised where a Cirfile says nothing.
 DEFAULT_ARCHES = ("amd64", "arm64")
 LIBCS = ("glibc", "musl")
-#: The oldest Python a lock is made for where the base does not tell its own.
-OLDEST_PYTHON = (3, 10)
+#: The oldest Python a lock is made for where the base does not tell its own: the oldest that still gets
+#: security fixes. Each older one costs a second of locking, for versions of packages nobody else needs.
+OLDEST_PYTHON = (3, 11)
 #: The newest minor version that is sure to exist; the grid grows when an index knows newer ones.
 NEWEST_PYTHON = (3, 14)
 #: The variable that carries facts through a resolver, and how its values begin.
 WORLD_VARIABLE = "platform_version"
 _WORLD_PREFIX = "cir "
+#: Markers that compare with `3.99` mean "never", not a version to lock for.
+_NO_SUCH_MINOR = 50
 #: A value that stands for every value nobody named.
 OTHER = "other"
 
@@ -92,7 +95,7 @@ class Promise:
         return tuple(dict(zip(names, values, strict=True)) for values in product(*(v for _, v in self.facts)))
 
     def targets(self, arch: str, libc: str, minor: Minor) -> tuple[Target, ...]:
-        """The wheel targets of one cell: the usual build of Python, the free-threaded one, or both."""
+        """Return the wheel targets of one cell: the usual build of Python, the free-threaded one, or both."""
         usual = minor in self.pythons or not self.minors
         builds = ((False,) if usual else ()) + ((True,) if minor in self.free_threaded else ())
         return tuple(Target(arch, libc, minor, free_threaded=build) for build in builds)
@@ -127,7 +130,8 @@ def member(fact: str, value: str) -> str:
 
 
 def _pythons(values: Iterable[str]) -> tuple[tuple[Minor, ...], tuple[Minor, ...]]:
-    usual, threaded = set(), set()
+    usual: set[Minor] = set()
+    threaded: set[Minor] = set()
     for value in values:
         match = _PYTHON.fullmatch(value)
         if match is None:
@@ -143,9 +147,9 @@ def _facts(promised: Mapping[str, tuple[str, ...]], conditions: Iterable[Conditi
         for fact, values in condition:
             if fact not in ("arch", "python"):
                 named.setdefault(fact, set()).update(values)
-    grid = {}
-    for fact, values in named.items():
-        grid[fact] = set(promised[fact]) if fact in promised else values | _UNPROMISED.get(fact, {OTHER})
+    grid: dict[str, set[str]] = {}
+    for fact, asked in named.items():
+        grid[fact] = set(promised[fact]) if fact in promised else asked | _UNPROMISED.get(fact, {OTHER})
     return tuple((fact, tuple(sorted(values))) for fact, values in sorted(grid.items()))
 
 
@@ -158,16 +162,19 @@ def _dotted(release: tuple[int, ...]) -> str:
 
 
 class Grid:
-    """All cells of a promise: architecture × facts × interval of Python versions.
+    """All cells of a promise: architecture, facts and interval of Python versions.
 
     ``literals`` are the Python versions that markers compare with: between two of them nothing
     changes, so one sample of each interval decides. A cell is a tuple with one value per dimension.
     """
 
-    def __init__(self, given: Promise, literals: Iterable[tuple[int, ...]], newest: Minor = NEWEST_PYTHON) -> None:
+    def __init__(
+        self, given: Promise, literals: Iterable[tuple[int, ...]], newest: Minor = NEWEST_PYTHON
+    ) -> None:
         self.promise = given
         points = {(*release, 0, 0)[:3] for release in literals}
-        last = max(newest, NEWEST_PYTHON, *((major, minor) for major, minor, _ in points if major == 3 and minor < 99))
+        named = [point[:2] for point in points if point[0] == 3 and point[1] < _NO_SUCH_MINOR]
+        last = max(newest, NEWEST_PYTHON, *named)
         self.minors = given.minors or tuple((3, minor) for minor in range(given.oldest[1], last[1] + 1))
         starts = {(*minor, 0) for minor in self.minors} | {p for p in points if p[:2] in set(self.minors)}
         self._pythons = tuple(_dotted(start) for start in sorted(starts))
@@ -286,10 +293,8 @@ def literals(parsed: Iterable[markers.Marker]) -> set[tuple[int, ...]]:
 
 
 def _points(atom: markers.Atom) -> Iterable[tuple[int, ...]]:
-    if atom.op in ("in", "not in"):
-        texts = re.findall(r"\d+(?:\.\d+)+", atom.value)
-    else:
-        texts = [atom.value]
+    is_list = atom.op in ("in", "not in")
+    texts = re.findall(r"\d+(?:\.\d+)+", atom.value) if is_list else [atom.value]
     for text in texts:
         release, _ = markers.version(text)
         exact = (*release, 0, 0)[:3]

@@ -13,7 +13,7 @@ from __future__ import annotations
 
 import tomllib
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 from urllib.parse import unquote, urlsplit, urlunsplit
 
@@ -41,7 +41,10 @@ class PylockError(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Relations:
-    """What a resolver knows beyond the file: ``(child, parent)`` pairs of names, and ``(name, version)`` -> index."""
+    """What a resolver knows beyond the file.
+
+    ``needs`` holds ``(child, parent)`` pairs of names, ``indexes`` the index of a ``(name, version)``.
+    """
 
     needs: frozenset[tuple[str, str]] = frozenset()
     indexes: Mapping[tuple[str, str], str] | None = None
@@ -94,7 +97,14 @@ def read(
 def covered_pythons(lock: Lock, promise: Promise) -> tuple[Minor, ...]:
     """Return the minor versions of Python on which every component of ``lock`` has a wheel."""
     packages = [
-        _Package(c.name, c.version, c.index, tuple((a, wheels.parse(a.name)) for a in c.artifacts), False, c.marker)
+        _Package(
+            name=c.name,
+            version=c.version,
+            index=c.index,
+            artifacts=tuple((artifact, wheels.parse(artifact.name)) for artifact in c.artifacts),
+            source_only=False,
+            marker=c.marker,
+        )
         for c in lock.components
     ]
     parsed = {p.marker: _marker(p) for p in packages}
@@ -204,13 +214,10 @@ def _place(packages: Iterable[_Package], parsed: Mapping[str, Marker | None], gr
     for package in packages:
         where = cells[package.marker]
         if where:
-            targets = {t for cell in where for libc in grid.promise.kept_libcs for t in grid.targets(cell, libc)}
+            libcs = grid.promise.kept_libcs
+            targets = {target for cell in where for libc in libcs for target in grid.targets(cell, libc)}
             kept = tuple(pair for pair in package.artifacts if any(wheels.fits(pair[1], t) for t in targets))
-            placed.append(
-                _Package(
-                    package.name, package.version, package.index, kept, package.source_only, package.marker, where
-                )
-            )
+            placed.append(replace(package, artifacts=kept, cells=where))
     return placed
 
 
@@ -240,14 +247,13 @@ def _shortest(package: _Package, marker: Marker | None, grid: Grid) -> str:
     """Rewrite a marker, unless it asks for something the grid does not know (a kernel release)."""
     if marker is None:
         return ""
-    surely = frozenset(c for c in package.cells if markers.evaluate(marker, grid.environment(c), unknown=False))
-    if surely == package.cells:
+    if all(markers.evaluate(marker, grid.environment(cell), unknown=False) for cell in package.cells):
         return grid.marker(package.cells)
     if grid.promise.facts:
         raise PylockError(
-            f"`{package.name}` is needed under `{package.marker}`, which can't be combined with conditions on "
+            f"`{package.name}` is needed under `{package.marker}`, which can't be combined with --when on "
             + ", ".join(fact for fact, _ in grid.promise.facts),
-            f"require it without --when, or ask its authors not to test `{WORLD_VARIABLE}` or the kernel release",
+            f"remove --when, or ask its authors not to test `{WORLD_VARIABLE}` or the kernel release",
         )
     return package.marker
 
@@ -288,7 +294,7 @@ def _offer(package: _Package) -> str:
 
 
 def _check_complete(placed: list[_Package], grid: Grid) -> None:
-    """Insist on a wheel in every cell; where Python is not promised, on one minor version with all of them."""
+    """Insist on a wheel in every cell; where Python is not promised, one minor version must have all."""
     missing = _missing(placed, grid)
     promised = bool(grid.promise.minors)
     if not missing or (not promised and len(missing) < len(grid.minors)):

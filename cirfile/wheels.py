@@ -29,7 +29,9 @@ _NAME = re.compile(
     re.ASCII,
 )
 _PYTHON = re.compile(r"(cp|py)(\d)(\d*)", re.ASCII)
-_PLATFORM = re.compile(r"(manylinux|musllinux)_(\d+)_(\d+)_(.+)|(manylinux1|manylinux2010|manylinux2014)_(.+)")
+_PLATFORM = re.compile(
+    r"(manylinux|musllinux)_(\d+)_(\d+)_(.+)|(manylinux1|manylinux2010|manylinux2014)_(.+)", re.ASCII
+)
 
 #: How good a wheel is for a target; the smaller the better.
 Rank = tuple[int, ...]
@@ -49,7 +51,7 @@ class Wheel:
 
 @dataclass(frozen=True, slots=True)
 class Target:
-    """A platform to choose for. ``arch`` in OCI words, ``libc`` ``glibc`` or ``musl``, ``python`` ``(3, 12)``.
+    """A platform: ``arch`` in OCI words, ``libc`` ``glibc`` or ``musl``, ``python`` ``(3, 12)``.
 
     ``libc_version`` ``None`` stands for any version.
     """

@@ -30,7 +30,9 @@ class Resolution:
     remarks: tuple[str, ...] = ()
 
 
-def resolve(manifest: Manifest, environ: Mapping[str, str] | None = None, secrets: Path = SECRETS) -> Resolution:
+def resolve(
+    manifest: Manifest, environ: Mapping[str, str] | None = None, secrets: Path = SECRETS
+) -> Resolution:
     """Lock the ``pypi`` requirements of ``manifest``.
 
     ``environ`` gives proxies, certificates and netrc (default: the environment of this process),
@@ -39,6 +41,9 @@ def resolve(manifest: Manifest, environ: Mapping[str, str] | None = None, secret
     70 (uv itself failed) or 78 (no build for a promised platform).
     """
     asked = question(manifest)
+    if not asked.requirements:
+        nothing = Lock("pypi", (), asked.promise.requires_python, asked.as_of)
+        return Resolution(nothing, tuple(_remarks(nothing, False, asked.unneeded)))
     with tempfile.TemporaryDirectory(prefix="cir-resolver-") as folder:
         answer = ask(asked, Path(folder), os.environ if environ is None else environ, secrets)
     try:
@@ -54,7 +59,7 @@ def _remarks(lock: Lock, any_python: bool, unneeded: tuple[str, ...]) -> list[st
     remarks = [f"`{text}` is needed on no promised platform and was left out" for text in unneeded]
     if any_python and lock.components:
         remarks.append(
-            "the base does not tell its Python, so the lock covers every Python from 3.10 on; "
+            f"the base does not tell its Python, so the lock covers Python {lock.requires_python}; "
             "`PLATFORMS python=3.12` makes it smaller"
         )
     return remarks

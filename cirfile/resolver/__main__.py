@@ -66,8 +66,9 @@ def _answer(source: Path, folder: Path) -> None:
 def _summary(lock: Lock, size: int, seconds: float) -> str:
     artifacts = sum(len(component.artifacts) for component in lock.components)
     return (
-        f"locked {len(lock.components)} components with {artifacts} artifacts for Python {lock.requires_python} "
-        f"({size} bytes, {lock.resolver}, {seconds:.1f} s)"
+        f"locked {len(lock.components)} components with {artifacts} artifacts "
+        f"for Python {lock.requires_python} "
+        f"({size} bytes, {lock.resolver or 'nothing to ask'}, {seconds:.1f} s)"
     )
 
 

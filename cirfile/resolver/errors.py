@@ -9,7 +9,7 @@ NOT_PROMISED = 78
 
 
 class ResolverError(Exception):
-    """Ends the resolution. ``message`` names the place and the cause, ``hint`` the way out; no credentials in either."""
+    """Ends the resolution: ``message`` names place and cause, ``hint`` the way out; no credentials."""
 
     def __init__(self, code: int, message: str, hint: str = "") -> None:
         super().__init__(message)

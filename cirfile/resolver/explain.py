@@ -10,6 +10,7 @@ import re
 from collections.abc import Callable, Mapping
 
 from cirfile.resolver.errors import INTERNAL, INVALID, NOT_PROMISED, UNAVAILABLE, ResolverError
+from cirfile.wheels import MACHINES
 
 _ANSI = re.compile(r"\x1b\[[0-9;]*[A-Za-z]")
 _CREDENTIALS = re.compile(r"(?<=://)[^/\s@`'\"]+@")
@@ -19,9 +20,9 @@ _HOST = re.compile(r"https?://(?:[^/\s@]*@)?([^/\s`)]+)")
 _MISSING = re.compile(r"([A-Za-z0-9._-]+)(?:\[[^\]]*\])? was not found in the (?:package registry|provided)")
 _NO_VERSION = re.compile(r"there (?:is|are) no versions? of ([^\s,]+)")
 _NO_WHEEL = re.compile(
-    r"((?:all versions of )?[A-Za-z0-9._-]+\S*) (?:has|have) no (?:usable wheels|wheels with|`[^`]+`-compatible wheels)"
+    r"((?:all versions of )?[A-Za-z0-9._-]+\S*) "
+    r"(?:has|have) no (?:usable wheels|wheels with|`[^`]+`-compatible wheels)"
 )
-_ARCHES = (("x86_64", "amd64"), ("aarch64", "arm64"), ("armv7l", "arm"), ("ppc64le", "ppc64le"), ("s390x", "s390x"))
 
 _CA_HINT = (
     "pass the CA certificates of your network: `--secret id=cir_ca,src=/etc/ssl/certs/ca-certificates.crt` "
@@ -40,7 +41,8 @@ def explain(stderr: str, environment: Mapping[str, str]) -> ResolverError:
         error = recognise(said, environment)
         if error is not None:
             return error
-    return ResolverError(INTERNAL, f"uv could not resolve the requirements: {_causes(said) or 'it gave no reason'}")
+    reason = _causes(said) or "it gave no reason"
+    return ResolverError(INTERNAL, f"uv could not resolve the requirements: {reason}")
 
 
 def redact(text: str) -> str:
@@ -58,7 +60,8 @@ def _certificate(said: str, _: Mapping[str, str]) -> ResolverError | None:
     if match is None:
         return None
     reason = (match[1] or "not trusted").strip()
-    return ResolverError(UNAVAILABLE, f"the certificate of {_host(said)} is not trusted here ({reason})", _CA_HINT)
+    message = f"the certificate of {_host(said)} is not trusted here ({reason})"
+    return ResolverError(UNAVAILABLE, message, _CA_HINT)
 
 
 def _credentials(said: str, environment: Mapping[str, str]) -> ResolverError | None:
@@ -70,6 +73,8 @@ def _credentials(said: str, environment: Mapping[str, str]) -> ResolverError | N
     return ResolverError(UNAVAILABLE, f"{_host(said)} refuses {given}: {status}", _NETRC_HINT)
 
 
+_PROXIES = ("http_proxy", "https_proxy", "all_proxy")
+_PROXY_HINT = "behind a proxy, pass `--build-arg HTTPS_PROXY=…`"
 _NETWORK = (
     ("dns error", "its name can't be resolved"),
     ("Connection refused", "connection refused"),
@@ -87,12 +92,13 @@ _NETWORK = (
 def _network(said: str, environment: Mapping[str, str]) -> ResolverError | None:
     status = re.search(r"HTTP status (?:server|client) error \((\d{3}[^)]*)\)", said)
     if status is not None:
-        return ResolverError(UNAVAILABLE, f"{_host(said)} answers {status[1]}", "try again later, or name a mirror")
+        message = f"{_host(said)} answers {status[1]}"
+        return ResolverError(UNAVAILABLE, message, "try again later, or name a mirror")
     reason = next((words for sign, words in _NETWORK if sign in said), None)
     if reason is None:
         return None
-    proxies = sorted(name for name in environment if name.lower() in ("http_proxy", "https_proxy", "all_proxy"))
-    way = f"`{proxies[0]}` is set: check it" if proxies else "behind a proxy, pass `--build-arg HTTPS_PROXY=…`"
+    proxies = sorted(name for name in environment if name.lower() in _PROXIES)
+    way = f"`{proxies[0]}` is set: check it" if proxies else _PROXY_HINT
     return ResolverError(
         UNAVAILABLE,
         f"{_host(said)} can't be reached: {reason}",
@@ -125,8 +131,8 @@ def _no_wheel(said: str, _: Mapping[str, str]) -> ResolverError | None:
     return ResolverError(
         NOT_PROMISED,
         f"`{name}` has no wheel for {_platform(said)}: {_reason(said)}",
-        "require another version, promise less with `PLATFORMS`, or build a wheel and serve it from an own index; "
-        "nothing is compiled at deployment",
+        "require another version, promise less with `PLATFORMS`, or build a wheel and serve it from an own "
+        "index; nothing is compiled at deployment",
     )
 
 
@@ -166,7 +172,7 @@ _RECOGNISERS: tuple[Callable[[str, Mapping[str, str]], ResolverError | None], ..
 def _platform(said: str) -> str:
     """Name the platform that uv was resolving for, from the marker of its split."""
     headline = said.partition("\n")[0]
-    arches = [oci for machine, oci in _ARCHES if f"'{machine}'" in headline]
+    arches = [oci for oci, machine in MACHINES.items() if f"'{machine}'" in headline]
     facts = {fact for world in _WORLD.findall(headline) for fact in world.split()}
     python = re.search(r"python_full_version (?:<|>=|==) '[^']+'", headline)
     parts = ["linux/" + "|".join(arches) if arches else "the promised platforms"]
@@ -181,7 +187,8 @@ def _reason(said: str) -> str:
     """Return uv's own derivation as one paragraph."""
     text = _causes(said)
     text = re.sub(r",? we can conclude that your requirements are unsatisfiable\.?", "", text)
-    text = text.replace("Because ", "").replace("And because ", "and ").replace("you require", "the Cirfile requires")
+    text = text.replace("Because ", "").replace("And because ", "and ")
+    text = text.replace("you require", "the Cirfile requires")
     text = _WORLD.sub(r"\1", text)
     return text.strip().rstrip(".") or "uv gave no reason"
 
@@ -189,7 +196,7 @@ def _reason(said: str) -> str:
 def _causes(said: str) -> str:
     """Join the causes, old (``╰─▶``) and new (``cause:``) style, without headline and hints."""
     body = re.split(r"\n\s*hint:", said)[0]
-    lines = [line.strip(" ×├│╰─▶") for line in body.splitlines()]
+    lines = [line.strip(" ×├│╰─▶") for line in body.splitlines()]  # noqa: RUF001
     lines = [re.sub(r"^(cause|error|Caused by):\s*", "", line) for line in lines if line]
     if len(lines) > 1 and lines[0].startswith(("No solution found", "Failed to", "Couldn't")):
         lines = lines[1:]

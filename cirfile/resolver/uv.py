@@ -52,7 +52,7 @@ class Answer:
 
 
 def ask(question: Question, folder: Path, environ: Mapping[str, str], secrets: Path = SECRETS) -> Answer:
-    """Resolve ``question`` in the empty private ``folder``. Raise `ResolverError` where there is no answer."""
+    """Resolve ``question`` in an empty private ``folder``. Raise `ResolverError` where there is no answer."""
     uv = find_uv(environ)
     (folder / "requirements.in").write_text(question.requirements)
     (folder / "constraints.txt").write_text(question.constraints)
@@ -60,23 +60,20 @@ def ask(question: Question, folder: Path, environ: Mapping[str, str], secrets: P
     environment = _environment(folder, environ, secrets)
     command = _command(uv, question)
     pylock = _run([*command, "--format", "pylock.toml"], folder, environment)
-    # The file format has no field for these yet, uv's other format has comments for them; all is cached now.
-    listing = _run(
-        [*command, "--format", "requirements.txt", "--annotation-style", "split", "--emit-index-annotation"],
-        folder,
-        environment,
-    )
-    default = next((u for o, u in _pairs(question.index_options) if o == "--default-index"), "")
-    named = frozenset(url for _, url in _pairs(question.index_options))
+    # uv leaves these relations out of the lock file and writes them as comments of its other format.
+    # Everything it needs is cached now, and the cache is what the lock was made from.
+    told = ["--format", "requirements.txt", "--annotation-style", "split", "--emit-index-annotation"]
+    listing = _run([*command, *told, "--offline"], folder, environment)
     version = _run([uv, "--version"], folder, environment).split()
-    return Answer(pylock, _relations(listing, named, default), " ".join(version[:2]))
+    return Answer(pylock, _relations(listing, question.index_options[1::2]), " ".join(version[:2]))
 
 
 def find_uv(environ: Mapping[str, str]) -> str:
     """Return the path of uv: on `PATH`, beside this interpreter, or in the ``uv`` package."""
-    found = shutil.which("uv", path=environ.get("PATH")) or shutil.which("uv", path=str(Path(sys.executable).parent))
-    if found:
-        return found
+    for folders in (environ.get("PATH"), str(Path(sys.executable).parent)):
+        found = shutil.which("uv", path=folders)
+        if found:
+            return found
     try:
         from uv import find_uv_bin
 
@@ -108,7 +105,7 @@ def _command(uv: str, question: Question) -> list[str]:
 
 
 def _end_of_day(date: str) -> str:
-    """A day ends the same everywhere: in UTC."""
+    """Return the last moment of a day in UTC: it must not depend on where the build runs."""
     return date if "T" in date else f"{date}T23:59:59Z"
 
 
@@ -148,7 +145,14 @@ def _trust(bundle: Path, own: Path, environment: Mapping[str, str]) -> Path:
 def _run(command: Sequence[str], folder: Path, environment: Mapping[str, str]) -> str:
     try:
         result = subprocess.run(
-            command, cwd=folder, env=environment, capture_output=True, text=True, errors="replace", check=False
+            command,
+            cwd=folder,
+            env=environment,
+            stdin=subprocess.DEVNULL,
+            capture_output=True,
+            text=True,
+            errors="replace",
+            check=False,
         )
     except OSError as error:
         raise ResolverError(INTERNAL, f"can't start {command[0]}: {os.strerror(error.errno or 0)}") from None
@@ -157,11 +161,7 @@ def _run(command: Sequence[str], folder: Path, environment: Mapping[str, str]) -
     return result.stdout
 
 
-def _pairs(options: Sequence[str]) -> list[tuple[str, str]]:
-    return list(zip(options[::2], options[1::2], strict=True))
-
-
-def _relations(listing: str, named: frozenset[str], default: str) -> Relations:
+def _relations(listing: str, named: Sequence[str]) -> Relations:
     """Read the comments below each pinned line: the packages that need it, and the index it is from."""
     needs: set[tuple[str, str]] = set()
     indexes: dict[tuple[str, str], str] = {}
@@ -170,7 +170,8 @@ def _relations(listing: str, named: frozenset[str], default: str) -> Relations:
         if pinned := _PINNED.match(line):
             package = (_normal(pinned[1]), pinned[2])
         elif origin := _ORIGIN.fullmatch(line):
-            indexes.update({package: url for url in {*named, default} if url and _same_index(url, origin[1])})
+            index = next((url for url in named if _same_index(url, origin[1])), "")
+            indexes |= {package: index} if index else {}
         elif (parent := _PARENT.fullmatch(line)) and not parent[1].startswith(("-r ", "-c ", "via")):
             needs.add((package[0], _normal(parent[1].partition("[")[0])))
     return Relations(frozenset(needs), indexes)
