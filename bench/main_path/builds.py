@@ -1,0 +1,73 @@
+"""Build times: ours with the lock cached and without, the stock frontend copying the same files, and its Dockerfile."""
+
+from __future__ import annotations
+
+import shutil
+from pathlib import Path
+
+from bench.main_path.engine import Engine
+from bench.main_path.sample import Goal, Pair, pair
+
+OURS, STOCK = "bench/ours", "bench/stock"
+
+
+class Builds:
+    """The sample application in a folder of its own, where its code can be changed."""
+
+    def __init__(self, engine: Engine, app: Path, folder: Path, uv: Path) -> None:
+        self.engine = engine
+        self.folder = folder / "app"
+        shutil.copytree(app, self.folder)
+        (self.folder / "Copy").write_text("FROM scratch\nCOPY train.py verify ./\n")
+        (self.folder / "Bare").write_text("FROM python:3.11-slim\nREQUIRE pypi -r requirements.txt\n")
+        self.uv = folder / "uv"
+        self.uv.mkdir()
+        shutil.copy2(uv, self.uv / "uv")
+        self._change = 0
+
+    def build(self, file: str, *flags: str) -> float:
+        """Seconds of one build of a file of the application."""
+        syntax = ("--build-arg", f"BUILDKIT_SYNTAX={self.engine.frontend}") if file in ("Cirfile", "Bare") else ()
+        context = ("--build-context", f"uv={self.uv}") if file == "Dockerfile" else ()
+        return self.engine.seconds(
+            "buildx", "build", "--provenance=false", "-f", str(self.folder / file), *syntax, *context,
+            *self.engine.secret, *flags, str(self.folder),
+        )  # fmt: skip
+
+    def change(self) -> None:
+        """Change the application's code, so that a build has something to copy."""
+        self._change += 1
+        with (self.folder / "train.py").open("a") as file:
+            file.write(f"# change {self._change}\n")
+
+    def push(self) -> None:
+        """Push ours, the stock image, and ours without an application, for the other measurements."""
+        for file, name in (("Cirfile", OURS), ("Dockerfile", STOCK), ("Bare", "bench/bare")):
+            self.build(file, "--push", "-t", f"{self.engine.registry}/{name}:1")
+
+    def measure(self, rounds: int) -> tuple[list[Pair], list[Goal]]:
+        """All build comparisons with their goals."""
+        changed = pair("build, code changed, against FROM scratch + COPY", "s", rounds, lambda _: self._after_change("Cirfile"), lambda _: self._after_change("Copy"))
+        locking = pair("build, resolving anew, against lock cached", "s", rounds, lambda _: self.build("Cirfile", "--no-cache", "-t", "bench/a"), lambda _: self.build("Cirfile", "-t", "bench/a"))
+        whole = pair("build, resolving anew, against the Dockerfile with uv", "s", max(2, rounds // 3), lambda _: self.build("Cirfile", "--no-cache", "-t", "bench/a"), lambda _: self.build("Dockerfile", "--no-cache", "-t", "bench/b"), warmup=0)
+        goals = [
+            Goal("5", "build, lock cached, to FROM scratch + COPY", changed.ratio, 1.5, "x"),
+            Goal("5", "resolving adds", locking.difference, 2.5, "s"),
+            Goal("5", "build to the Dockerfile with uv, dependencies new", whole.ratio, 0.1, "x"),
+        ]
+        return [changed, locking, whole], goals
+
+    def _after_change(self, file: str) -> float:
+        self.change()
+        return self.build(file, "-t", f"bench/{file.lower()}")
+
+
+def sizes(engine: Engine) -> list[Goal]:
+    """Bytes of our own layers against the stock image's dependency layer."""
+    ours, stock, base = (engine.layers(name) for name in (OURS, STOCK, "library/python-base"))
+    own = [size for digest, size in ours if (digest, size) not in base]
+    dependencies = max(size for digest, size in stock if (digest, size) not in base)
+    return [
+        Goal("6", f"unique bytes ({own[-1]}) to the stock dependency layer ({dependencies})", own[-1] / dependencies, 0.01, "x"),
+        Goal("6", "shim layer, compressed", own[0] / 1e6, 15, "MB"),
+    ]

@@ -1,0 +1,82 @@
+"""Start times: warm against the bare base, imports against compiled bytecode, cold against pull and first run."""
+
+from __future__ import annotations
+
+import json
+import time
+import uuid
+
+from bench.main_path.builds import OURS, STOCK
+from bench.main_path.engine import Engine
+from bench.main_path.sample import Goal, Pair, pair
+
+BASE = "python:3.11-slim"
+
+
+class Starts:
+    """Runs of the pushed images, ours with a store volume of this measurement."""
+
+    def __init__(self, engine: Engine) -> None:
+        self.engine = engine
+        self.store = f"cir-bench-{uuid.uuid4().hex[:8]}"
+        self.ours = f"{engine.registry}/{OURS}:1"
+        self.bare = f"{engine.registry}/bench/bare:1"
+        self.stock = f"{engine.registry}/{STOCK}:1"
+
+    def __enter__(self) -> Starts:
+        for image in (self.ours, self.bare, self.stock, BASE):
+            self.engine.run("pull", "-q", image)
+        self.engine.run(*self._run(self.store), self.ours, "--trees", "1")
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.engine.run("volume", "rm", "-f", self.store)
+
+    def _run(self, store: str, *flags: str) -> tuple[str, ...]:
+        return ("run", "--rm", "-v", f"{store}:/var/lib/cir", *self.engine.mount, "-e", "CIR_LOG=quiet", *flags)
+
+    def warm(self, rounds: int) -> tuple[list[Pair], list[Goal]]:
+        """`docker run` with the layer present against the same base with the same command and flags."""
+        pairs, goals = [], []
+        for command in (("true",), ("python3", "-c", "pass")):
+            name = f"docker run, warm, `{' '.join(command)}`"
+            taken = pair(name, "s", rounds, lambda _, c=command: self._wall(self.bare, c), lambda _, c=command: self._wall(BASE, c), warmup=2)
+            pairs.append(taken)
+            goals.append(Goal("7", f"{name} over the base", taken.difference * 1000, 25, "ms"))
+        return pairs, goals
+
+    def _wall(self, image: str, command: tuple[str, ...]) -> float:
+        return self.engine.seconds(*self._run(self.store), image, *command)
+
+    def imports(self, rounds: int) -> tuple[list[Pair], list[Goal]]:
+        """Seconds that the application's imports take, told by itself."""
+        taken = pair("imports, warm, against the stock image with bytecode", "s", rounds, lambda _: self._imported(self._run(self.store), self.ours), lambda _: self._imported(("run", "--rm"), self.stock))
+        return [taken], [Goal("7", "imports to the stock image's", taken.ratio, 1.05, "x")]
+
+    def _imported(self, run: tuple[str, ...], image: str) -> float:
+        return float(json.loads(self.engine.run(*run, image, "--trees", "1", "--json"))["imported"])
+
+    def cold(self, rounds: int) -> tuple[list[Pair], list[Goal]]:
+        """First line of the application: ours with an empty store, the stock image not yet pulled; base present in both."""
+        taken = pair("cold start against pull and first run", "s", rounds, lambda _: self._cold_ours(), lambda _: self._cold_stock())
+        return [taken], [Goal("8", "cold start to pull + first run (floor)", taken.ratio, 1.0, "x"), Goal("8", "cold start to pull + first run (aim)", taken.ratio, 0.6, "x")]
+
+    def _cold_ours(self) -> float:
+        store = f"{self.store}-cold"
+        self.engine.run("image", "rm", "-f", self.ours)
+        start = time.perf_counter()
+        self.engine.run("pull", "-q", self.ours)
+        pulled = time.perf_counter() - start
+        try:
+            seconds, _ = self.engine.first_line([*self._run(store), self.ours, "--trees", "1"])
+        finally:
+            self.engine.run("volume", "rm", "-f", store)
+        return pulled + seconds
+
+    def _cold_stock(self) -> float:
+        self.engine.run("image", "rm", "-f", self.stock)
+        start = time.perf_counter()
+        self.engine.run("pull", "-q", self.stock)
+        pulled = time.perf_counter() - start
+        seconds, _ = self.engine.first_line(["run", "--rm", self.stock, "--trees", "1"])
+        return pulled + seconds

@@ -1,0 +1,39 @@
+"""`./dev bench`: our figures beside those of the stock frontend, paired in one run on the test engines."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import subprocess
+from pathlib import Path
+
+from devtools import docker, images, paths, venv
+from devtools.docker import Docker
+from devtools.engines.api import Engines
+
+
+def configure(parser: argparse.ArgumentParser) -> None:
+    """Declare the options."""
+    parser.add_argument("--rounds", type=int, default=7, help="counted samples of each side (default: 7)")
+    parser.add_argument("--json", type=Path, metavar="FILE", help="write machine, raw samples and goals there, as JSON lines")
+
+
+def run(args: argparse.Namespace) -> int:
+    """Bring up what is needed and measure; the result is the exit status."""
+    home = venv.ensure()
+    engines = Engines.ensure()
+    found = Docker(tuple(engines.command(["docker"])), "engines")
+    frontend = images.ensure(found)
+    engine = {
+        "docker": found.prefix, "registry": engines.registry, "frontend": frontend,
+        "secret": docker.certificate_secret(), "mount": docker.certificate_mount(),
+    }  # fmt: skip
+    temporary = paths.cache() / "tmp"
+    temporary.mkdir(parents=True, exist_ok=True)
+    argv = [
+        home / "bin/python", "-m", "bench.main_path", "--engine", json.dumps(engine), "--uv", home / "bin/uv",
+        "--app", paths.CHECKOUT / "testdata/apps/sklearn", "--folder", temporary, "--rounds", str(args.rounds),
+    ]  # fmt: skip
+    if args.json:
+        argv += ["--json", args.json]
+    return subprocess.run(argv, cwd=paths.CHECKOUT).returncode
