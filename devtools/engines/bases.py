@@ -1,6 +1,7 @@
 """Base images as users name them, made from Debian 12 packages for amd64 and arm64.
 
-The trees are made by mmdebstrap, once; what is kept in the cache are the compressed layers.
+mmdebstrap makes the amd64 tree; the arm64 tree is derived from it (see `foreign`), which takes seconds instead of
+the minutes that emulation needs. What is kept in the cache are the compressed layers.
 """
 
 from __future__ import annotations
@@ -11,11 +12,12 @@ import shlex
 import shutil
 import sys
 import time
-from dataclasses import dataclass
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 from devtools import paths
-from devtools.engines import rootfs
+from devtools.engines import foreign, rootfs
 from devtools.engines.images import Image, Layer
 from devtools.progress import step
 
@@ -24,6 +26,7 @@ ARCHITECTURES = ("amd64", "arm64")
 SUITE = "bookworm"
 
 LAYER_TOOL = Path(__file__).with_name("layer.py")
+MUSL_SCRIPT = Path(__file__).with_name("musl.sh")
 
 #: As in slim images: no manuals, no translations, of the documentation only the licences.
 DPKG_OPTIONS = (
@@ -44,75 +47,96 @@ PYTHON_LINKS = (
 )
 
 
-@dataclass(frozen=True)
-class Tree:
-    """A tree made by mmdebstrap and the layers that are cut from it.
-
-    :param variant: variant of mmdebstrap
-    :param packages: installed at first
-    :param stages: layer name and the shell commands that lead to it, lowest first; `$1` is the tree
-    """
-
-    variant: str
-    packages: tuple[str, ...]
-    stages: tuple[tuple[str, tuple[str, ...]], ...]
-
-
 INSTALL_PYTHON = 'chroot "$1" apt-get install --yes --no-install-recommends python3'
 
-TREES = (
-    Tree("minbase", ("ca-certificates",), (("debian", ()), ("python", (INSTALL_PYTHON, *PYTHON_LINKS)))),
-    Tree("extract", ("musl", "busybox-static"), (("musl", ('mkdir -p "$1/tmp" && chroot "$1" /bin/busybox --install -s /bin',)),)),
-)
+#: Layers of the Debian tree, lowest first, and the commands that lead from one to the next; `$1` is the tree.
+DEBIAN_STAGES = {"debian": (), "python": (INSTALL_PYTHON, *PYTHON_LINKS)}
+
+MUSL_PACKAGES = ("musl", "musl-dev", "busybox-static", "tcc")
 
 
-def ensure(architecture: str, log: Path) -> None:
-    """Make the layers of one architecture unless the cache has them.
+def ensure_debian(architecture: str, log: Path) -> None:
+    """Make the Debian and Python layers of one architecture unless the cache has them; arm64 needs those of amd64.
 
     :raises DevError: when packages cannot be fetched or unpacked
     """
-    for tree in TREES:
-        if not all((layer_folder(architecture, name) / "layer.json").is_file() for name, _ in tree.stages):
-            rootfs.require_mmdebstrap(log)
-            names = ", ".join(name for name, _ in tree.stages)
-            with step(f"base images {architecture}: {names} (once)"):
-                make(tree, architecture, log)
+    if is_complete(architecture, *DEBIAN_STAGES):
+        return
+    make = make_native if architecture == foreign.NATIVE[0] else make_foreign
+    with step(f"base images for {architecture} (once)"), complete_or_absent(architecture, *DEBIAN_STAGES) as out:
+        make(out, log)
 
 
-def make(tree: Tree, architecture: str, log: Path) -> None:
-    """Run mmdebstrap for one tree; each layer appears in the cache complete or not at all."""
-    partial = paths.bases() / f"{architecture}.partial"
-    shutil.rmtree(partial, ignore_errors=True)
-    partial.mkdir(parents=True)
+def ensure_musl(architecture: str, log: Path) -> None:
+    """Make the musl layer unless the cache has it; for arm64 its compiler runs under emulation, for a moment.
+
+    :raises DevError: when packages cannot be fetched or unpacked
+    """
+    if is_complete(architecture, "musl"):
+        return
+    with step(f"musl base image for {architecture} (once)"), complete_or_absent(architecture, "musl") as out:
+        hooks = (f'sh {shlex.quote(str(MUSL_SCRIPT))} "$1"', cut('"$1"/image', out / "musl"))
+        bootstrap("extract", MUSL_PACKAGES, architecture, log, hooks)
+
+
+def make_native(out: Path, log: Path) -> None:
+    """Let mmdebstrap make the amd64 tree and cut a layer off at each stage."""
+    hooks: list[str] = []
+    below: Path | None = None
+    for name, commands in DEBIAN_STAGES.items():
+        hooks += [*commands, cut('"$1"', out / name, below)]
+        below = out / name
+    bootstrap("minbase", ("ca-certificates",), foreign.NATIVE[0], log, tuple(hooks))
+
+
+def make_foreign(out: Path, log: Path) -> None:
+    """Fetch the arm64 packages of the same names and exchange them in the amd64 layers (see `foreign`)."""
+    native = layer_folder(foreign.NATIVE[0], "python").parent
+    names = tuple(json.loads((native / "python/packages.json").read_text()))
+    keep = f'mv "$1/var/cache/apt/archives" {shlex.quote(str(out / "debs"))}; mkdir -p "$1/var/cache/apt/archives/partial"'
+    bootstrap("extract", names, foreign.FOREIGN[0], log, (keep,))
+    foreign.convert(native, DEBIAN_STAGES, out / "debs", out)
+
+
+def bootstrap(variant: str, packages: tuple[str, ...], architecture: str, log: Path, hooks: tuple[str, ...]) -> None:
+    """Run mmdebstrap for what its hooks take from the tree; the tree itself is thrown away."""
+    rootfs.require_mmdebstrap(log)
     rootfs.mmdebstrap(
+        [f"--variant={variant}", f"--architectures={architecture}", "--skip=check/qemu", "--format=null"],
         SUITE,
-        partial / "unused.tar",
+        "-",
         log,
-        variant=tree.variant,
-        include=tree.packages,
-        architecture=architecture,
+        include=packages,
         dpkg=DPKG_OPTIONS,
         apt=APT_OPTIONS,
-        hooks=hooks(tree, partial),
+        hooks=hooks,
     )
-    for name, _ in tree.stages:
+
+
+def cut(tree: str, out: Path, below: Path | None = None) -> str:
+    """The shell command that writes a layer from `tree`, a word of the shell."""
+    tool = [sys.executable, "-I", str(LAYER_TOOL), str(int(time.time()))]
+    return f"{shlex.join(tool)} {tree} {shlex.join(str(folder) for folder in (out, below) if folder)}"
+
+
+def is_complete(architecture: str, *names: str) -> bool:
+    """Whether the cache has these layers."""
+    return all((layer_folder(architecture, name) / "layer.json").is_file() for name in names)
+
+
+@contextmanager
+def complete_or_absent(architecture: str, *names: str) -> Iterator[Path]:
+    """A folder to make layers in; they move to their place in the cache when the block ends well."""
+    partial = paths.bases() / f"{architecture}-{names[0]}.partial"
+    shutil.rmtree(partial, ignore_errors=True)
+    partial.mkdir(parents=True)
+    yield partial
+    for name in names:
         final = layer_folder(architecture, name)
         shutil.rmtree(final, ignore_errors=True)
         final.parent.mkdir(parents=True, exist_ok=True)
         os.rename(partial / name, final)
     shutil.rmtree(partial)
-
-
-def hooks(tree: Tree, out: Path) -> tuple[str, ...]:
-    """The shell commands that cut the layers into folders below `out` while mmdebstrap has the tree."""
-    commands: list[str] = []
-    below = ""
-    for name, steps in tree.stages:
-        folder = shlex.quote(str(out / name))
-        cut = shlex.join([sys.executable, "-I", str(LAYER_TOOL), str(int(time.time()))])
-        commands += [*steps, f'{cut} "$1" {folder} {below}']
-        below = folder
-    return tuple(commands)
 
 
 def layer_folder(architecture: str, name: str) -> Path:
@@ -121,7 +145,7 @@ def layer_folder(architecture: str, name: str) -> Path:
 
 
 def images(architecture: str) -> dict[str, Image]:
-    """The base images of one architecture whose layers are in the cache, by `repository:tag`."""
+    """The base images of one architecture by `repository:tag`; their layers must be in the cache."""
     path = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
     python = (f"PATH=/usr/local/bin:{path}", "LANG=C.UTF-8", f"PYTHON_VERSION={python_version(architecture)}")
     table = {

@@ -54,7 +54,9 @@ def publish(instance: Instance) -> None:
     """Make the base images unless the cache has them, and push them unless the registry has them."""
     made: list[dict[str, Image]] = []
     for architecture in bases.ARCHITECTURES:
-        bases.ensure(architecture, log_path(instance, f"bases-{architecture}"))
+        log = log_path(instance, f"bases-{architecture}")
+        bases.ensure_debian(architecture, log)
+        bases.ensure_musl(architecture, log)
         made.append(bases.images(architecture))
         for name in made[0]:
             variants = [images[name] for images in made]

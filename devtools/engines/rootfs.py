@@ -14,11 +14,11 @@ from devtools.progress import step
 #: The suite that has current engines; stable has no Apptainer and an old buildx.
 SUITE = "sid"
 
-PACKAGES = (
+PACKAGES = tuple(
     "ca-certificates docker.io docker-cli docker-buildx buildah podman skopeo apptainer docker-registry crun runc "
     "nftables iptables iproute2 fuse-overlayfs fuse3 squashfs-tools squashfuse uidmap netavark aardvark-dns passt "
-    "slirp4netns tini git qemu-user"
-).split()
+    "slirp4netns tini git qemu-user".split()
+)
 
 #: Nobody reads manuals there, and of all the emulated processors one is used.
 DPKG_OPTIONS = (
@@ -60,7 +60,8 @@ def ensure(root: Path, user_id: int, log: Path) -> None:
     for old in (partial, root):
         shutil.rmtree(old, ignore_errors=True)
     with step("root filesystem of the engines (once)"):
-        mmdebstrap(SUITE, partial, log, variant="minbase", include=PACKAGES, dpkg=DPKG_OPTIONS, apt=APT_OPTIONS)
+        options = ["--variant=minbase", "--format=directory"]
+        mmdebstrap(options, SUITE, str(partial), log, include=PACKAGES, dpkg=DPKG_OPTIONS, apt=APT_OPTIONS)
         add_user(partial, user_id)
         (partial / ".recipe").write_text(recipe())
         os.rename(partial, root)
@@ -79,13 +80,12 @@ def add_user(root: Path, user_id: int) -> None:
 
 
 def mmdebstrap(
+    options: list[str],
     suite: str,
-    target: Path,
+    target: str,
     log: Path,
     *,
-    variant: str,
-    include: tuple[str, ...] | list[str],
-    architecture: str = "",
+    include: tuple[str, ...],
     dpkg: tuple[str, ...] = (),
     apt: tuple[str, ...] = (),
     hooks: tuple[str, ...] = (),
@@ -96,26 +96,26 @@ def mmdebstrap(
         is the tree
     :raises DevError: when it fails
     """
-    argv = ["mmdebstrap", f"--variant={variant}", f"--include={','.join(include)}"]
-    argv += [f"--architectures={architecture}"] if architecture else []
+    moment = "extract" if "--variant=extract" in options else "customize"
+    argv = ["mmdebstrap", *options, f"--include={','.join(include)}"]
     argv += [f"--dpkgopt={option}" for option in dpkg]
     argv += [f"--aptopt={option}" for option in apt]
-    moment = "extract" if variant == "extract" else "customize"
     argv += [f"--{moment}-hook={hook}" for hook in hooks]
-    run_logged([*argv, suite, str(target)], log, f"cannot make a Debian {suite} root filesystem")
+    run_logged([*argv, suite, target], log, f"cannot make a Debian {suite} root filesystem")
 
 
 def require_mmdebstrap(log: Path) -> None:
-    """Install mmdebstrap with apt where it is missing.
+    """Install mmdebstrap, and arch-test which it asks about foreign architectures, with apt where they are missing.
 
-    :raises DevError: when apt cannot provide it
+    :raises DevError: when apt cannot provide them
     """
-    if shutil.which("mmdebstrap"):
+    missing = [name for name in ("mmdebstrap", "arch-test") if not shutil.which(name)]
+    if not missing:
         return
-    with step("apt-get install mmdebstrap"):
+    with step(f"apt-get install {' '.join(missing)}"):
         problem = "cannot install mmdebstrap, which makes the root filesystem of the engines"
         run_logged(["apt-get", "update"], log, problem)
-        run_logged(["apt-get", "install", "--yes", "--no-install-recommends", "mmdebstrap"], log, problem)
+        run_logged(["apt-get", "install", "--yes", "--no-install-recommends", *missing], log, problem)
 
 
 def run_logged(argv: list[str], log: Path, problem: str) -> None:
