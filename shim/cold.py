@@ -1,0 +1,103 @@
+"""The cold path: everything that a start needs when the warm path did not find the layer."""
+
+from __future__ import annotations
+
+import os
+import time
+from collections.abc import Sequence
+from pathlib import Path
+
+from shim import application, choice, image, location, materialize, probe, promise, report, warm
+from shim.choice import Choices
+from shim.errors import USAGE, ShimError
+from shim.guard import Guard, guarded
+from shim.image import Image
+from shim.progress import Silent, reporter
+from shim.settings import Settings
+from shim.store import Store
+
+
+def prepare(given: warm.Environment, settings: Settings, run: bool, argv: Sequence[str]) -> str | None:
+    """Do what `CIR_MODE` asks; return the folder of the layer, `None` where the image needs none here.
+
+    :param given: the environment of the container
+    :param run: whether the application is to be started afterwards, whatever the mode says
+    :param argv: the application's command line
+    :raises ShimError: with the exit code of the failure
+    """
+    if run and not argv:
+        hint = "give one after the image's name, or add ENTRYPOINT or CMD to the Cirfile"
+        raise ShimError(USAGE, "there is no command to run", hint)
+    progress = reporter(settings.log, given)
+    try:
+        with guarded(settings.timeout) as guard:
+            return _Start(given, settings, progress, guard).perform("run" if run else settings.mode, argv)
+    finally:
+        progress.close()
+
+
+class _Start:
+    """One start, with what every step of it needs."""
+
+    def __init__(self, given: warm.Environment, settings: Settings, progress: Silent, guard: Guard) -> None:
+        self.given = given
+        self.settings = settings
+        self.progress = progress
+        self.guard = guard
+
+    def perform(self, mode: str, argv: Sequence[str]) -> str | None:
+        """Do what a mode asks; see `prepare`."""
+        loaded = image.load()
+        facts = probe.probe(self.given, self.settings.accelerator)
+        if mode == "status":
+            address = warm.address(loaded.data, self.given)
+            report.status(location.existing(self.settings, self.given), address, facts, self.settings.log == "json")
+            return None
+        self.progress.debug(f"machine: {promise.describe(facts)}")
+        choice.check(loaded.manifest, facts)
+        wanted = choice.ecosystems(loaded.manifest, facts)
+        choices = choice.choose(loaded.manifest, facts, dict(loaded.locks)) if wanted else None
+        if mode == "plan":
+            held = choices and location.holding(self.settings, self.given, choices.key)
+            report.plan(loaded.manifest, facts, choices, held or None, self.settings.log == "json")
+            return None
+        return str(self._layer(loaded, choices, argv)) if choices else None
+
+    def _layer(self, loaded: Image, choices: Choices, argv: Sequence[str]) -> Path:
+        """The layer: found in a store, or made."""
+        address = warm.address(loaded.data, self.given)
+        store = location.holding(self.settings, self.given, choices.key)
+        if store and store.is_sound(choices.key):
+            self._record(store, address, choices.key)
+            return store.path(choices.key)
+        if store:
+            self.progress.note("the platform layer did not survive a crash of this host; making it again")
+            materialize.heal(store, choices.key)
+        store = location.writable(self.settings, self.given, self.progress.note)
+        materialize.check_space(store, choices)
+        begun = time.monotonic()
+        layer = materialize.materialize(self._work(loaded, choices, argv), store)
+        self._record(store, address, choices.key)
+        self.progress.note(f"platform layer {choices.key[:12]} ready in {time.monotonic() - begun:.1f} s")
+        if location.is_lost_with_container(store):
+            keep = f"-v cir-store:{store.root} keeps it"
+            self.progress.note(f"note: {store.root} is inside this container and goes with it; {keep}")
+        return layer
+
+    def _work(self, loaded: Image, choices: Choices, argv: Sequence[str]) -> materialize.Work:
+        return materialize.Work(
+            choices=choices,
+            manifest=loaded.manifest,
+            progress=self.progress,
+            check=self.guard.check,
+            environment={os.fsdecode(name): os.fsdecode(value) for name, value in self.given.items()},
+            offline=self.settings.offline,
+            prepare=application.files(argv, Path.cwd()),
+        )
+
+    def _record(self, store: Store, address: str, key: str) -> None:
+        """Make the next start a warm one; a store that cannot be written stays as it is."""
+        try:
+            store.record(address, key)
+        except OSError as error:
+            self.progress.debug(f"{store.root}: the next start will look again: {error.strerror}")

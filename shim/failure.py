@@ -1,0 +1,71 @@
+"""The end of a start that failed: one message, one exit code, no traceback."""
+
+from __future__ import annotations
+
+import errno
+import json
+import os
+import traceback
+from collections.abc import Mapping
+from typing import NoReturn
+
+from shim.errors import INTERNAL, PERMISSION, TRY_AGAIN, ShimError
+from shim.guard import Interrupted
+
+_FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
+_DENIED = (errno.EACCES, errno.EPERM, errno.EROFS)
+
+
+def end(error: BaseException, environment: Mapping[bytes, bytes]) -> NoReturn:
+    """Write the message and exit. Never returns, and waits for no thread."""
+    failure = of(error)
+    log = environment.get(b"CIR_LOG", b"")
+    _write(_render(failure, as_json=log == b"json"))
+    if log == b"debug" and failure.code == INTERNAL:
+        _write("".join(f"cir: debug: {line}\n" for line in _places(error)))
+    os._exit(failure.code)
+
+
+def of(error: BaseException) -> ShimError:
+    """Any exception as a message with an exit code."""
+    if isinstance(error, ShimError):
+        return error
+    if isinstance(error, Interrupted):
+        return ShimError(error.code, f"ended by {error} while the platform layer was made", "nothing half-made is left")
+    if isinstance(error, OSError) and error.errno in _FULL + _DENIED:
+        return _of_system(error)
+    if isinstance(error, MemoryError):
+        return ShimError(TRY_AGAIN, "there is not enough memory to make the platform layer", "allow the container more")
+    text = " ".join(str(error).split()) or type(error).__name__
+    place = _places(error)[-1:]
+    message = f"internal error: {type(error).__name__}: {text}" + (f" ({place[0]})" if place else "")
+    return ShimError(INTERNAL, message, "this is a fault of the shim: please report it with this line")
+
+
+def _of_system(error: OSError) -> ShimError:
+    where = f"{error.filename}: " if error.filename else ""
+    text = f"{where}{(error.strerror or '').lower()}"
+    if error.errno in _FULL:
+        return ShimError(TRY_AGAIN, text, "free some space, or put the store elsewhere with CIR_STORE; then start again")
+    hint = "give the container a store it can write: -v cir-store:/var/lib/cir, or CIR_STORE=PATH with a volume there"
+    return ShimError(PERMISSION, text, hint)
+
+
+def _places(error: BaseException) -> list[str]:
+    frames = traceback.extract_tb(error.__traceback__)
+    return [f"{os.path.basename(frame.filename)}:{frame.lineno} in {frame.name}" for frame in frames]  # noqa: PTH119
+
+
+def _render(failure: ShimError, *, as_json: bool) -> str:
+    if as_json:
+        fields = {"event": "error", "code": failure.code, "message": failure.message, "hint": failure.hint}
+        return json.dumps(fields, separators=(",", ":")) + "\n"
+    hint = f"cir: hint: {failure.hint}\n" if failure.hint else ""
+    return f"cir: error: {failure.message}\n{hint}"
+
+
+def _write(text: str) -> None:
+    try:
+        os.write(2, text.encode("utf-8", "replace"))
+    except OSError:
+        return

@@ -1,0 +1,150 @@
+"""Who is at work on something in the store: a file that its owner keeps locked and keeps touching.
+
+A hold saves double work and is never needed for correctness, because publishing is atomic. Two
+signs tell whether the owner is alive:
+
+- its POSIX record lock, which the kernel drops when the owner dies, however it dies, and which
+  containers of one host see of each other whatever process namespaces they have;
+- its heartbeat, the modification time, renewed every few seconds. It decides where the file system
+  has no locks (Lustre without ``-o flock``, some NFS mounts) and where the owner is alive but
+  stopped. A waiter compares it only with itself and measures with its own clock, so clocks of
+  different hosts need not agree.
+"""
+
+from __future__ import annotations
+
+import errno
+import fcntl
+import os
+import threading
+import time
+from pathlib import Path
+from typing import ClassVar
+
+#: Seconds between heartbeats, and without one after which an owner is passed over.
+HEARTBEAT = 5.0
+STALE = 30.0
+
+_BUSY = (errno.EACCES, errno.EAGAIN)
+_NO_LOCKS = b"no locks\n"
+
+
+class Hold:
+    """A hold that this process has."""
+
+    #: Those of this process: the kernel would grant it each of them again, and drop the lock afterwards.
+    _mine: ClassVar[set[Path]] = set()
+
+    def __init__(self, path: Path, handle: int) -> None:
+        self.path = path
+        self._handle = handle
+        self._released = threading.Event()
+
+    @classmethod
+    def take(cls, path: Path, *, seize: bool = False) -> Hold | None:
+        """Take the hold on `path`; `None` while somebody else has it.
+
+        :param seize: take it away from an owner whose heartbeat has stopped (see `Watch`)
+        """
+        if path in cls._mine:
+            return None
+        if seize:
+            path.unlink(missing_ok=True)
+        for _ in range(10):
+            try:
+                handle, created = _open(path)
+            except PermissionError:
+                if path.exists():  # made by another user of a shared store
+                    return None
+                raise
+            try:
+                locked = _lock(handle)
+                mine = created if locked is None else locked and _marked(handle) is False
+                if mine and _is(path, handle):
+                    if locked is None:
+                        os.write(handle, _NO_LOCKS)
+                    cls._mine.add(path)
+                    return cls(path, handle)
+            except BaseException:
+                os.close(handle)
+                raise
+            os.close(handle)
+            if not mine:
+                return None
+        return None
+
+    def keep(self) -> None:
+        """Renew the heartbeat from a thread until the hold is released."""
+        threading.Thread(target=self._beat, name="cir-heartbeat", daemon=True).start()
+
+    def release(self) -> None:
+        """Let others have it: remove the file, then the lock."""
+        self._released.set()
+        self._mine.discard(self.path)
+        if _is(self.path, self._handle):
+            self.path.unlink(missing_ok=True)
+        os.close(self._handle)
+
+    def _beat(self) -> None:
+        while not self._released.wait(HEARTBEAT):
+            try:
+                os.utime(self.path)
+            except OSError:
+                return
+
+
+class Watch:
+    """Watches somebody else's hold for a heartbeat."""
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+        self._seen: tuple[int, int] | None = None
+        self._since = time.monotonic()
+
+    def stopped(self) -> bool:
+        """Whether there was no heartbeat for `STALE` seconds of this watch."""
+        try:
+            found = self._path.stat()
+        except OSError:
+            return False
+        now = (found.st_ino, found.st_mtime_ns)
+        if now != self._seen:
+            self._seen = now
+            self._since = time.monotonic()
+        return time.monotonic() - self._since > STALE
+
+
+def _open(path: Path) -> tuple[int, bool]:
+    """A handle of the file, and whether this call made it."""
+    flags = os.O_RDWR | os.O_CREAT | os.O_CLOEXEC
+    while True:
+        try:
+            return os.open(path, flags | os.O_EXCL, 0o666), True
+        except FileExistsError:
+            pass
+        try:
+            return os.open(path, os.O_RDWR | os.O_CLOEXEC), False
+        except FileNotFoundError:
+            continue  # released in between
+
+
+def _lock(handle: int) -> bool | None:
+    """Whether the lock was free; `None` where the file system has none."""
+    try:
+        fcntl.lockf(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except OSError as error:
+        return False if error.errno in _BUSY else None
+    return True
+
+
+def _marked(handle: int) -> bool:
+    """Whether the owner is on a host where the file system gave it no lock."""
+    return os.pread(handle, len(_NO_LOCKS), 0) == _NO_LOCKS
+
+
+def _is(path: Path, handle: int) -> bool:
+    """Whether `path` still is the file of `handle`."""
+    try:
+        return os.path.samestat(path.stat(), os.fstat(handle))
+    except OSError:
+        return False

@@ -1,0 +1,93 @@
+"""Which store to use: where the layer already is, else where one can be made."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable
+from pathlib import Path
+
+from shim.errors import PERMISSION, USAGE, ShimError
+from shim.paths import DEFAULT_STORE, TEMPORARY_STORE
+from shim.settings import Settings
+from shim.store import Store
+from shim.warm import Environment, fallback_stores, is_private
+
+_GIVE_ONE = "mount one with -v cir-store:/var/lib/cir (Kubernetes: a volume at /var/lib/cir), or set CIR_STORE"
+
+
+def holding(settings: Settings, environment: Environment, key: str) -> Store | None:
+    """The first store that has the layer of `key`."""
+    stores = (Store(path) for path in existing(settings, environment))
+    return next((store for store in stores if store.has(key)), None)
+
+
+def existing(settings: Settings, environment: Environment) -> list[Path]:
+    """The stores that a start with these settings looks into."""
+    if settings.store:
+        return [Path(settings.store)]
+    fallbacks = [Path(path) for path in fallback_stores(environment) if is_private(path)]
+    return [Path(DEFAULT_STORE), *fallbacks]
+
+
+def writable(settings: Settings, environment: Environment, warn: Callable[[str], None]) -> Store:
+    """A store to make a layer in, created if need be.
+
+    :raises ShimError: 64 if `CIR_STORE` is no folder, 77 where none can be written
+    """
+    if settings.store:
+        return _own(settings.store)
+    try:
+        return Store.create(Path(DEFAULT_STORE))
+    except OSError as error:
+        reasons = [f"{DEFAULT_STORE}: {(error.strerror or '').lower()}"]
+    for path in fallback_stores(environment):
+        store = _fallback(path, reasons)
+        if store:
+            warn(f"warning: {reasons[0]}; using {path}, which other containers do not share. To share it, {_GIVE_ONE}")
+            return store
+    raise ShimError(PERMISSION, "there is no store that can be written: " + "; ".join(reasons), _GIVE_ONE)
+
+
+def is_lost_with_container(store: Store) -> bool:
+    """Whether the store lies in the container's own file system and goes with it."""
+    try:
+        return store.root.stat().st_dev == os.stat("/").st_dev and _is_overlay("/")  # noqa: PTH116
+    except OSError:
+        return False
+
+
+def _own(path: str) -> Store:
+    try:
+        return Store.create(Path(path))
+    except NotADirectoryError:
+        raise ShimError(USAGE, f"CIR_STORE={path} is not a folder", "name a folder that can be written") from None
+    except FileExistsError:
+        raise ShimError(USAGE, f"CIR_STORE={path} is not a folder", "name a folder that can be written") from None
+    except PermissionError as error:
+        reason = (error.strerror or "").lower()
+        message = f"CIR_STORE={path}: the store cannot be written: {reason} (this is user {os.geteuid()})"
+        raise ShimError(PERMISSION, message, "let this user write it, or mount a volume there") from None
+
+
+def _fallback(path: str, reasons: list[str]) -> Store | None:
+    """A fallback store, if it is or becomes a private folder of this user."""
+    try:
+        mode = 0o700 if path.startswith(TEMPORARY_STORE) else 0o755
+        Path(path).mkdir(mode=mode, parents=True, exist_ok=True)
+        if not is_private(path):
+            reasons.append(f"{path}: belongs to somebody else or others may write to it")
+            return None
+        return Store.create(Path(path), mode)
+    except OSError as error:
+        reasons.append(f"{path}: {(error.strerror or '').lower()}")
+        return None
+
+
+def _is_overlay(path: str) -> bool:
+    """Whether `path` is the mount point of a container's overlay file system."""
+    try:
+        lines = Path("/proc/self/mounts").read_text("utf-8", "surrogateescape").splitlines()
+    except OSError:
+        return False
+    fields = (line.split(" ") for line in lines)
+    return any(words[1] == path and words[2] in ("overlay", "fuse.fuse-overlayfs") for words in fields if len(words) > 2)

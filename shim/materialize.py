@@ -1,0 +1,133 @@
+"""Make a layer: one of all containers assembles, the others wait for it; what is published is complete."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import threading
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from cirfile.manifest import Manifest
+from shim import contents, records
+from shim.choice import Choices, provider
+from shim.errors import TRY_AGAIN, ShimError
+from shim.hold import Hold, Watch
+from shim.progress import Silent, megabytes
+from shim.provider import Workplace
+from shim.store import Store
+from shim.warm import boot_id
+
+#: Seconds between two looks at another container's work: the first and the longest pause.
+_FIRST_PAUSE, _LONGEST_PAUSE = 0.01, 0.25
+#: Seconds to wait at the end for what killed starts have left to be removed; the rest is left to the next start.
+_SWEEP = 2.0
+
+
+@dataclass(frozen=True, slots=True)
+class Work:
+    """One layer to be made, and what is needed for it."""
+
+    choices: Choices
+    manifest: Manifest
+    progress: Silent
+    check: Callable[[], None]
+    environment: Mapping[str, str]
+    offline: bool
+    prepare: tuple[Path, ...]
+
+
+def materialize(work: Work, store: Store) -> Path:
+    """Return the layer, made by this process or by another that was faster.
+
+    :raises ShimError: as the providers do, or 75 past the deadline
+    :raises OSError: for the store's file system
+    """
+    claim = _claim_or_wait(work, store)
+    if claim is None:
+        return store.path(work.choices.key)
+    claim.keep()
+    try:
+        sweeper = threading.Thread(target=store.sweep, name="cir-sweep", daemon=True)
+        sweeper.start()
+        layer = _assemble(work, store)
+    finally:
+        claim.release()
+    sweeper.join(_SWEEP)
+    return layer
+
+
+def heal(store: Store, key: str) -> None:
+    """Take away a layer that a crash of the host has damaged, with the downloads it may share files with."""
+    store.discard(store.path(key))
+    cache = store.root / "cache"
+    if cache.is_dir():
+        store.discard(cache)
+        cache.mkdir()
+
+
+def _claim_or_wait(work: Work, store: Store) -> Hold | None:
+    """The claim on the layer, or `None` once somebody else has published it."""
+    key = work.choices.key
+    path = store.claim(key)
+    watch = Watch(path)
+    pause = _FIRST_PAUSE
+    while True:
+        claim = Hold.take(path, seize=watch.stopped())
+        if store.has(key):
+            if claim:
+                claim.release()
+            return None
+        if claim:
+            return claim
+        if pause == _FIRST_PAUSE:
+            work.progress.phase("waiting for another container that makes the same platform layer")
+        work.check()
+        time.sleep(pause)
+        pause = min(pause * 1.5, _LONGEST_PAUSE)
+
+
+def _assemble(work: Work, store: Store) -> Path:
+    key = work.choices.key
+    workspace = store.begin(key)
+    try:
+        before = os.umask(0o022)  # layers are for every user, whatever the container's umask is
+        try:
+            for selection in work.choices.selections:
+                place = _workplace(work, store.cache(selection.ecosystem), workspace.folder)
+                provider(selection.ecosystem).assemble(selection, place)
+                work.check()
+            records.write(workspace.folder, work.choices)
+            files, size = contents.write(workspace.folder, boot_id().decode())
+        finally:
+            os.umask(before)
+        work.progress.debug(f"layer {key[:12]}: {files} files, {megabytes(size)}")
+        return store.publish(workspace, key)
+    except BaseException:
+        store.abandon(workspace)
+        raise
+
+
+def _workplace(work: Work, cache: Path, target: Path) -> Workplace:
+    return Workplace(
+        cache=cache,
+        target=target,
+        facts=work.choices.facts,
+        manifest=work.manifest,
+        progress=work.progress,
+        check=work.check,
+        environment=dict(work.environment),
+        offline=work.offline,
+        prepare=work.prepare,
+    )
+
+
+def check_space(store: Store, choices: Choices) -> None:
+    """Raise `ShimError` (75) at once where the downloads alone cannot fit; the rest shows while working."""
+    size = sum(selection.size for selection in choices.selections)
+    free = shutil.disk_usage(store.root).free
+    if size > free:
+        message = f"{store.root}: {megabytes(free)} are free, the downloads alone are {megabytes(size)}"
+        raise ShimError(TRY_AGAIN, message, "free some space, or put the store elsewhere with CIR_STORE")

@@ -1,0 +1,190 @@
+"""The store: platform layers and downloads, shared by all containers of a host or of a cluster.
+
+    layers/<key>/       a layer, complete since it is there, never changed
+    active/<address>    names the layer of a manifest on a base (see `shim.warm`): ``<key> <boot>``
+    cache/<ecosystem>/  what its provider keeps
+    claims/<key>        held by whoever assembles the layer (see `shim.hold`)
+    tmp/<token>/        a layer in the making, with the hold ``<token>.hold``
+    trash/              on its way out: whatever is removed is first renamed into it
+
+Correct without locks: a layer is made aside and renamed to its place; who comes second finds it taken
+and uses it. Nothing is removed in place, so no reader sees half of a removal. Works on file systems
+with atomic rename inside one file system; none of the names is ever appended to or rewritten.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import errno
+import os
+import secrets
+import shutil
+import socket
+import time
+from dataclasses import dataclass
+from pathlib import Path
+
+from shim import contents
+from shim.hold import Hold
+from shim.warm import DURABLE, boot_id
+
+FOLDERS = ("layers", "active", "cache", "claims", "tmp", "trash")
+#: Seconds after which work without a hold is given up: longer than any assembly.
+ABANDONED = 24 * 3600.0
+
+_TAKEN = (errno.EEXIST, errno.ENOTEMPTY, errno.ENOTDIR)
+
+
+@dataclass(frozen=True, slots=True)
+class Workspace:
+    """A layer in the making: its folder and the hold that tells others that somebody works on it."""
+
+    folder: Path
+    hold: Hold
+
+
+class Store:
+    """A store that exists. Methods raise `OSError`; the caller says what it means."""
+
+    def __init__(self, root: Path) -> None:
+        self.root = root
+
+    @classmethod
+    def create(cls, root: Path, mode: int = 0o755) -> Store:
+        """Make the folders that are missing and make sure that the store can be written to."""
+        root.mkdir(mode=mode, parents=True, exist_ok=True)
+        for name in FOLDERS:
+            (root / name).mkdir(exist_ok=True)
+        store = cls(root)
+        for name in ("layers", "active", "claims", "tmp"):
+            probe = root / name / f".probe.{_token()}"
+            probe.touch()
+            probe.unlink()
+        return store
+
+    def path(self, key: str) -> Path:
+        """Where the layer of a key is or would be."""
+        return self.root / "layers" / key
+
+    def has(self, key: str) -> bool:
+        """Whether the layer is there."""
+        return (self.path(key) / "layer.json").is_file()
+
+    def is_sound(self, key: str) -> bool:
+        """Whether a layer that is there was made in this boot, or has survived the boots since."""
+        layer = self.path(key)
+        return contents.boot_of(layer) == boot_id().decode() or contents.intact(layer)
+
+    def claim(self, key: str) -> Path:
+        """The file that is held while the layer is assembled."""
+        return self.root / "claims" / key
+
+    def cache(self, ecosystem: str) -> Path:
+        """The folder of a provider, made if it is missing."""
+        folder = self.root / "cache" / ecosystem
+        folder.mkdir(parents=True, exist_ok=True)
+        return folder
+
+    def begin(self, key: str) -> Workspace:
+        """Make an empty folder to assemble a layer in."""
+        token = f"{key[:16]}.{_token()}"
+        hold = Hold.take(self.root / "tmp" / f"{token}.hold")
+        if hold is None:
+            raise OSError(errno.EBUSY, "the store gave the same name twice", str(self.root / "tmp" / token))
+        folder = self.root / "tmp" / token
+        folder.mkdir(mode=0o755)
+        hold.keep()
+        return Workspace(folder, hold)
+
+    def publish(self, workspace: Workspace, key: str) -> Path:
+        """Move a finished layer to its place; if somebody was faster, use theirs and drop this one."""
+        target = self.path(key)
+        for _ in range(10):
+            try:
+                workspace.folder.rename(target)
+            except FileNotFoundError:
+                if not self.has(key):  # else: NFS repeated a rename that had worked
+                    raise
+            except OSError as error:
+                if error.errno not in _TAKEN:
+                    raise
+                if not self.has(key):  # a ruin that nobody published: make room
+                    self.discard(target)
+                    continue
+                self.discard(workspace.folder)
+            break
+        workspace.hold.release()
+        return target
+
+    def abandon(self, workspace: Workspace) -> None:
+        """Remove a layer that was not finished."""
+        with contextlib.suppress(OSError):
+            self.remove(workspace.folder)
+        with contextlib.suppress(OSError):
+            workspace.hold.release()
+
+    def record(self, address: str, key: str) -> None:
+        """Remember the layer of an address, so that the next start is a warm one."""
+        boot = boot_id()
+        mark = boot if contents.boot_of(self.path(key)) == boot.decode() else DURABLE
+        aside = self.root / "tmp" / f"active.{_token()}"
+        aside.write_bytes(key.encode() + b" " + mark + b"\n")
+        aside.chmod(0o644)
+        aside.replace(self.root / "active" / address)
+
+    def discard(self, path: Path) -> Path:
+        """Move something to the trash and return where it is now."""
+        target = self.root / "trash" / f"{path.name[:64]}.{_token()}"
+        path.rename(target)
+        return target
+
+    def remove(self, path: Path) -> None:
+        """Remove a folder through the trash."""
+        shutil.rmtree(self.discard(path), ignore_errors=True)
+
+    def sweep(self) -> None:
+        """Remove what killed starts have left: work without an owner, and the trash. May be cut short anywhere."""
+        for path in _entries(self.root / "claims"):
+            with contextlib.suppress(OSError):
+                hold = Hold.take(path)
+                if hold:
+                    hold.release()
+        for path in _entries(self.root / "tmp"):
+            self._sweep_work(path)
+        for path in _entries(self.root / "trash"):
+            shutil.rmtree(path, ignore_errors=True)
+            with contextlib.suppress(OSError):
+                path.unlink()
+
+    def _sweep_work(self, path: Path) -> None:
+        """Drop one entry of ``tmp`` if nobody works on it any more."""
+        with contextlib.suppress(OSError):
+            if path.suffix == ".hold":
+                hold = Hold.take(path)
+                if hold is None:
+                    if not _is_old(path):
+                        return
+                    path.unlink(missing_ok=True)
+                folder = path.with_suffix("")
+                if folder.is_dir():
+                    self.discard(folder)
+                if hold:
+                    hold.release()
+            elif _is_old(path) and not path.with_name(path.name + ".hold").exists():
+                self.discard(path)
+
+
+def _token() -> str:
+    """A name that no other process of any host has."""
+    return f"{socket.gethostname()[:32].replace('/', '_')}.{os.getpid()}.{secrets.token_hex(6)}"
+
+
+def _entries(folder: Path) -> list[Path]:
+    try:
+        return list(folder.iterdir())
+    except OSError:
+        return []
+
+
+def _is_old(path: Path) -> bool:
+    return time.time() - path.lstat().st_mtime > ABANDONED
