@@ -24,9 +24,11 @@ def file_op(result: pb.Op, op: ops.File, edge: Edge) -> None:
         sources.append(ops.UNSET if state.vertex is None else _add(result, edge(state)))
     last = len(op.actions) - 1
     for position, (action, source) in enumerate(zip(op.actions, sources, strict=True)):
+        before = base if position == 0 else len(result.inputs) + position - 1
+        anew = isinstance(action, ops.Copy) and action.source == ops.EARLIER
         message = result.file.actions.add(
-            input=base if position == 0 else len(result.inputs) + position - 1,
-            secondaryInput=source,
+            input=ops.UNSET if anew else before,
+            secondaryInput=before if anew else source,
             output=0 if position == last else ops.UNSET,
         )
         _fill(message, action, base)

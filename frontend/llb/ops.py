@@ -77,6 +77,9 @@ class State:
 
 
 SCRATCH = State()
+#: As the source of a `Copy`: the result of the actions before it, copied onto an empty file system.
+#: The one way to give a whole tree one time stamp, folders included, within one operation.
+EARLIER = State(index=-1)
 
 
 @dataclass(frozen=True, slots=True)

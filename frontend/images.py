@@ -1,0 +1,178 @@
+"""Images and named contexts that a build reads: looked up, pinned by digest, replaced where the user says so."""
+
+from __future__ import annotations
+
+import base64
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from cirfile.ignore import parse_ignore
+from cirfile.plan import Platform
+from frontend import gitref, platforms, reference
+from frontend.gateway.client import Gateway
+from frontend.llb import ops, state
+from frontend.llb.marshal import marshal
+from frontend.options import Options
+
+_IGNORE_FILE = ".dockerignore"
+
+
+class ContextError(ValueError):
+    """A named context that cannot be used; the text names it and says why."""
+
+
+@dataclass(frozen=True, slots=True)
+class Image:
+    """A file system to build upon or copy from; ``oci`` is its OCI image configuration, empty for none."""
+
+    files: ops.State
+    reference: str = ""
+    oci: Mapping[str, Any] = field(default_factory=dict)
+
+    @property
+    def layers(self) -> int:
+        """How many layers it has."""
+        return len((self.oci.get("rootfs") or {}).get("diff_ids") or ())
+
+
+class Images:
+    """Looks up images for one build; the answers are remembered by name and platform."""
+
+    def __init__(self, gateway: Gateway, options: Options) -> None:
+        self._gateway = gateway
+        self._options = options
+        self._found: dict[tuple[str, Platform, str], Image] = {}
+
+    def names(self) -> frozenset[str]:
+        """Return the names of the named contexts, without their platforms."""
+        return frozenset(key.partition("::")[0] for key in self._options.prefixed("context:"))
+
+    def get(self, name: str, platform: Platform, label: str) -> Image:
+        """Return a named context or an image; ``label`` is what progress calls an image's files.
+
+        Raise `GatewayError` where the server refuses, `ImageNameError` or `ContextError` where the name or
+        the context makes no sense.
+        """
+        key = (name, platform, label)
+        if key not in self._found:
+            named = self._named(name, platform)
+            self._found[key] = named or self._image(name, platform, label)
+        return self._found[key]
+
+    def _image(self, name: str, platform: Platform, label: str) -> Image:
+        full = reference.normalize(name)
+        target = platforms.to_llb(platform)
+        several = f"{platform} " if self._options.multi_platform else ""
+        found = self._gateway.resolve_image(
+            full,
+            target,
+            self._options.resolve_mode or "default",
+            f"[{several}internal] load metadata for {full}",
+        )
+        pinned = reference.pin(found.reference, found.digest)
+        around = ops.Surroundings(name=f"[{several}{label}] FROM {pinned}")
+        oci = _config(found.config)
+        image = Image(state.image(pinned, target, self._options.resolve_mode, around=around), pinned, oci)
+        return image if image.layers else Image(ops.SCRATCH, pinned, oci)
+
+    def _named(self, name: str, platform: Platform) -> Image | None:
+        raw = self._options.raw
+        try:
+            short = reference.familiar(name)
+        except reference.ImageNameError:
+            return None
+        for key in (f"{short}::{platform}", short):
+            if f"context:{key}" in raw:
+                return self._load(key, short, raw[f"context:{key}"], platform)
+        return None
+
+    def _load(self, key: str, short: str, address: str, platform: Platform) -> Image:
+        scheme, colon, rest = address.partition(":")
+        loaders = {
+            "docker-image": self._load_image,
+            "oci-layout": self._load_layout,
+            "local": self._load_local,
+            "input": self._load_input,
+        }
+        if scheme in loaders and colon:
+            return loaders[scheme](key, short, rest.removeprefix("//"), platform)
+        around = ops.Surroundings(name=f"[context {key}] {address}")
+        repository = gitref.parse(address)
+        if repository is not None:
+            return Image(gitref.to_state(repository, around))
+        if scheme in ("http", "https"):
+            return Image(state.http(address, filename="context", around=around))
+        raise ContextError(f"the named context `{key}` is `{address}`, which is no folder, image or address")
+
+    def _load_image(self, key: str, short: str, name: str, platform: Platform) -> Image:
+        if name == "scratch":
+            return Image(ops.SCRATCH)
+        full = reference.normalize(name)
+        target = platforms.to_llb(platform)
+        mode = self._options.resolve_mode or "default"
+        found = self._gateway.resolve_image(full, target, mode, f"[context {key}] load metadata for {name}")
+        pinned = reference.pin(found.reference, found.digest)
+        around = ops.Surroundings(name=f"[context {key}] {name}")
+        return Image(state.image(pinned, target, self._options.resolve_mode, around=around), pinned, _config(found.config))
+
+    def _load_layout(self, key: str, short: str, name: str, platform: Platform) -> Image:
+        store, at, digest = name.partition("@")
+        if not at:
+            raise ContextError(f"the named context `{key}` is an OCI layout without a digest")
+        dummy = reference.normalize(short).partition("@")[0] + f"@{digest}"
+        target = platforms.to_llb(platform)
+        session = self._options.session
+        log_name = f"[context {key}] load metadata for {dummy}"
+        found = self._gateway.resolve_image(dummy, target, "", log_name, (session, store))
+        around = ops.Surroundings(name=f"[context {key}] OCI load from client")
+        files = state.oci_layout(dummy, store, session, target, around)
+        return Image(files, dummy, _config(found.config))
+
+    def _load_local(self, key: str, short: str, name: str, platform: Platform) -> Image:
+        session = self._options.session_of(name)
+        ignore = state.local(
+            name,
+            session=session,
+            follow=[_IGNORE_FILE],
+            shared_key=f"context:{key}-{_IGNORE_FILE}",
+            resend=True,
+            around=ops.Surroundings(name=f"[context {key}] load {_IGNORE_FILE}"),
+        )
+        try:
+            data = self._gateway.read_file(self._gateway.solve(marshal(ignore)), _IGNORE_FILE)
+        except FileNotFoundError:
+            data = b""
+        shared = self._options.raw.get(f"sharedkey:localdir:{key}", "")
+        files = state.local(
+            name,
+            session=session,
+            exclude=parse_ignore(data.decode(errors="replace")),
+            shared_key=f"context:{key}-{shared}",
+            around=ops.Surroundings(name=f"[context {key}] load from client"),
+        )
+        return Image(files)
+
+    def _load_input(self, key: str, short: str, name: str, platform: Platform) -> Image:
+        inputs = self._gateway.inputs()
+        if name not in inputs:
+            raise ContextError(f"the named context `{key}` should be the input `{name}`, which was not passed in")
+        text = self._options.raw.get(f"input-metadata:{name}", "")
+        try:
+            config = json.loads(text).get("containerimage.config", "") if text else ""
+            oci = _config(base64.b64decode(config))
+        except (ValueError, AttributeError):
+            raise ContextError(f"the metadata of the input `{name}` cannot be read") from None
+        return Image(state.foreign(inputs[name]), "", oci)
+
+
+def _config(data: bytes) -> Mapping[str, Any]:
+    """Read an image configuration; none at all gives an empty one. Raise `ContextError` for bad JSON."""
+    if not data:
+        return {}
+    try:
+        config = json.loads(data)
+    except ValueError:
+        raise ContextError("the server sent an image configuration that is not JSON") from None
+    return config if isinstance(config, dict) else {}

@@ -1,0 +1,276 @@
+"""Lower a plan to the build graph: base, shim and application as separate layers, laid over each other.
+
+The application's files are first collected on an empty file system - or, where the plan says that it
+needs to look at the base, on the base, and only the difference is kept - and then copied once more as
+a whole. That copy gives one layer with one time stamp on everything, folders included, so the same
+input gives the same digest; and as it depends on no platform, all platforms share it. Where the server
+cannot merge, the steps are simply done on the base, one layer each.
+
+Flags of copies are those of the stock frontend (``dockerfile2llb/convert_copy.go``).
+"""
+
+from __future__ import annotations
+
+import posixpath
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from cirfile.manifest import LOCK_FOLDER, MANIFEST_PATH
+from cirfile.plan import (
+    ContextPath,
+    Copy,
+    CopySource,
+    GitTree,
+    InlineFile,
+    MakeFolder,
+    Plan,
+    RemoteFile,
+    Step,
+)
+from cirfile.source import Span
+from frontend import gitref
+from frontend.gateway.caps import Capabilities
+from frontend.llb import ops, state
+
+_NUMBER = re.compile(r"[+-]?[0-9]+\Z")
+_OCTAL = re.compile(r"[0-7]+\Z")
+_WILDCARD = re.compile(r"(?<!\\)[*?\[]")
+CIR_FOLDER = "/.cir"
+
+
+class LowerError(ValueError):
+    """A step that the build server cannot do; ``span`` is where it is written."""
+
+    def __init__(self, message: str, span: Span) -> None:
+        super().__init__(message)
+        self.span = span
+
+
+@dataclass(frozen=True, slots=True)
+class Parts:
+    """Everything a plan is put together from.
+
+    ``locks`` maps an ecosystem to a file system with its lock at ``/<ecosystem>.json``. ``origins`` maps
+    the origins of copies to file systems. ``timestamp`` is in nanoseconds.
+    """
+
+    base: ops.State
+    shim: ops.State
+    context: ops.State
+    source: ops.SourceFile
+    caps: Capabilities
+    manifest: bytes
+    timestamp: int
+    origins: Mapping[str, ops.State]
+    locks: Mapping[str, ops.State]
+    no_cache: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Lowered:
+    """The root file system, and how many layers it has above the base and the shim's own ones.
+
+    ``merged`` tells whether base and shim kept their layers; else the shim is one layer of its own.
+    """
+
+    state: ops.State
+    layers: int
+    merged: bool
+
+
+def lower(plan: Plan, parts: Parts) -> Lowered:
+    """Return the graph of ``plan``. Raise `LowerError` where the server cannot do a step."""
+    return _Lowering(plan, parts).run()
+
+
+def can_merge(caps: Capabilities, plan: Plan) -> bool:
+    """Whether base and shim keep their layers on this server."""
+    needed = {"mergeop", "diffop"} if plan.reads_base else {"mergeop"}
+    return needed <= caps.llb
+
+
+class _Lowering:
+    def __init__(self, plan: Plan, parts: Parts) -> None:
+        self._plan = plan
+        self._parts = parts
+        self._total = len(plan.steps)
+
+    def run(self) -> Lowered:
+        """Put base, shim and application together."""
+        parts = self._parts
+        if not can_merge(parts.caps, self._plan):
+            return self._copied()
+        if self._plan.reads_base:
+            below = state.merge([parts.base, parts.shim], self._around("[base] with the shim"))
+            above = state.file(self._steps(below), *self._metadata(), around=self._around(self._app_name()))
+            difference = state.diff(below, above, self._around("[app] what the steps changed"))
+            app = state.file(ops.SCRATCH, self._everything(difference), around=self._around("[app] layer"))
+        else:
+            actions = (*self._metadata(), self._everything(ops.EARLIER))
+            app = state.file(self._steps(ops.SCRATCH), *actions, around=self._around(self._app_name()))
+        image = state.merge([parts.base, parts.shim, app], self._around("[image] base, shim and application"))
+        return Lowered(image, 1, True)
+
+    def _copied(self) -> Lowered:
+        """Without merging, the shim is copied onto the base and the steps follow, a layer each."""
+        shim = self._everything(self._parts.shim)
+        below = state.file(self._parts.base, shim, around=self._around("[shim] copy onto the base"))
+        above = self._steps(below)
+        image = state.file(above, *self._metadata(), around=self._around(self._app_name()))
+        return Lowered(image, self._total + 1, False)
+
+    def _everything(self, source: ops.State) -> ops.Copy:
+        return ops.Copy(source, "/", "/", contents_only=True, timestamp=self._parts.timestamp)
+
+    def _steps(self, below: ops.State) -> ops.State:
+        current = below
+        for number, step in enumerate(self._plan.steps, 1):
+            around = self._around(f"[{number}/{self._total}] {_title(step)}", step)
+            if isinstance(step, Copy) and step.link and "mergeop" in self._parts.caps.llb:
+                alone = state.file(ops.SCRATCH, *self._actions(step), around=around)
+                current = state.merge([current, alone], around)
+            else:
+                current = state.file(current, *self._actions(step), around=around)
+        return current
+
+    def _around(self, name: str, step: Step | None = None) -> ops.Surroundings:
+        place = () if step is None else (location(self._parts.source, step.span),)
+        return ops.Surroundings(name, ignore_cache=self._parts.no_cache and step is not None, locations=place)
+
+    def _app_name(self) -> str:
+        names = ["manifest", *(f"{ecosystem} lock" for ecosystem in sorted(self._parts.locks))]
+        return f"[app] {', '.join(names)} and {self._total} step{'' if self._total == 1 else 's'}"
+
+    def _metadata(self) -> tuple[ops.Action, ...]:
+        """Write the manifest and the locks: last, so that no step can replace them."""
+        when = self._parts.timestamp
+        actions: list[ops.Action] = [ops.Mkdir(CIR_FOLDER, make_parents=True, timestamp=when)]
+        if self._parts.locks:
+            actions.append(ops.Mkdir(LOCK_FOLDER, make_parents=True, timestamp=when))
+        for ecosystem, files in sorted(self._parts.locks.items()):
+            name = f"{ecosystem}.json"
+            target = posixpath.join(LOCK_FOLDER, name)
+            actions.append(ops.Copy(files, f"/{name}", target, ops.Owner(0, 0), 0o644, timestamp=when))
+        actions.append(ops.Mkfile(MANIFEST_PATH, self._parts.manifest, 0o644, timestamp=when))
+        return tuple(actions)
+
+    def _actions(self, step: Step) -> list[ops.Action]:
+        if isinstance(step, MakeFolder):
+            owned = owner(step.user) if step.user else None
+            return [ops.Mkdir(step.path, 0o755, True, owned, self._parts.timestamp)]
+        self._check(step)
+        return [self._copy(step, source) for source in step.sources]
+
+    def _check(self, step: Copy) -> None:
+        needs = (
+            (bool(step.exclude), "--exclude", "file.copy.includeexcludepatterns"),
+            (step.parents, "--parents", "file.copy.includeexcludepatterns"),
+            (bool(mode(step.chmod)[1]), f"--chmod={step.chmod}", "file.copy.modestring"),
+        )
+        for used, flag, cap in needs:
+            refusal = self._parts.caps.refusal(cap) if used else ""
+            if refusal:
+                raise LowerError(f"`{flag}` cannot be used here: {refusal}", step.span)
+
+    def _copy(self, step: Copy, source: CopySource) -> ops.Copy:
+        number, text = mode(step.chmod)
+        files, src = self._files(step, source)
+        common = ops.Copy(
+            files,
+            src,
+            step.destination,
+            owner=owner(step.chown) if step.chown else None,
+            mode=number,
+            mode_text=text,
+            make_parents=True,
+            timestamp=self._parts.timestamp,
+            exclude=step.exclude,
+        )
+        return self._selected(common, step, source) if isinstance(source, ContextPath) else common
+
+    def _selected(self, copy: ops.Copy, step: Copy, source: ContextPath) -> ops.Copy:
+        """Complete a copy from a folder: contents of folders, wildcards, parents kept, archives unpacked."""
+        src, include, required = source.pattern, (), ()
+        if step.parents:
+            src, include, required = _pivot(source.pattern)
+        if "file.copy.requiredpaths" not in self._parts.caps.llb:
+            required = ()
+        return ops.Copy(
+            copy.source,
+            src,
+            copy.dest,
+            owner=copy.owner,
+            mode=copy.mode,
+            mode_text=copy.mode_text,
+            follow_symlink=True,
+            contents_only=True,
+            unpack=step.unpack,
+            make_parents=True,
+            wildcard=True,
+            empty_wildcard=True,
+            timestamp=copy.timestamp,
+            include=include,
+            exclude=copy.exclude,
+            required=required,
+        )
+
+    def _files(self, step: Copy, source: CopySource) -> tuple[ops.State, str]:
+        """Return the file system a source is in, and its path there."""
+        around = self._around(_title(step), step)
+        if isinstance(source, InlineFile):
+            name = ops.Surroundings("[internal] preparing inline document")
+            file = ops.Mkfile(source.name, source.data, 0o644, timestamp=self._parts.timestamp)
+            return state.file(ops.SCRATCH, file, around=name), source.name
+        if isinstance(source, RemoteFile):
+            return state.http(source.url, source.name, step.checksum, around=around), source.name
+        if isinstance(source, GitTree):
+            address = gitref.parse(source.url)
+            if address is None:
+                raise LowerError(f"`{source.url}` is not a git address", step.span)
+            return gitref.to_state(address, around, step.keep_git_dir, step.checksum), "/"
+        if step.origin is not None:
+            return self._parts.origins[step.origin], source.pattern
+        return self._parts.context, source.pattern
+
+
+def location(source: ops.SourceFile, span: Span) -> ops.Location:
+    """Return the lines of ``span``."""
+    return ops.Location(source, span.line, span.last_line)
+
+
+def owner(text: str) -> ops.Owner:
+    """Read ``user[:group]``; ``root`` and numbers need nobody to look them up."""
+    user, colon, group = text.partition(":")
+    return ops.Owner(_identity(user), _identity(group) if colon else None)
+
+
+def _identity(text: str) -> int | str:
+    if text in ("", "root"):
+        return 0
+    return int(text) if _NUMBER.match(text) else text
+
+
+def mode(text: str) -> tuple[int, str]:
+    """Read ``--chmod``: a number where it is octal, else the symbolic text; -1 where there is none."""
+    if not text:
+        return ops.UNSET, ""
+    if _OCTAL.match(text):
+        return int(text, 8), ""
+    return ops.UNSET, text
+
+
+def _pivot(pattern: str) -> tuple[str, tuple[str, ...], tuple[str, ...]]:
+    """Split ``--parents`` sources at ``/./``: where to start, what to take, what must be there."""
+    start, found, rest = pattern.partition("/./")
+    if not found:
+        start, rest = "/", pattern
+    rest = posixpath.normpath("/" + rest.lstrip("/"))
+    required: tuple[str, ...] = ()
+    if not _WILDCARD.search(start) and not _WILDCARD.search(rest):
+        required = (posixpath.normpath("/" + start.lstrip("/") + rest),)
+    return start, (rest.lstrip("/"),), required
+
+
+def _title(step: Step) -> str:
+    return step.created_by.removesuffix(" # buildkit") or type(step).__name__

@@ -1,0 +1,59 @@
+"""Names of images: made complete and made short, by the rules of ``distribution/reference``."""
+
+from __future__ import annotations
+
+import re
+
+HUB = "docker.io"
+_NAME = r"[a-z0-9]+(?:(?:[._]|__|-+)[a-z0-9]+)*"
+_PATH = re.compile(rf"{_NAME}(?:/{_NAME})*\Z")
+_DOMAIN = re.compile(r"(?:[A-Za-z0-9](?:[A-Za-z0-9.-]*[A-Za-z0-9])?|\[[0-9a-fA-F:]+\])(?::[0-9]+)?\Z")
+_TAG = re.compile(r"\w[\w.-]{0,127}\Z", re.ASCII)
+_DIGEST = re.compile(r"[A-Za-z][A-Za-z0-9]*(?:[-_+.][A-Za-z][A-Za-z0-9]*)*:[0-9a-fA-F]{32,}\Z")
+
+
+class ImageNameError(ValueError):
+    """A text that is not the name of an image."""
+
+
+def normalize(text: str) -> str:
+    """Return ``text`` with registry, ``library/`` and ``:latest`` filled in; a digest is kept.
+
+    Raise `ImageNameError` where it is not the name of an image.
+    """
+    name, _, digest = text.partition("@")
+    if digest and not _DIGEST.match(digest):
+        raise ImageNameError(f"`{text}` ends in no valid digest")
+    head, slash, last = name.rpartition("/")
+    last, colon, tag = last.partition(":")
+    if colon and not _TAG.match(tag):
+        raise ImageNameError(f"`{text}` has no valid tag behind its colon")
+    domain, path = _split(head + slash + last)
+    if not _DOMAIN.match(domain) or not _PATH.match(path):
+        raise ImageNameError(f"`{text}` is not the name of an image: names are lower case, as in `python:3.11-slim`")
+    tag = tag or ("" if digest else "latest")
+    return f"{domain}/{path}" + (f":{tag}" if tag else "") + (f"@{digest}" if digest else "")
+
+
+def _split(name: str) -> tuple[str, str]:
+    first, slash, rest = name.partition("/")
+    if slash and ("." in first or ":" in first or first == "localhost" or first != first.lower()):
+        domain, path = first, rest
+    else:
+        domain, path = HUB, name
+    domain = {"index.docker.io": HUB}.get(domain, domain)
+    return domain, f"library/{path}" if domain == HUB and "/" not in path else path
+
+
+def familiar(text: str) -> str:
+    """Return the short form under which a client names contexts: no default registry, no ``:latest``."""
+    name = normalize(text)
+    name = name.removeprefix(f"{HUB}/library/").removeprefix(f"{HUB}/")
+    return name.removesuffix(":latest")
+
+
+def pin(reference: str, digest: str) -> str:
+    """Return ``reference`` with ``digest``, unless there is none or it has one already."""
+    if not digest or "@" in reference:
+        return reference
+    return f"{reference}@{digest}"
