@@ -52,7 +52,10 @@ class Relations:
 
 @dataclass(frozen=True, slots=True)
 class _Package:
-    """One ``[[packages]]`` table, read and checked; ``cells`` are where it is part of the environment."""
+    """One ``[[packages]]`` table, read and checked; ``cells`` are where it is part of the environment.
+
+    ``dropped`` are wheels that fit none of them, kept to tell what exists instead.
+    """
 
     name: str
     version: str
@@ -61,6 +64,7 @@ class _Package:
     source_only: bool
     marker: str
     cells: frozenset[Cell] = frozenset()
+    dropped: tuple[wheels.Wheel, ...] = ()
 
 
 def read(
@@ -217,7 +221,8 @@ def _place(packages: Iterable[_Package], parsed: Mapping[str, Marker | None], gr
             libcs = grid.promise.kept_libcs
             targets = {target for cell in where for libc in libcs for target in grid.targets(cell, libc)}
             kept = tuple(pair for pair in package.artifacts if any(wheels.fits(pair[1], t) for t in targets))
-            placed.append(replace(package, artifacts=kept, cells=where))
+            dropped = tuple(pair[1] for pair in package.artifacts if pair not in kept)
+            placed.append(replace(package, artifacts=kept, cells=where, dropped=dropped))
     return placed
 
 
@@ -284,11 +289,11 @@ def _offer(package: _Package) -> str:
     tags = sorted(
         {
             f"{'.'.join(wheel.pythons)}-{'.'.join(wheel.abis)}-{'.'.join(wheel.platforms)}"
-            for _, wheel in package.artifacts
+            for wheel in (*(wheel for _, wheel in package.artifacts), *package.dropped)
         }
     )
     if not tags:
-        return "no wheel for any promised platform exists"
+        return "no wheel exists"
     more = f" and {len(tags) - _SHOWN} more" if len(tags) > _SHOWN else ""
     return "wheels exist for " + ", ".join(tags[:_SHOWN]) + more
 

@@ -76,11 +76,11 @@ def _credentials(said: str, environment: Mapping[str, str]) -> ResolverError | N
 _PROXIES = ("http_proxy", "https_proxy", "all_proxy")
 _PROXY_HINT = "behind a proxy, pass `--build-arg HTTPS_PROXY=…`"
 _NETWORK = (
+    ("tunnel error", "the proxy does not let it through"),
     ("dns error", "its name can't be resolved"),
     ("Connection refused", "connection refused"),
     ("Network is unreachable", "the network is unreachable"),
     ("No route to host", "no route to host"),
-    ("tunnel error", "the proxy does not let it through"),
     ("operation timed out", "it does not answer in time"),
     ("timed out", "it does not answer in time"),
     ("Connection reset", "the connection was reset"),
@@ -106,6 +106,30 @@ def _network(said: str, environment: Mapping[str, str]) -> ResolverError | None:
     )
 
 
+def _not_an_index(said: str, _: Mapping[str, str]) -> ResolverError | None:
+    match = re.search(
+        r"unexpected (?:JSON|HTML)|Unsupported `?Content-Type|not a valid (?:simple|index)", said
+    )
+    if match is None:
+        return None
+    return ResolverError(
+        UNAVAILABLE,
+        f"{_host(said)} does not answer as a package index",
+        "check its address (PEP 503, PEP 691)",
+    )
+
+
+def _broken_metadata(said: str, _: Mapping[str, str]) -> ResolverError | None:
+    match = re.search(r"(?:all versions of )?(\S+) (?:has|have) (?:invalid|inconsistent) metadata", said)
+    if match is None:
+        return None
+    details = re.search(r"hint: Metadata for [^\n]*\n\s+([^\n]+)", said)
+    why = f": {details[1].strip()}" if details else ""
+    return ResolverError(
+        UNAVAILABLE, f"the metadata of `{match[1]}` can't be read{why}", "require another version of it"
+    )
+
+
 def _unknown_package(said: str, _: Mapping[str, str]) -> ResolverError | None:
     match = _MISSING.search(said)
     if match is None:
@@ -118,9 +142,26 @@ def _unknown_package(said: str, _: Mapping[str, str]) -> ResolverError | None:
 
 
 def _wanted_by(said: str, name: str) -> str:
-    """Who asked for a missing package, where it was not the Cirfile."""
-    match = re.search(rf"([A-Za-z0-9._-]+\S*) depends on {re.escape(name)}\b", said)
-    return f", which `{match[1]}` needs" if match and match[1] != "you" else ""
+    """Say who asked for a package, where it was not the Cirfile."""
+    match = re.search(rf"([A-Za-z0-9._-]+)\S* depends? on {re.escape(name)}(?![A-Za-z0-9._-])", said)
+    return f" (`{match[1]}` needs it)" if match else ""
+
+
+def _python(said: str, _: Mapping[str, str]) -> ResolverError | None:
+    match = re.search(
+        r"Python version \(([^)]+)\) does not satisfy Python(\S+) and (.+?) depends? on Python", said
+    )
+    if match is None:
+        return None
+    package = match[3].removeprefix("all versions of ")
+    oldest = re.search(r"3\.\d+", match[2])
+    return ResolverError(
+        NOT_PROMISED,
+        f"`{package}`{_wanted_by(said, re.split('[=<>!~]', package)[0])} needs Python {match[2]}, "
+        f"but Python {match[1]} is promised",
+        f"promise the Python of the base, e.g. `PLATFORMS python={oldest[0] if oldest else '3.13'}`, "
+        "or require another version",
+    )
 
 
 def _no_wheel(said: str, _: Mapping[str, str]) -> ResolverError | None:
@@ -128,11 +169,15 @@ def _no_wheel(said: str, _: Mapping[str, str]) -> ResolverError | None:
     if match is None:
         return None
     name = match[1].removeprefix("all versions of ")
+    exists = "; ".join(re.findall(r"hint: (Wheels are available for [^\n]+)", said))
+    only_source = "Wheels are required for" in said
+    offer = f" ({exists[0].lower()}{exists[1:]})" if exists else " (only a source archive)" * only_source
     return ResolverError(
         NOT_PROMISED,
-        f"`{name}` has no wheel for {_platform(said)}: {_reason(said)}",
-        "require another version, promise less with `PLATFORMS`, or build a wheel and serve it from an own "
-        "index; nothing is compiled at deployment",
+        f"`{name}`{_wanted_by(said, re.split('[=<>!~]', name)[0])} has no wheel for {_platform(said)}{offer}",
+        "require another version, promise less with `PLATFORMS`, require it only where it exists with "
+        "`REQUIRE --when=arch=…`, or build a wheel and serve it from an own index; nothing is compiled "
+        "at deployment",
     )
 
 
@@ -140,10 +185,12 @@ def _no_version(said: str, _: Mapping[str, str]) -> ResolverError | None:
     match = _NO_VERSION.search(said)
     if match is None or "No solution found" not in said:
         return None
+    name = re.split(r"[=<>!~\[]", match[1])[0]
+    direct = f"you require {match[1]}" in said
     return ResolverError(
         INVALID,
-        f"no version matches `{match[1]}`: {_reason(said)}",
-        "correct the version; what exists is listed by `pip index versions NAME`",
+        f"no version matches `{match[1]}`" + ("" if direct else f": {_reason(said)}"),
+        f"correct the version; `pip index versions {name}` lists what exists",
     )
 
 
@@ -162,7 +209,10 @@ _RECOGNISERS: tuple[Callable[[str, Mapping[str, str]], ResolverError | None], ..
     _certificate,
     _credentials,
     _network,
+    _not_an_index,
+    _broken_metadata,
     _unknown_package,
+    _python,
     _no_wheel,
     _no_version,
     _conflict,
@@ -174,10 +224,10 @@ def _platform(said: str) -> str:
     headline = said.partition("\n")[0]
     arches = [oci for oci, machine in MACHINES.items() if f"'{machine}'" in headline]
     facts = {fact for world in _WORLD.findall(headline) for fact in world.split()}
-    python = re.search(r"python_full_version (?:<|>=|==) '[^']+'", headline)
+    python = re.search(r"python_full_version (<|>=|==) '([^']+)'", headline)
     parts = ["linux/" + "|".join(arches) if arches else "the promised platforms"]
     if python:
-        parts.append(python[0].replace("python_full_version", "Python").replace("'", ""))
+        parts.append("Python " + f"{python[1]} {python[2]}".removeprefix("== ").removesuffix(".*"))
     if len(facts) == 1:
         parts.extend(sorted(facts))
     return ", ".join(parts)
@@ -185,12 +235,11 @@ def _platform(said: str) -> str:
 
 def _reason(said: str) -> str:
     """Return uv's own derivation as one paragraph."""
-    text = _causes(said)
-    text = re.sub(r",? we can conclude that your requirements are unsatisfiable\.?", "", text)
-    text = text.replace("Because ", "").replace("And because ", "and ")
-    text = text.replace("you require", "the Cirfile requires")
-    text = _WORLD.sub(r"\1", text)
-    return text.strip().rstrip(".") or "uv gave no reason"
+    text = re.sub(r",? we can conclude that your requirements are unsatisfiable\.?", "", _causes(said))
+    text = re.sub(r"\.? And because ", "; and ", text).replace("Because ", "")
+    text = text.replace(", we can conclude that ", ", so ").replace("you require", "the Cirfile requires")
+    text = text.replace("your requirements", "the Cirfile's requirements")
+    return _WORLD.sub(r"\1", text).strip().rstrip(".") or "uv gave no reason"
 
 
 def _causes(said: str) -> str:

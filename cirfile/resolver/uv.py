@@ -127,6 +127,7 @@ def _environment(folder: Path, environ: Mapping[str, str], secrets: Path) -> dic
         "UV_PYTHON_DOWNLOADS": "never",
     }
     environment.setdefault("UV_CACHE_DIR", str(folder / "cache"))
+    environment.setdefault("UV_HTTP_RETRIES", "2")
     if (secrets / "cir_netrc").is_file():
         environment["NETRC"] = str(secrets / "cir_netrc")
     if (secrets / "cir_ca").is_file():
