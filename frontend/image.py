@@ -11,6 +11,7 @@ from collections.abc import Mapping
 from datetime import UTC, datetime
 from typing import Any
 
+from cirfile import __version__
 from cirfile.imageconfig import to_oci
 from cirfile.layout import with_shim
 from cirfile.plan import Plan
@@ -48,7 +49,7 @@ def _history(plan: Plan, lowered: Lowered, base: Image, shim: Image, created: st
 
     history = list(base.oci.get("history") or ())
     shim_layers = shim.layers if lowered.merged else 1
-    history += [entry(f"cir: shim {shim.reference}", True) for _ in range(shim_layers)]
+    history += [entry(f"cir: shim {__version__}", True) for _ in range(shim_layers)]
     if lowered.merged:
         history += [entry(text, False) for text in plan.history]
         history.append(entry("cir: application, manifest and locks", True))

@@ -70,7 +70,7 @@ def lower(step: LockStep, image: ops.State, options: Options, platform: Platform
         args=(sys.executable, "-I", "-m", "cirfile.resolver", _QUESTION, _OUTPUT),
         env=_environment(),
         mounts=(
-            ops.Mount("/", image, discard=True),
+            ops.Mount("/", image),
             ops.Mount("/in", question, readonly=True),
             ops.Mount(_OUTPUT),
             ops.Mount(_CACHE, cache="cir-resolver"),
