@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 
 class DevError(Exception):
     """A failure with its cause and remedy, rendered without a traceback.
@@ -29,3 +31,12 @@ class DevError(Exception):
 def indent(text: str) -> str:
     """The lines of `text`, each set in by four spaces."""
     return "\n".join("    " + line for line in text.rstrip().splitlines())
+
+
+def tail(log: Path, lines: int = 20) -> str:
+    """The last lines of a log, or a word on its absence."""
+    if not log.is_file():
+        return "(no log)"
+    with log.open("rb") as source:
+        source.seek(max(0, log.stat().st_size - 16384))
+        return "\n".join(source.read().decode(errors="replace").splitlines()[-lines:])

@@ -32,6 +32,6 @@ def bases() -> Path:
     return cache() / "bases"
 
 
-def venv() -> Path:
-    """The virtual environment that lint and tests run in."""
+def venvs() -> Path:
+    """The virtual environments that lint and tests run in, one for each set of requirements."""
     return cache() / "venv"

@@ -144,15 +144,24 @@ def layer_folder(architecture: str, name: str) -> Path:
     return paths.bases() / architecture / name
 
 
-def images(architecture: str) -> dict[str, Image]:
-    """The base images of one architecture by `repository:tag`; their layers must be in the cache."""
+def are_complete() -> bool:
+    """Whether the cache has every layer."""
+    return all(is_complete(architecture, *DEBIAN_STAGES, "musl") for architecture in ARCHITECTURES)
+
+
+def images() -> dict[str, list[Image]]:
+    """The base images by `repository:tag`, one for each architecture; all layers must be in the cache."""
     path = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
-    python = (f"PATH=/usr/local/bin:{path}", "LANG=C.UTF-8", f"PYTHON_VERSION={python_version(architecture)}")
-    table = {
-        "library/debian:12-slim": Image(architecture, layers(architecture, "debian"), (f"PATH={path}",), ("bash",)),
-        "library/python:3.11-slim": Image(architecture, layers(architecture, "debian", "python"), python, ("python3",)),
-        "library/musl:1": Image(architecture, layers(architecture, "musl"), (f"PATH={path}",), ("sh",)),
-    }
+    table: dict[str, list[Image]] = {}
+    for architecture in ARCHITECTURES:
+        python = (f"PATH=/usr/local/bin:{path}", "LANG=C.UTF-8", f"PYTHON_VERSION={python_version(architecture)}")
+        for name, stages, environment, command in (
+            ("library/debian:12-slim", ("debian",), (f"PATH={path}",), "bash"),
+            ("library/python:3.11-slim", ("debian", "python"), python, "python3"),
+            ("library/musl:1", ("musl",), (f"PATH={path}",), "sh"),
+        ):
+            image = Image(architecture, layers(architecture, *stages), environment, (command,))
+            table.setdefault(name, []).append(image)
     return table
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import subprocess
 from pathlib import Path
 
 from devtools.engines import config, rootfs
@@ -12,6 +13,9 @@ from devtools.errors import DevError
 
 #: What would lead a client to engines other than these.
 FOREIGN = ("DOCKER_CONTEXT", "DOCKER_CERT_PATH", "DOCKER_TLS_VERIFY", "BUILDX_BUILDER", "BUILDX_CONFIG", "CONTAINER_HOST")
+
+#: Folders at the top that belong to the engines' root filesystem.
+SYSTEM = "bin boot dev etc lib lib32 lib64 libx32 proc run sbin sys usr var".split()
 
 
 def command(instance: Instance, holder: int, argv: list[str], cwd: str, *, user: bool = False) -> list[str]:
@@ -51,17 +55,27 @@ def environment(instance: Instance, user: bool) -> dict[str, str]:
     return variables if user else variables | {"DOCKER_CONFIG": str(instance.root / "docker-config")}
 
 
-def visible(holder: int, folder: Path) -> str:
-    """`folder` as an absolute path, made sure to be the same folder inside the namespace.
+def visible(instance: Instance, holder: int, folder: Path) -> str:
+    """`folder` as an absolute path, shown inside the namespace if it is not already.
 
-    :raises DevError: when it lies where the engines' root filesystem has something else
+    :raises DevError: when it lies where the engines' root filesystem has something of its own
     """
     path = folder.resolve()
-    inside = Path(f"/proc/{holder}/root{path}")
-    if inside.is_dir() and os.path.samestat(inside.stat(), path.stat()):
+    if is_same(holder, path):
         return str(path)
-    raise DevError(
-        f"{path} is not visible among the engines",
-        "they see the checkout, /tmp and the cache folder",
-        "run the command from one of these folders",
-    )
+    if len(path.parts) < 2 or path.parts[1] in SYSTEM or (path.parts[1] == "root" and len(path.parts) == 2):
+        raise DevError(
+            f"{path} cannot be shown among the engines",
+            "they have a folder of their own there",
+            "run the command from another folder, e.g. the checkout",
+        )
+    place = ["nsenter", f"--mount=/proc/{holder}/ns/mnt", "--"]
+    subprocess.run([*place, "mkdir", "-p", str(path)], check=True, capture_output=True)
+    subprocess.run([*place, "mount", "--bind", f"/run/host{path}", str(path)], check=True, capture_output=True)
+    return str(path)
+
+
+def is_same(holder: int, path: Path) -> bool:
+    """Whether `path` names the same folder inside as here."""
+    inside = Path(f"/proc/{holder}/root{path}")
+    return inside.is_dir() and os.path.samestat(inside.stat(), path.stat())

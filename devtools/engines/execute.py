@@ -6,7 +6,7 @@ import argparse
 import os
 from pathlib import Path
 
-from devtools.engines import enter, health, lifecycle
+from devtools.engines import enter, lifecycle, state
 from devtools.engines.instance import current
 
 
@@ -23,10 +23,8 @@ def run(args: argparse.Namespace) -> int:
     """
     argv = args.command[1:] if args.command[:1] == ["--"] else args.command
     instance = current()
-    holder = health.check(instance).holder
-    if holder is None:
-        lifecycle.up(instance)
-        holder = health.check(instance).holder
-    assert holder is not None
-    prefixed = enter.command(instance, holder, argv or ["bash"], enter.visible(holder, Path.cwd()), user=args.user)
+    known = state.load(instance.root)
+    holder = known.holder.pid if known is not None and known.holder.is_alive() else lifecycle.up(instance)
+    folder = enter.visible(instance, holder, Path.cwd())
+    prefixed = enter.command(instance, holder, argv or ["bash"], folder, user=args.user)
     os.execvp(prefixed[0], prefixed)

@@ -26,7 +26,7 @@ NATIVE = ("amd64", "x86_64-linux-gnu")
 FOREIGN = ("arm64", "aarch64-linux-gnu")
 
 #: What an amd64 tree has and an arm64 tree has not.
-NATIVE_ONLY = ("lib32", "lib64", "libx32", "usr/lib32", "usr/lib64", "usr/libx32", f"usr/lib/{NATIVE[1]}", "etc/ld.so.cache")
+NATIVE_ONLY = ("lib32", "lib64", "libx32", "usr/lib32", "usr/lib64", "usr/libx32", "etc/ld.so.cache")
 
 #: Left out of the native tree by dpkg's path-exclude; unpacking puts it back.
 DOCUMENTS = re.compile(r"usr/share/(man|info|locale)/.*|usr/share/doc/.*(?<!/copyright)")
@@ -106,13 +106,13 @@ def swap(exchange: Exchange, name: str) -> str:
 
 
 def remove_package(exchange: Exchange, name: str) -> None:
-    """Delete the files of a native package and its control files; folders stay."""
+    """Delete the files of a native package and its control files; folders stay, and links to them (/bin, /lib)."""
     info = exchange.database / "info"
     prefix = f"{name}:{NATIVE[0]}" if (info / f"{name}:{NATIVE[0]}.list").exists() else name
     for line in (info / f"{prefix}.list").read_text().splitlines():
         path = exchange.tree / line.lstrip("/")
-        if path.is_symlink() or path.is_file():
-            path.unlink()
+        if not path.is_dir():
+            path.unlink(missing_ok=True)
     for part in info.glob(f"{prefix}.*"):
         if part.name.removeprefix(prefix).count(".") == 1:
             part.unlink()
@@ -154,8 +154,7 @@ def conffiles(exchange: Exchange, prefix: str) -> list[str]:
 
 def remove_native_rest(tree: Path) -> None:
     """Delete folders, caches and bytecode that only the native packages had a use for."""
-    for name in NATIVE_ONLY:
-        path = tree / name
+    for path in [*(tree / name for name in NATIVE_ONLY), *tree.glob(f"usr/**/{NATIVE[1]}")]:
         if path.is_dir() and not path.is_symlink():
             shutil.rmtree(path)
         else:

@@ -23,7 +23,8 @@ from typing import IO
 
 #: State of the machine that made the tree, package lists and logs: no part of an image.
 LEFT_OUT = re.compile(
-    r"(dev|proc|sys|run|tmp|var/log|var/tmp|var/cache/apt|var/lib/apt/lists|var/cache/ldconfig|var/cache/debconf)/.*"
+    r"(dev|proc|sys|run|tmp|var/tmp)/.*"
+    r"|(var/log|var/cache/(apt|debconf|ldconfig)|var/lib/apt/lists)/.*[^/]"
     r"|etc/(resolv\.conf|hostname|machine-id)|etc/apt/apt\.conf\.d/.*mmdebstrap|var/lib/dpkg/.*-old|var/lib/dpkg/lock.*"
     r"|.*/__pycache__/.*\.pyc\.\d+|\.recipe"
 )
@@ -97,9 +98,9 @@ def entries(tree: Path) -> Iterator[tuple[str, State]]:
         for name in sorted(folders + files):
             path = Path(folder, name)
             relative = str(path.relative_to(tree))
-            if LEFT_OUT.fullmatch(relative):
-                continue
             info = path.lstat()
+            if LEFT_OUT.fullmatch(relative + "/" if stat.S_ISDIR(info.st_mode) else relative):
+                continue
             link = os.readlink(path) if stat.S_ISLNK(info.st_mode) else ""
             size, time = (0, 0) if stat.S_ISDIR(info.st_mode) else (info.st_size, info.st_mtime_ns)
             yield relative, [info.st_mode, info.st_uid, info.st_gid, link, size, time]

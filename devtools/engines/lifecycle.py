@@ -13,14 +13,14 @@ import socket
 import subprocess
 import sys
 import time
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 from devtools import paths
 from devtools.engines import bases, binfmt, config, health, network, registry, rootfs, state, sweep
 from devtools.engines.enter import command
-from devtools.engines.images import Image
 from devtools.engines.instance import Instance
-from devtools.errors import DevError
+from devtools.errors import DevError, tail
 from devtools.progress import say, step
 
 HOLDER = Path(__file__).with_name("holder.py")
@@ -32,36 +32,56 @@ DEVICES = ([10, 229, "fuse"], [10, 200, "net/tun"])
 PATIENCE = 90.0
 
 
-def up(instance: Instance) -> None:
-    """Bring the engines up unless they are.
+def up(instance: Instance) -> int:
+    """Bring the engines up unless they are; the result is the holder's process id.
 
     :raises DevError: when they cannot be; what was started is ended again
     """
     require_root()
-    if health.check(instance).is_up:
-        return
-    with state.locked(instance.root):
-        if health.check(instance).is_up:
-            return
-        clean(instance)
-        rootfs.ensure(instance.rootfs, instance.user_id, log_path(instance, "rootfs"))
-        with step("engines"):
-            start(instance)
-        publish(instance)
+    now = health.check(instance)
+    if not now.is_up or not is_published(instance):
+        with state.locked(instance.root):
+            bring_up(instance)
+        now = health.check(instance)
+    if now.holder is None:
+        raise DevError("the engines went down again", "another command ended them", "try once more")
+    return now.holder
+
+
+def bring_up(instance: Instance) -> None:
+    """Do what is missing of root filesystem, base images and daemons, side by side where that is possible."""
+    rootfs.require_mmdebstrap(log_path(instance, "apt"))
+    with ThreadPoolExecutor(max_workers=1) as pool:
+        layers = pool.submit(make_layers, instance)
+        if not health.check(instance).is_up:
+            clean(instance)
+            rootfs.ensure(instance.rootfs, instance.user_id, log_path(instance, "rootfs"))
+            with step("engines"):
+                start(instance)
+        layers.result()
+    publish(instance)
+
+
+def make_layers(instance: Instance) -> None:
+    """Make the layers of the base images that need no engines."""
+    for architecture in bases.ARCHITECTURES:
+        bases.ensure_debian(architecture, log_path(instance, f"bases-{architecture}"))
 
 
 def publish(instance: Instance) -> None:
-    """Make the base images unless the cache has them, and push them unless the registry has them."""
-    made: list[dict[str, Image]] = []
+    """Push the base images, for all architectures, unless the registry has them."""
     for architecture in bases.ARCHITECTURES:
-        log = log_path(instance, f"bases-{architecture}")
-        bases.ensure_debian(architecture, log)
-        bases.ensure_musl(architecture, log)
-        made.append(bases.images(architecture))
-        for name in made[0]:
-            variants = [images[name] for images in made]
-            if not registry.has(instance.registry, name, variants):
-                registry.push(instance.registry, name, variants)
+        bases.ensure_musl(architecture, log_path(instance, f"bases-{architecture}"))
+    for name, variants in bases.images().items():
+        if not registry.has(instance.registry, name, variants):
+            registry.push(instance.registry, name, variants)
+
+
+def is_published(instance: Instance) -> bool:
+    """Whether the registry has the base images of the cache."""
+    if not bases.are_complete():
+        return False
+    return all(registry.has(instance.registry, name, variants) for name, variants in bases.images().items())
 
 
 def down(instance: Instance, *, purge: bool = False) -> None:
@@ -146,7 +166,7 @@ def start_holder(instance: Instance, spec: Path) -> int:
         said = answer.read().decode()
     if said != "ok":
         holder.wait()
-        raise DevError("cannot start the engines", said or rootfs.tail(log_path(instance, "holder")))
+        raise DevError("cannot start the engines", said or tail(log_path(instance, "holder")))
     return holder.pid
 
 
@@ -161,7 +181,7 @@ def wait_until_healthy(instance: Instance) -> None:
         if dead or now.holder is None or time.monotonic() > deadline:
             name = dead[0] if dead else "dockerd"
             log = log_path(instance, name)
-            raise DevError(f"{name} does not answer", f"last lines of {log}:\n{rootfs.tail(log)}")
+            raise DevError(f"{name} does not answer", f"last lines of {log}:\n{tail(log)}")
         time.sleep(0.05)
 
 

@@ -8,7 +8,8 @@ import shutil
 import subprocess
 from pathlib import Path
 
-from devtools.errors import DevError
+from devtools import paths
+from devtools.errors import DevError, tail
 from devtools.progress import step
 
 #: The suite that has current engines; stable has no Apptainer and an old buildx.
@@ -124,17 +125,10 @@ def run_logged(argv: list[str], log: Path, problem: str) -> None:
     :raises DevError: `problem` with the last lines of the log, when the command fails
     """
     log.parent.mkdir(parents=True, exist_ok=True)
-    environment = os.environ | {"DEBIAN_FRONTEND": "noninteractive", "LC_ALL": "C.UTF-8"}
+    temporary = paths.cache() / "tmp"
+    temporary.mkdir(parents=True, exist_ok=True)
+    environment = os.environ | {"DEBIAN_FRONTEND": "noninteractive", "LC_ALL": "C.UTF-8", "TMPDIR": str(temporary)}
     with log.open("ab") as sink:
         status = subprocess.run(argv, stdin=subprocess.DEVNULL, stdout=sink, stderr=sink, env=environment).returncode
     if status:
         raise DevError(problem, f"{argv[0]} ended with status {status}; last lines of {log}:\n" + tail(log))
-
-
-def tail(log: Path, lines: int = 20) -> str:
-    """The last lines of a log, or a word on its absence."""
-    if not log.is_file():
-        return "(no log)"
-    with log.open("rb") as source:
-        source.seek(max(0, log.stat().st_size - 16384))
-        return "\n".join(source.read().decode(errors="replace").splitlines()[-lines:])

@@ -1,0 +1,108 @@
+"""The virtual environment that lint, tests and benchmarks run in: what pyproject.toml names, nothing of the machine.
+
+It holds the dependencies, not the project, so that several checkouts can share one cache folder.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import hashlib
+import importlib.util
+import os
+import re
+import shutil
+import subprocess
+import sys
+import tomllib
+from pathlib import Path
+from typing import Any
+
+from devtools import paths
+from devtools.errors import DevError, tail
+from devtools.progress import step
+
+#: The extra of pyproject.toml that developers need.
+EXTRA = "dev"
+
+
+def ensure() -> Path:
+    """Make the environment unless there is one of these very requirements; the result is its folder.
+
+    :raises DevError: when packages cannot be fetched or the machine's Python cannot make environments
+    """
+    wanted = requirements(tomllib.loads((paths.CHECKOUT / "pyproject.toml").read_text()), EXTRA)
+    home = paths.venvs() / fingerprint(wanted)
+    stamp = home / ".complete"
+    if stamp.exists():
+        return home
+    paths.venvs().mkdir(parents=True, exist_ok=True)
+    with (paths.venvs() / "lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        if not stamp.exists():
+            with step("development environment (once)"):
+                make(home, wanted)
+            stamp.touch()
+    return home
+
+
+def requirements(project: dict[str, Any], extra: str) -> list[str]:
+    """The requirements of the project and one of its extras, with references to other extras followed.
+
+    :param project: the content of pyproject.toml
+    """
+    name = project["project"]["name"]
+    extras = project["project"].get("optional-dependencies", {})
+    found: set[str] = set(project["project"].get("dependencies", ()))
+    for requirement in extras[extra]:
+        inner = re.fullmatch(rf"{re.escape(name)}\[([\w,\s-]+)\]", requirement.strip())
+        if inner:
+            for reference in inner[1].split(","):
+                found.update(requirements(project, reference.strip()))
+        else:
+            found.add(requirement)
+    return sorted(found)
+
+
+def fingerprint(wanted: list[str]) -> str:
+    """Short digest of the requirements and of the Python that the environment is made with."""
+    text = repr((wanted, sys.version_info[:3], os.path.realpath(sys.executable)))
+    return hashlib.sha256(text.encode()).hexdigest()[:12]
+
+
+def make(home: Path, wanted: list[str]) -> None:
+    """Make the environment at `home` from nothing.
+
+    :raises DevError: with the last lines of what the tools said
+    """
+    log = home.with_suffix(".log")
+    shutil.rmtree(home, ignore_errors=True)
+    with log.open("wb") as sink:
+
+        def call(*argv: str | os.PathLike[str]) -> None:
+            status = subprocess.run(argv, stdin=subprocess.DEVNULL, stdout=sink, stderr=sink).returncode
+            if status:
+                raise DevError("cannot make the development environment", tail(log), f"the whole log: {log}")
+
+        require_ensurepip(call)
+        call(sys.executable, "-m", "venv", home)
+        uv = [requirement for requirement in wanted if re.match(r"uv\b", requirement)]
+        if uv:
+            call(home / "bin/python", "-m", "pip", "install", "--quiet", *uv)
+            call(home / "bin/uv", "pip", "install", "--quiet", "--python", home / "bin/python", *wanted)
+        else:
+            call(home / "bin/python", "-m", "pip", "install", "--quiet", *wanted)
+
+
+def require_ensurepip(call: Any) -> None:
+    """Debian keeps what `python3 -m venv` needs in a package of its own: install that where it is missing.
+
+    :raises DevError: when it is missing and cannot be installed
+    """
+    if importlib.util.find_spec("ensurepip"):
+        return
+    if os.geteuid() != 0 or not shutil.which("apt-get"):
+        raise DevError(
+            "this Python cannot make virtual environments", "ensurepip is missing", "install python3-venv, e.g. with apt-get"
+        )
+    call("apt-get", "update")
+    call("env", "DEBIAN_FRONTEND=noninteractive", "apt-get", "install", "--yes", "--no-install-recommends", "python3-venv")
