@@ -115,12 +115,18 @@ def _requirement_out(requirement: Requirement) -> Json:
             "ecosystem": requirement.ecosystem,
             "requirement": requirement.text,
             "when": _conditions_out(requirement.when),
+            "hashes": list(requirement.hashes),
         }
     )
 
 
 def _requirement_in(reader: _Reader) -> Requirement:
-    return Requirement(reader.text("ecosystem"), reader.text("requirement"), reader.conditions("when"))
+    return Requirement(
+        reader.text("ecosystem"),
+        reader.text("requirement"),
+        reader.conditions("when"),
+        reader.texts("hashes", optional=True),
+    )
 
 
 def _component_out(component: Component) -> Json:

@@ -30,7 +30,10 @@ class Healthcheck:
 
 @dataclass(frozen=True, slots=True)
 class ImageConfig:
-    """The ``config`` object of an image. ``None`` means not set, which is not the same as empty."""
+    """The ``config`` object of an image. ``None`` means not set, which is not the same as empty.
+
+    ``args_escaped`` is a field of Docker's that the stock frontend sets with every ``CMD``.
+    """
 
     user: str = ""
     env: Pairs = ()
@@ -44,6 +47,7 @@ class ImageConfig:
     healthcheck: Healthcheck | None = None
     shell: tuple[str, ...] | None = None
     on_build: tuple[str, ...] = ()
+    args_escaped: bool = False
 
 
 SCRATCH = ImageConfig(env=(("PATH", DEFAULT_PATH),), working_dir="/")
@@ -66,6 +70,7 @@ def from_oci(config: Mapping[str, Any] | None) -> ImageConfig:
         healthcheck=_healthcheck_in(health) if health else None,
         shell=_optional(config.get("Shell")),
         on_build=tuple(config.get("OnBuild") or ()),
+        args_escaped=bool(config.get("ArgsEscaped")),
     )
 
 
@@ -80,6 +85,7 @@ def to_oci(config: ImageConfig) -> dict[str, Any]:
         "Labels": dict(config.labels),
         "StopSignal": config.stop_signal,
         "OnBuild": list(config.on_build),
+        "ArgsEscaped": config.args_escaped,
     }
     oci = {key: value for key, value in fields.items() if value}
     for key, words in (("Entrypoint", config.entrypoint), ("Cmd", config.cmd), ("Shell", config.shell)):

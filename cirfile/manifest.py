@@ -28,12 +28,14 @@ class Requirement:
     """A dependency identifier as written, in the notation of its ecosystem.
 
     ``text`` is one dependency: PEP 508 for ``pypi``, a Debian dependency for ``deb`` (policy §7.1),
-    a DESCRIPTION dependency for ``cran``. An empty ``when`` means on every platform.
+    a DESCRIPTION dependency for ``cran``. An empty ``when`` means on every platform. ``hashes`` are those
+    a requirements file demands (``sha256:<hex>``): no other file of this package may be used.
     """
 
     ecosystem: str
     text: str
     when: Conditions = ()
+    hashes: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

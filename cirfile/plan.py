@@ -73,7 +73,8 @@ class Copy:
 
     ``destination`` is absolute (``WORKDIR`` applied) and keeps its trailing slash. ``origin`` is
     ``None`` for the build context, else a named context or an image. ``unpack`` is ``ADD``'s treatment
-    of local archives. ``chown`` is ``user[:group]``, ``chmod`` octal or symbolic, as written.
+    of local archives, ``unpack_remote`` that of fetched ones (``ADD --unpack``). ``chown`` is
+    ``user[:group]``, ``chmod`` octal or symbolic, as written. ``created_by`` is the line in the history.
     """
 
     sources: tuple[CopySource, ...]
@@ -86,6 +87,7 @@ class Copy:
     link: bool = False
     parents: bool = False
     unpack: bool = False
+    unpack_remote: bool = False
     keep_git_dir: bool = False
     checksum: str = ""
     created_by: str = ""
@@ -93,7 +95,11 @@ class Copy:
 
 @dataclass(frozen=True, slots=True)
 class MakeFolder:
-    """The folder a ``WORKDIR`` makes where it is missing, owned by the ``USER`` in force (empty: root)."""
+    """The folder a ``WORKDIR`` makes where it is missing, owned by the ``USER`` in force (empty: root).
+
+    Without ``created_by`` it is no instruction of its own but a folder of the base that the next step
+    writes into: it exists there already, as root's with mode 0755 (see ``base_folders``).
+    """
 
     path: str
     span: Span
@@ -105,13 +111,36 @@ Step = Copy | MakeFolder
 
 
 @dataclass(frozen=True, slots=True)
+class Argument:
+    """A variable of an ``ARG`` line with the value this request gives it (``None``: not set)."""
+
+    name: str
+    value: str | None
+    span: Span
+    description: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Trace:
+    """Where things of a plan were written; only rules and descriptions need it.
+
+    ``requirements`` runs parallel to the manifest's. ``undefined`` holds variables that were used and not
+    set. ``arguments`` are the variables of ``ARG`` lines, the last definition of each.
+    """
+
+    requirements: tuple[Span, ...] = ()
+    undefined: tuple[tuple[str, Span], ...] = ()
+    arguments: tuple[Argument, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
 class Plan:
     """What to build for one platform.
 
     ``steps`` fill the app layer in order. ``config`` is the complete configuration of the image *without*
     the shim: what the stock frontend would write. ``reads_base`` gives the reasons, each a sentence,
     why the app layer can't be made without unpacking the base; empty means it can. ``history`` holds
-    the ``created_by`` line of every instruction, in order.
+    the ``created_by`` line of every instruction, in order. ``author`` is that of ``MAINTAINER``.
     """
 
     base: Base
@@ -121,3 +150,5 @@ class Plan:
     platform: Platform = Platform()
     reads_base: tuple[str, ...] = ()
     history: tuple[str, ...] = ()
+    author: str = ""
+    trace: Trace = Trace()

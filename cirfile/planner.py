@@ -1,0 +1,207 @@
+"""Syntax and a request to a plan: `base` tells what the image stands on, `plan` everything.
+
+`base` needs no knowledge of the base image, so that a builder can ask for its configuration first and
+then call `plan` with it.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+from dataclasses import replace
+from typing import Any
+
+from cirfile.conditions import DEFAULTS
+from cirfile.errors import CirfileError
+from cirfile.lines import Reader
+from cirfile.manifest import Conditions, Manifest, Pin, Setup
+from cirfile.parser import parse_instruction
+from cirfile.plan import Base, Plan, Trace
+from cirfile.planning import files, settings
+from cirfile.planning.requirements import all_indexes, apply_require
+from cirfile.planning.state import State
+from cirfile.planning.variables import Globals
+from cirfile.platforms import parse_platform
+from cirfile.request import Request
+from cirfile.source import Source
+from cirfile.suggest import did_you_mean
+from cirfile.syntax import Cirfile, Command, Instruction, PinAt, Platforms
+
+__all__ = ["base", "plan"]
+
+#: A reference: no scheme, lower-case path, optional tag and digest (https://github.com/distribution/reference).
+_PART = r"[a-z0-9]+(?:(?:\.|_|__|-+)[a-z0-9]+)*"
+_HOST = r"(?:\[[0-9a-fA-F:]+\]|[A-Za-z0-9](?:[A-Za-z0-9.-]*[A-Za-z0-9])?)(?::[0-9]+)?"
+_REFERENCE = re.compile(
+    rf"(?:{_HOST}/)?{_PART}(?:/{_PART})*(?::[A-Za-z0-9_][A-Za-z0-9_.-]{{0,127}})?"
+    r"(?:@[A-Za-z][A-Za-z0-9]*(?:[-_+.][A-Za-z][A-Za-z0-9]*)*:[0-9a-fA-F]{32,})?"
+)
+
+
+def base(cirfile: Cirfile, request: Request) -> Base:
+    """Return the image of ``FROM``, expanded. Raise `CirfileError` where it is none."""
+    try:
+        return _base(cirfile, Globals(cirfile, request))
+    except CirfileError as error:
+        raise error.in_source(cirfile.source) from None
+
+
+def plan(cirfile: Cirfile, request: Request) -> Plan:
+    """Decide everything for one platform. Raise `CirfileError` at the first mistake."""
+    try:
+        return _plan(cirfile, request)
+    except CirfileError as error:
+        raise error.in_source(cirfile.source) from None
+
+
+def _base(cirfile: Cirfile, scope: Globals) -> Base:
+    word = cirfile.base.image
+    reference = scope.expand(word.text, word.span)
+    if not reference:
+        raise CirfileError(
+            word.span, "empty-base", f"the image `{word.text}` is empty after expansion",
+            f"give the variable a default: `ARG {word.text.strip('${}')}=debian:12-slim` above FROM",
+        )  # fmt: skip
+    platform = None
+    if cirfile.base.platform:
+        text = scope.expand(cirfile.base.platform.text, cirfile.base.platform.span)
+        try:
+            platform = parse_platform(text)
+        except ValueError as error:
+            raise CirfileError(
+                cirfile.base.platform.span,
+                "platform",
+                str(error),
+                "write for example `--platform=linux/amd64`",
+            ) from None
+    if reference != "scratch" and not _REFERENCE.fullmatch(reference):
+        hint = (
+            f"write `{reference.lower()}`" if _REFERENCE.fullmatch(reference.lower()) else "write `name:tag`"
+        )
+        raise CirfileError(word.span, "reference", f"`{reference}` is not the name of an image", hint)
+    return Base(None if reference == "scratch" else reference, cirfile.base.span, platform)
+
+
+def _plan(cirfile: Cirfile, request: Request) -> Plan:
+    _check_target(cirfile, request)
+    scope = Globals(cirfile, request)
+    ground = _base(cirfile, scope)
+    state = State(cirfile, request, scope, scratch=ground.reference is None)
+    for instruction in (*_triggers(cirfile, request), *cirfile.instructions):
+        _APPLY[instruction.keyword](state, instruction)
+    labels = dict(state.config.labels) | dict(request.labels)
+    return Plan(
+        base=ground,
+        steps=tuple(state.steps),
+        config=replace(state.config, labels=tuple(sorted(labels.items()))),
+        manifest=_manifest(state),
+        platform=request.platform,
+        reads_base=tuple(dict.fromkeys(state.reads_base)),
+        history=tuple(state.history),
+        author=state.author,
+        trace=Trace(tuple(state.needs.spans), tuple(state.undefined), tuple(state.arguments.values())),
+    )
+
+
+def _check_target(cirfile: Cirfile, request: Request) -> None:
+    name = cirfile.base.name
+    if request.target and request.target.lower() != name:
+        known = f"the only stage is `{name}`" if name else "the only stage has no name"
+        raise CirfileError(
+            cirfile.base.span, "target", f"there is no stage `{request.target}`: {known}",
+            did_you_mean(request.target, [name] if name else []) or "leave `--target` away",
+        )  # fmt: skip
+
+
+def _triggers(cirfile: Cirfile, request: Request) -> list[Instruction]:
+    """Parse the ``ONBUILD`` triggers of the base: they come right after ``FROM``, as in a Dockerfile.
+
+    Those a Cirfile has no instruction for are an error: the base does not work without them.
+    """
+    found: list[Instruction] = []
+    for trigger in request.base_config.on_build if request.base_config else ():
+        try:
+            lines, errors = Reader(Source("ONBUILD", trigger)).read()
+            if errors or len(lines) != 1:
+                raise CirfileError(cirfile.base.span, "onbuild-trigger", "it is not one instruction")
+            place = (0, cirfile.base.span.line, cirfile.base.span.column)
+            found.append(parse_instruction(replace(lines[0], span=cirfile.base.span, places=(place,))))
+        except CirfileError as error:
+            raise CirfileError(
+                cirfile.base.span, "onbuild-trigger",
+                f"the base demands `ONBUILD {trigger}`, which cannot be done: {error.message}",
+                "choose a base without ONBUILD triggers",
+            ) from None  # fmt: skip
+    return found
+
+
+def _manifest(state: State) -> Manifest:
+    return Manifest(
+        requirements=tuple(state.needs.requirements),
+        constraints=tuple(state.needs.constraints),
+        indexes=all_indexes(state),
+        platforms=_promised(state),
+        pin=state.pin,
+        setup=tuple(state.setup),
+    )
+
+
+def _promised(state: State) -> Conditions:
+    """Return all facts promised: those of ``PLATFORMS``, the defaults, and the Python the base says it has."""
+    promised = dict(DEFAULTS) | {fact: values for fact, (values, _) in state.platforms.items()}
+    version = re.match(r"3\.[0-9]+", dict(state.config.env).get("PYTHON_VERSION", ""))
+    if version and "python" not in promised and state.request.base_config:
+        promised["python"] = (version[0],)
+    if "arch" in state.platforms and state.request.platform.architecture not in promised["arch"]:
+        values, span = state.platforms["arch"]
+        wanted = state.request.platform.architecture
+        raise CirfileError(
+            span, "platform-not-promised", f"the image does not promise to run on `{wanted}`, which it is built for",
+            f"write `PLATFORMS arch={','.join((*values, wanted))}`, or build with `--platform linux/{values[0]}`",
+        )  # fmt: skip
+    return tuple(sorted(promised.items()))
+
+
+def _apply_platforms(state: State, instruction: Platforms) -> None:
+    for (fact, values), span in zip(instruction.conditions, instruction.spans, strict=True):
+        if fact in state.platforms:
+            first = state.platforms[fact][1].line
+            raise CirfileError(
+                span, "repeated-fact", f"the fact `{fact}` is already promised on line {first}",
+                "list its values in one place",
+            )  # fmt: skip
+        state.platforms[fact] = (values, span)
+    state.history.append(" ".join(instruction.line.text.split()))
+
+
+def _apply_pin(state: State, instruction: PinAt) -> None:
+    state.pin = Pin(instruction.mode, instruction.date)
+    state.history.append(" ".join(instruction.line.text.split()))
+
+
+def _apply_setup(state: State, command: Command) -> None:
+    state.setup.append(Setup(settings.setup_argv(state, command), state.config.working_dir or "/"))
+    state.history.append(" ".join(command.line.text.split()))
+
+
+_APPLY: dict[str, Callable[[State, Any], None]] = {
+    "ADD": files.apply_copy,
+    "ARG": settings.apply_arg,
+    "CMD": settings.apply_cmd,
+    "COPY": files.apply_copy,
+    "ENTRYPOINT": settings.apply_entrypoint,
+    "ENV": settings.apply_env,
+    "EXPOSE": settings.apply_expose,
+    "HEALTHCHECK": settings.apply_healthcheck,
+    "LABEL": settings.apply_label,
+    "MAINTAINER": settings.apply_maintainer,
+    "PIN": _apply_pin,
+    "PLATFORMS": _apply_platforms,
+    "REQUIRE": apply_require,
+    "SETUP": _apply_setup,
+    "SHELL": settings.apply_shell,
+    "STOPSIGNAL": settings.apply_stopsignal,
+    "USER": settings.apply_user,
+    "VOLUME": settings.apply_volume,
+    "WORKDIR": files.apply_workdir,
+}

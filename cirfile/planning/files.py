@@ -1,0 +1,187 @@
+"""Instructions that write files: ``COPY``, ``ADD`` and ``WORKDIR``."""
+
+from __future__ import annotations
+
+import re
+
+from cirfile import addresses
+from cirfile.base_folders import Target, known_parent, why_base
+from cirfile.chmod import is_mode
+from cirfile.errors import CirfileError
+from cirfile.expand import Expander
+from cirfile.gotext import clean, resolve
+from cirfile.plan import ContextPath, Copy, CopySource, GitTree, InlineFile, MakeFolder, RemoteFile
+from cirfile.planning.state import State
+from cirfile.syntax import CopyFiles, Words
+from cirfile.words import Word
+
+_HEREDOC_TEXT = Expander(quotes=False)
+_NUMERIC_OWNER = re.compile(r"(?:[0-9]+|root)(?::(?:[0-9]+|root))?\Z")
+_DIGEST = re.compile(r"[a-z0-9]+(?:[.+_-][a-z0-9]+)*:[a-zA-Z0-9=_-]+\Z")
+
+
+def names_someone(owner: str) -> bool:
+    """Tell whether ``user[:group]`` holds a name whose number only the base knows."""
+    return bool(owner) and not _NUMERIC_OWNER.match(owner)
+
+
+def apply_workdir(state: State, instruction: Words) -> None:
+    """Change the working folder and make it where it is missing."""
+    word = instruction.words[0]
+    path = resolve(state.config.working_dir, state.expand(word.text, word.span))
+    state.check_reserved(clean(path), word.span)
+    state.change(working_dir=path)
+    created_by = f"WORKDIR {path}"
+    if path != "/":
+        _make_folder(state, path, instruction, created_by)
+    state.history.append(created_by)
+
+
+def _make_folder(state: State, path: str, instruction: Words, created_by: str) -> None:
+    user = state.config.user
+    if not state.scratch:
+        what = f"`WORKDIR` on line {instruction.span.line}"
+        parent = known_parent(path)
+        if names_someone(user):
+            state.reads_base.append(
+                f"{what} makes a folder for the user `{user}`, whom only the base can number"
+            )
+        elif parent != clean(path) and (
+            reason := why_base(Target(clean(path), folder=True), state.request.base_config)
+        ):
+            state.reads_base.append(f"{what} {reason}")
+        if parent == clean(path):
+            user = ""  # it is there already, and stays root's
+        elif parent and user:
+            state.steps.append(MakeFolder(parent, instruction.span))
+    state.steps.append(MakeFolder(path, instruction.span, user, created_by))
+
+
+def apply_copy(state: State, instruction: CopyFiles) -> None:
+    """Add the files of a ``COPY`` or ``ADD``."""
+    chown, chmod, checksum = (
+        _flag(state, word) for word in (instruction.chown, instruction.chmod, instruction.checksum)
+    )
+    _check_flags(instruction, chmod)
+    written = [(state.expand(word.text, word.span), word) for word in instruction.sources]
+    sources = tuple(_source(instruction, text, word) for text, word in written)
+    _check_checksum(instruction, checksum, sources)
+    documents = tuple(
+        InlineFile(doc.name, _document(state, instruction, doc.content, doc.expand))
+        for doc in instruction.documents
+    )
+    target = state.expand(instruction.destination.text, instruction.destination.span)
+    destination = _destination(state.config.working_dir, target)
+    state.check_reserved(clean(destination), instruction.destination.span)
+    names = [*(text for text, _ in written), *(f"<<{doc.name}" for doc in documents)]
+    flags = [
+        " --parents" * instruction.parents,
+        *(f" --{n}={v}" for n, v in (("chown", chown), ("chmod", chmod)) if v),
+    ]
+    created_by = f"{instruction.keyword}{''.join(flags)} {' '.join(names)} {target} # buildkit"
+    local = instruction.unpack if instruction.unpack is not None else instruction.keyword == "ADD"
+    step = Copy(
+        (*sources, *documents), destination, instruction.span,
+        origin=instruction.origin.text if instruction.origin else None,
+        chown=chown, chmod=chmod, exclude=tuple(word.text for word in instruction.exclude),
+        link=instruction.link, parents=instruction.parents, unpack=local,
+        unpack_remote=bool(instruction.unpack), keep_git_dir=bool(instruction.keep_git_dir),
+        checksum=checksum, created_by=created_by,
+    )  # fmt: skip
+    _judge_base(state, step)
+    state.steps.append(step)
+    state.history.append(created_by)
+
+
+def _flag(state: State, word: Word | None) -> str:
+    return state.expand(word.text, word.span) if word else ""
+
+
+def _document(state: State, instruction: CopyFiles, content: str, expand: bool) -> bytes:
+    text = state.expand_with(_HEREDOC_TEXT, content, instruction.span) if expand else content
+    return text.encode()
+
+
+def _destination(folder: str, target: str) -> str:
+    """Return the absolute destination; ``.`` and nothing mean the working folder itself."""
+    return resolve(folder, "./" if target in ("", ".") else target, keep_slash=True)
+
+
+def _source(instruction: CopyFiles, text: str, word: Word) -> CopySource:
+    kind = addresses.kind(text)
+    if kind == addresses.LOCAL:
+        return ContextPath(text or "/")
+    if instruction.keyword == "COPY":
+        raise CirfileError(
+            word.span,
+            "copy-address",
+            "COPY cannot fetch addresses",
+            f"write `ADD {text} {instruction.destination.text}`",
+        )
+    if addresses.has_credentials(text) and kind == addresses.WEB:
+        raise CirfileError(
+            word.span, "credentials", "the address holds a user or a password, which would be kept in the image",
+            "remove it; pass credentials to the build as a secret",
+        )  # fmt: skip
+    return GitTree(text) if kind == addresses.GIT else RemoteFile(text, addresses.file_name(text))
+
+
+def _check_flags(instruction: CopyFiles, chmod: str) -> None:
+    if chmod and not is_mode(chmod):
+        span = instruction.chmod.span if instruction.chmod else instruction.span
+        raise CirfileError(
+            span,
+            "chmod",
+            f"`{chmod}` is no mode",
+            "write it in octal, `--chmod=755`, or as `--chmod=u=rwX,go=rX`",
+        )
+
+
+def _check_checksum(instruction: CopyFiles, checksum: str, sources: tuple[CopySource, ...]) -> None:
+    if not checksum:
+        return
+    span = instruction.checksum.span if instruction.checksum else instruction.span
+    if len(sources) != 1 or isinstance(sources[0], ContextPath):
+        raise CirfileError(
+            span,
+            "checksum",
+            "`--checksum` is for exactly one address",
+            "give every address an ADD of its own",
+        )
+    if isinstance(sources[0], RemoteFile) and not _DIGEST.match(checksum):
+        raise CirfileError(
+            span,
+            "checksum",
+            f"`{checksum}` is no digest",
+            "write `--checksum=sha256:` and 64 hexadecimal digits",
+        )
+
+
+def _judge_base(state: State, step: Copy) -> None:
+    """Note why the base has to be read for ``step``, and make the folders of the base it goes into."""
+    if state.scratch:
+        return
+    what = f"`{step.created_by.partition(' ')[0]}` on line {step.span.line}"
+    if names_someone(step.chown):
+        state.reads_base.append(f"{what} gives files to `{step.chown}`, whom only the base can number")
+    if step.link:
+        return
+    reasons = {why_base(target, state.request.base_config) for target in _targets(step)}
+    state.reads_base += [f"{what} {reason}" for reason in sorted(reasons) if reason]
+    if parent := known_parent(step.destination):
+        state.steps.append(MakeFolder(parent, step.span))
+
+
+def _targets(step: Copy) -> list[Target]:
+    """Return what ``step`` writes, as far as the Cirfile tells."""
+    path, folder = clean(step.destination), step.destination.endswith(("/", "/."))
+    targets: list[Target] = []
+    for source in step.sources:
+        name = source.pattern.rstrip("/").rsplit("/", 1)[-1] if isinstance(source, ContextPath) else ""
+        if isinstance(source, InlineFile | RemoteFile):
+            name = source.name
+        known = isinstance(source, InlineFile | RemoteFile) or (bool(name) and not step.parents)
+        targets.append(
+            Target(path, folder, name if known else "", isinstance(source, InlineFile | RemoteFile))
+        )
+    return targets

@@ -1,0 +1,165 @@
+"""``REQUIRE`` lines to the requirements, constraints and indexes of the manifest."""
+
+from __future__ import annotations
+
+import re
+
+from cirfile.ecosystems import indexes, pypi, relations, requirements_file
+from cirfile.ecosystems.notation import Item, NotationError
+from cirfile.ecosystems.requirements_file import Contents
+from cirfile.errors import CirfileError
+from cirfile.expand import Expander
+from cirfile.gotext import clean
+from cirfile.manifest import Index, Requirement
+from cirfile.planning.state import State
+from cirfile.source import Source, Span
+from cirfile.suggest import did_you_mean
+from cirfile.syntax import Require
+
+_FILE_OPTIONS = {"-r": False, "--requirement": False, "-c": True, "--constraint": True}
+_PYPROJECT = re.compile(r"((?:.*/)?pyproject\.toml)(?:\[([^\]]*)\])?\Z", re.DOTALL)
+
+
+def apply_require(state: State, instruction: Require) -> None:
+    """Expand, split and check one ``REQUIRE`` line."""
+    whole = instruction.line.word(instruction.arguments, instruction.offset).span
+    expander = Expander(state.cirfile.escape, quotes=False)
+    text = state.expand_with(expander, instruction.arguments, whole)
+    line = _RequireLine(state, instruction, whole if text != instruction.arguments else None)
+    split = pypi.split if instruction.ecosystem == "pypi" else relations.split
+    items = split(text)
+    if not items:
+        raise CirfileError(
+            whole, "missing-argument", "nothing is left to require after expansion",
+            "give the variable a default: `${NAME:-package}`",
+        )  # fmt: skip
+    line.add(items)
+    state.history.append(" ".join(instruction.line.text.split()))
+
+
+class _RequireLine:
+    """One line while its items are read. ``span`` is set where expansion moved the items about."""
+
+    def __init__(self, state: State, instruction: Require, span: Span | None) -> None:
+        self._state = state
+        self._line = instruction
+        self._span = span
+        self._needs = state.needs
+
+    def _place(self, item: Item) -> Span:
+        if self._span:
+            return self._span
+        return self._line.line.word(item.text, self._line.offset + item.offset, item.length).span
+
+    def add(self, items: list[Item]) -> None:
+        rest = iter(items)
+        for item in rest:
+            span = self._place(item)
+            try:
+                if self._line.ecosystem == "pypi" and item.text.startswith("-"):
+                    self._option(item, next(rest, None) if "=" not in item.text else None, span)
+                else:
+                    self._check(item.text)
+                    self._needs.add(Requirement(self._line.ecosystem, item.text, self._line.when), span)
+            except NotationError as error:
+                raise CirfileError(span, "requirement", str(error), error.hint) from None
+
+    def _check(self, text: str) -> None:
+        if self._line.ecosystem == "pypi":
+            if re.fullmatch(r"\S*requirements\S*\.txt|\S*pyproject\.toml(?:\[.*\])?", text):
+                raise NotationError(f"`{text}` is a file, not a package", f"write `REQUIRE pypi -r {text}`")
+            pypi.check(text)
+        elif self._line.ecosystem == "deb":
+            relations.check_deb(text)
+        else:
+            relations.check_cran(text)
+
+    def _option(self, item: Item, following: Item | None, span: Span) -> None:
+        option, equals, value = item.text.partition("=")
+        known = (*_FILE_OPTIONS, *indexes.OPTIONS)
+        if option not in known:
+            hint = (
+                did_you_mean(option, known)
+                or "the options are `-r FILE`, `-c FILE`, `--index-url`, `--extra-index-url`"
+            )
+            raise NotationError(f"`{option}` is no option of REQUIRE", hint)
+        if not equals:
+            value = following.text if following else ""
+        if not value or (following and following.text.startswith("-")):
+            raise NotationError(f"the option `{option}` needs a value", f"write `{option} VALUE`")
+        if option in _FILE_OPTIONS:
+            self._file(value, _FILE_OPTIONS[option], self._place(following) if following else span)
+            return
+        indexes.check(value)
+        self._needs.indexes.append((Index("pypi", value, indexes.OPTIONS[option]), span))
+
+    def _file(self, value: str, constraint: bool, span: Span) -> None:
+        try:
+            contents = self._contents(value, constraint, span)
+        except FileNotFoundError:
+            raise CirfileError(
+                span, "file-not-found", f"there is no file `{value}` in the build context",
+                "check the path, which is relative to the context, and the ignore file",
+            ) from None  # fmt: skip
+        for entry in contents.entries:
+            requirement = Requirement("pypi", entry.text, self._line.when, entry.hashes)
+            self._needs.add(requirement, span, entry.constraint)
+        self._needs.indexes += [(index, span) for index in contents.indexes]
+
+    def _contents(self, value: str, constraint: bool, span: Span) -> Contents:
+        if "://" in value:
+            raise NotationError(f"`{value}` is an address", "put the file into the build context")
+        match = _PYPROJECT.match(value)
+        if not match:
+            return requirements_file.parse_requirements(
+                value, lambda path: self._read(path, span), constraint
+            )
+        from cirfile.ecosystems.pyproject import parse_pyproject  # late: TOML is rarely needed
+
+        extras = tuple(extra.strip() for extra in (match[2] or "").split(",") if extra.strip())
+        try:
+            texts = parse_pyproject(self._read(match[1], span).text, extras)
+        except NotationError as error:
+            raise CirfileError(span, "pyproject", f"`{match[1]}`: {error}", error.hint) from None
+        return Contents(tuple(requirements_file.Entry(text, constraint) for text in texts))
+
+    def _read(self, path: str, span: Span) -> Source:
+        inside = clean(path.lstrip("/"))
+        if self._state.request.read is None:
+            raise CirfileError(
+                span, "no-context", f"`{path}` cannot be read: there is no build context",
+                "name the requirements themselves, or build with a context",
+            )  # fmt: skip
+        if inside == ".." or inside.startswith("../"):
+            raise CirfileError(
+                span,
+                "outside-context",
+                f"`{path}` lies outside of the build context",
+                "move the file into the context",
+            )
+        return Source(inside, self._state.request.read(inside))
+
+
+def all_indexes(state: State) -> tuple[Index, ...]:
+    """Return the indexes of the lines, or those that variables name. Raise `CirfileError` on two defaults."""
+    found: dict[Index, Span] = {}
+    for index, span in state.needs.indexes:
+        defaults = [other for other in found if other.role == indexes.DEFAULT]
+        if index.role == indexes.DEFAULT and defaults and index not in found:
+            raise CirfileError(
+                span, "two-indexes", f"`{index.url}` and `{defaults[0].url}` cannot both be the default index",
+                "name one of them with `--extra-index-url`",
+            )  # fmt: skip
+        found.setdefault(index, span)
+    variables = {**state.values, **state.globals.given}
+    for index in indexes.from_variables(variables):
+        if any(other.role == index.role for other in found):
+            continue
+        try:
+            indexes.check(index.url)
+        except NotationError as error:
+            raise CirfileError(state.cirfile.base.span, "index", str(error), error.hint) from None
+        found[index] = state.cirfile.base.span
+    if not any(requirement.ecosystem == "pypi" for requirement in state.needs.requirements):
+        return ()
+    return tuple(found)
