@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
+from itertools import product
 
 #: OCI architecture -> the machine name of wheel tags and of ``platform_machine``.
 MACHINES = {
@@ -73,19 +74,19 @@ def parse(file_name: str) -> Wheel:
 
 
 def rank(wheel: Wheel, target: Target) -> Rank | None:
-    """Return how well ``wheel`` fits ``target``, `None` if it does not run there."""
-    platforms = [p for p in (_platform_rank(tag, target) for tag in wheel.platforms) if p is not None]
-    abis = [
-        p
-        for python in wheel.pythons
-        for abi in wheel.abis
-        if (p := _abi_rank(python, abi, target)) is not None
+    """Return how well ``wheel`` fits ``target``, `None` if it does not run there.
+
+    A wheel for any platform comes after every wheel made for this one, whatever its ABI.
+    """
+    ranks = [
+        (platform[0], *abi, *platform[1:], -_build_number(wheel.build))
+        for platform_tag in wheel.platforms
+        if (platform := _platform_rank(platform_tag, target)) is not None
+        for python_tag, abi_tag in product(wheel.pythons, wheel.abis)
+        if (platform_tag != "any" or abi_tag == "none")
+        and (abi := _abi_rank(python_tag, abi_tag, target)) is not None
     ]
-    if not platforms or not abis:
-        return None
-    platform = min(platforms)
-    # A wheel for any platform comes after every wheel made for this one, whatever its ABI.
-    return (platform[0], *min(abis), *platform[1:], -_build_number(wheel.build))
+    return min(ranks, default=None)
 
 
 def fits(wheel: Wheel, target: Target) -> bool:

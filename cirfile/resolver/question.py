@@ -78,17 +78,19 @@ def _line(requirement: Requirement, given: Promise) -> str | None:
             f"`{parsed.name}` is required by address, which can't be locked for every platform",
             "require it by name from an index; COPY what is part of the application",
         )
-    condition = _condition(requirement.when, given)
-    if condition is None:
+    conditions = _conditions(requirement.when, given)
+    if "" in conditions:
         return None
-    marker = " and ".join(f"({part})" for part in (str(parsed.marker or ""), condition) if part)
+    own = [str(parsed.marker)] if parsed.marker else []
+    marker = " and ".join(f"({part})" for part in [*own, *conditions])
     parsed.marker = None
     return f"{parsed} ; {marker}" if marker else str(parsed)
 
 
-def _condition(when: Conditions, given: Promise) -> str | None:
-    """Return the marker of a ``--when``: empty for always, `None` for never."""
-    parts, facts = [], {}
+def _conditions(when: Conditions, given: Promise) -> list[str]:
+    """Return the markers of a ``--when``, all of which must hold; an empty one stands for never."""
+    parts: list[str] = []
+    facts: dict[str, tuple[str, ...]] = {}
     for fact, values in when:
         if fact == "arch":
             machines = [MACHINES[value] for value in values if value in given.arches]
@@ -101,9 +103,7 @@ def _condition(when: Conditions, given: Promise) -> str | None:
     if facts:
         worlds = [w for w in given.worlds() if all(w[fact] in values for fact, values in facts.items())]
         parts.append(_either(_world(world) for world in worlds))
-    if "" in parts:
-        return None
-    return " and ".join(f"({part})" for part in parts)
+    return parts
 
 
 def _world(world: Mapping[str, str]) -> str:
