@@ -3,21 +3,24 @@
 It is a guest in somebody's container. It makes sure that the platform layer of this image is there
 and active, and becomes PROGRAM by execve(2): same process, same working folder, same user, same
 standard streams, same environment but for what is named below. The front doors
-``/.cir/path/python`` and ``python3`` do the same and become the layer's interpreter with their own arguments.
+``/.cir/path/python`` and ``python3`` do the same and become the layer's interpreter with their own
+arguments.
 
-argv          PROGRAM and its arguments: the image's ENTRYPOINT and CMD, or what `docker run` puts in their place.
-environment   `CIR_STORE CIR_MODE CIR_ACCELERATOR CIR_OFFLINE CIR_LOG CIR_TIMEOUT` (`shim.settings` says what they
-              mean), `PATH HOME XDG_CACHE_HOME NO_COLOR`; while fetching also the proxy variables, `SSL_CERT_FILE
-              SSL_CERT_DIR NETRC` and the index settings of pip and uv. Passed on unchanged, but `PATH` is led by
-              the layer's `bin`, and `PYTHONHOME` is removed where a layer is active.
-files read    /.cir/cir.json, /.cir/lock/*.json; of the base: its Python, C library and loader (never changed);
+argv          PROGRAM and its arguments: the image's ENTRYPOINT and CMD, or what `docker run` puts in their
+              place.
+environment   `CIR_STORE CIR_MODE CIR_ACCELERATOR CIR_OFFLINE CIR_LOG CIR_TIMEOUT` (`shim.settings` says what
+              they mean), `PATH HOME XDG_CACHE_HOME NO_COLOR`; while fetching also the proxy variables,
+              `SSL_CERT_FILE SSL_CERT_DIR NETRC` and the index settings of pip and uv. Passed on unchanged, but
+              `PATH` is led by the layer's `bin`, and `PYTHONHOME` is removed where a layer is active.
+files read    /.cir/cir.json, /.cir/lock/*.json; of the base Python, C library and loader;
               /proc/cpuinfo, /proc/self/environ, /proc/sys/kernel/random/boot_id; the store.
 files written the store; the link /.cir/run/layer or /dev/shm/.cir/layer. Nothing else.
 stdout        nothing, but for the modes `plan` and `status`. stderr: progress and errors.
-exit codes    the application's own, or 64 usage, 65 manifest or lock invalid, 69 index unreachable or component
-              missing, 70 internal, 75 try again (deadline, full disk), 77 permission, 78 platform not promised;
-              126, 127, 255 where PROGRAM cannot be started, as Docker reports it; 130, 143 (128 + signal) when
-              ended by a signal during assembly. The application is never started after a failed assembly.
+exit codes    the application's own, or 64 usage, 65 manifest or lock invalid, 69 index unreachable or
+              component missing, 70 internal, 75 try again (deadline, full disk), 77 permission, 78 platform
+              not promised; 126, 127, 255 where PROGRAM cannot be started, as Docker reports it; 130, 143
+              (128 + signal) when ended by a signal during assembly. The application is never started after a
+              failed assembly.
 """
 
 import _signal  # type: ignore[import-not-found]  # the type stubs leave it out

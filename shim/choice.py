@@ -17,7 +17,8 @@ from shim.provider import Provider, Selection
 PROVIDED = ("pypi",)
 
 _NO_PYTHON = (
-    "start from a base with Python (python:3.12-slim, or debian with python3), or set PATH so that its python3 is found"
+    "start from a base with Python (python:3.12-slim, or debian with python3), "
+    "or set PATH so that its python3 is found"
 )
 
 
@@ -50,7 +51,7 @@ def choose(manifest: Manifest, facts: Facts, locks: dict[str, Lock]) -> Choices:
 
 
 def check(manifest: Manifest, facts: Facts) -> None:
-    """Raise `ShimError` (78) unless the image promises this machine and everything needed here can be provided."""
+    """Raise `ShimError` (78) unless this machine is promised and what is needed here can be provided."""
     promise.check(manifest, facts)
     needed = promise.needed(manifest, facts)
     for requirement in needed:
@@ -64,7 +65,8 @@ def check(manifest: Manifest, facts: Facts) -> None:
         raise ShimError(NOT_PROMISED, message, "bring its result with COPY, or let the application do it")
     if not facts.python and any(requirement.ecosystem == "pypi" for requirement in needed):
         first = next(requirement.text for requirement in needed if requirement.ecosystem == "pypi")
-        raise ShimError(NOT_PROMISED, f"`REQUIRE pypi {first}` needs a Python, and this base has none", _NO_PYTHON)
+        message = f"`REQUIRE pypi {first}` needs a Python, and this base has none"
+        raise ShimError(NOT_PROMISED, message, _NO_PYTHON)
 
 
 def ecosystems(manifest: Manifest, facts: Facts) -> tuple[str, ...]:
@@ -83,7 +85,8 @@ def _select(ecosystem: str, locks: dict[str, Lock], facts: Facts) -> Selection:
 def _not_provided(requirement: Requirement) -> ShimError:
     written = f"REQUIRE {requirement.ecosystem} {requirement.text}"
     message = f"`{written}`: {requirement.ecosystem} packages cannot be provided by this version of the shim"
-    return ShimError(NOT_PROMISED, message, "use a base image that has the package, and leave the requirement out")
+    hint = "use a base image that has the package, and leave the requirement out"
+    return ShimError(NOT_PROMISED, message, hint)
 
 
 def _no_accelerator(requirement: Requirement, facts: Facts) -> ShimError:

@@ -29,10 +29,14 @@ def prepare(given: warm.Environment, settings: Settings, run: bool, argv: Sequen
         hint = "give one after the image's name, or add ENTRYPOINT or CMD to the Cirfile"
         raise ShimError(USAGE, "there is no command to run", hint)
     progress = reporter(settings.log, given)
+    # Layers are for every user, whatever the container's umask is; a group may share the store.
+    before = os.umask(0)
+    os.umask(before & 0o020 | 0o002)
     try:
         with guarded(settings.timeout) as guard:
             return _Start(given, settings, progress, guard).perform("run" if run else settings.mode, argv)
     finally:
+        os.umask(before)
         progress.close()
 
 
@@ -51,7 +55,8 @@ class _Start:
         facts = probe.probe(self.given, self.settings.accelerator)
         if mode == "status":
             address = warm.address(loaded.data, self.given)
-            report.status(location.existing(self.settings, self.given), address, facts, self.settings.log == "json")
+            stores = location.existing(self.settings, self.given)
+            report.status(stores, address, facts, self.settings.log == "json")
             return None
         self.progress.debug(f"machine: {promise.describe(facts)}")
         choice.check(loaded.manifest, facts)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import errno
+
 USAGE = 64
 INVALID = 65
 UNAVAILABLE = 69
@@ -9,6 +11,10 @@ INTERNAL = 70
 TRY_AGAIN = 75
 PERMISSION = 77
 NOT_PROMISED = 78
+
+#: System errors that mean a full disk or quota, and those that mean a missing permission.
+FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
+DENIED = (errno.EACCES, errno.EPERM, errno.EROFS)
 
 
 class ShimError(Exception):

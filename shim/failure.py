@@ -2,18 +2,14 @@
 
 from __future__ import annotations
 
-import errno
 import json
 import os
 import traceback
 from collections.abc import Mapping
 from typing import NoReturn
 
-from shim.errors import INTERNAL, PERMISSION, TRY_AGAIN, ShimError
+from shim.errors import DENIED, FULL, INTERNAL, PERMISSION, TRY_AGAIN, ShimError
 from shim.guard import Interrupted
-
-_FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
-_DENIED = (errno.EACCES, errno.EPERM, errno.EROFS)
 
 
 def end(error: BaseException, environment: Mapping[bytes, bytes]) -> NoReturn:
@@ -31,11 +27,13 @@ def of(error: BaseException) -> ShimError:
     if isinstance(error, ShimError):
         return error
     if isinstance(error, Interrupted):
-        return ShimError(error.code, f"ended by {error} while the platform layer was made", "nothing half-made is left")
-    if isinstance(error, OSError) and error.errno in _FULL + _DENIED:
+        message = f"ended by {error} while the platform layer was made"
+        return ShimError(error.code, message, "what was fetched is kept, nothing half-made is left")
+    if isinstance(error, OSError) and error.errno in FULL + DENIED:
         return _of_system(error)
     if isinstance(error, MemoryError):
-        return ShimError(TRY_AGAIN, "there is not enough memory to make the platform layer", "allow the container more")
+        message = "there is not enough memory to make the platform layer"
+        return ShimError(TRY_AGAIN, message, "allow the container more")
     text = " ".join(str(error).split()) or type(error).__name__
     place = _places(error)[-1:]
     message = f"internal error: {type(error).__name__}: {text}" + (f" ({place[0]})" if place else "")
@@ -45,9 +43,12 @@ def of(error: BaseException) -> ShimError:
 def _of_system(error: OSError) -> ShimError:
     where = f"{error.filename}: " if error.filename else ""
     text = f"{where}{(error.strerror or '').lower()}"
-    if error.errno in _FULL:
-        return ShimError(TRY_AGAIN, text, "free some space, or put the store elsewhere with CIR_STORE; then start again")
-    hint = "give the container a store it can write: -v cir-store:/var/lib/cir, or CIR_STORE=PATH with a volume there"
+    if error.errno in FULL:
+        hint = "free some space, or put the store elsewhere with CIR_STORE; then start again"
+        return ShimError(TRY_AGAIN, text, hint)
+    hint = (
+        "give the container a store it can write: -v cir-store:/var/lib/cir, or CIR_STORE with a volume there"
+    )
     return ShimError(PERMISSION, text, hint)
 
 

@@ -34,6 +34,7 @@ class Hold:
 
     #: Those of this process: the kernel would grant it each of them again, and drop the lock afterwards.
     _mine: ClassVar[set[Path]] = set()
+    _one_at_a_time: ClassVar[threading.Lock] = threading.Lock()
 
     def __init__(self, path: Path, handle: int) -> None:
         self.path = path
@@ -46,10 +47,18 @@ class Hold:
 
         :param seize: take it away from an owner whose heartbeat has stopped (see `Watch`)
         """
-        if path in cls._mine:
-            return None
-        if seize:
-            path.unlink(missing_ok=True)
+        with cls._one_at_a_time:
+            if path in cls._mine:
+                return None
+            if seize:
+                path.unlink(missing_ok=True)
+            hold = cls._take(path)
+            if hold:
+                cls._mine.add(path)
+            return hold
+
+    @classmethod
+    def _take(cls, path: Path) -> Hold | None:
         for _ in range(10):
             try:
                 handle, created = _open(path)
@@ -63,7 +72,6 @@ class Hold:
                 if mine and _is(path, handle):
                     if locked is None:
                         os.write(handle, _NO_LOCKS)
-                    cls._mine.add(path)
                     return cls(path, handle)
             except BaseException:
                 os.close(handle)

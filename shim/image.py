@@ -26,7 +26,10 @@ class Image:
 
 
 def load() -> Image:
-    """Read the image's manifest and every lock it names. Raise `ShimError` (65) where one is missing or wrong."""
+    """Read the image's manifest and every lock it names.
+
+    :raises ShimError: 65 where one is missing or wrong
+    """
     data = _bytes(MANIFEST, "manifest")
     try:
         manifest = decode_manifest(data)
@@ -39,14 +42,19 @@ def _lock(reference: LockReference) -> Lock:
     data = _bytes(reference.path, "lock")
     found = hashlib.sha256(data).hexdigest()
     if found != reference.sha256:
-        message = f"{reference.path}: the lock is not the one of the manifest (sha256 {found}, not {reference.sha256})"
+        message = (
+            f"{reference.path}: the lock is not the one of the manifest: "
+            f"its sha256 is {found}, the manifest says {reference.sha256}"
+        )
         raise ShimError(INVALID, message, _REBUILD)
     try:
         lock = decode_lock(data)
     except CodecError as error:
         raise ShimError(INVALID, f"{reference.path}: {error}", _REBUILD) from None
     if lock.ecosystem != reference.ecosystem:
-        message = f"{reference.path}: this is a lock of {lock.ecosystem}, the manifest says {reference.ecosystem}"
+        message = (
+            f"{reference.path}: the lock is of {lock.ecosystem}, the manifest says {reference.ecosystem}"
+        )
         raise ShimError(INVALID, message, _REBUILD)
     return lock
 
@@ -55,4 +63,5 @@ def _bytes(path: str, what: str) -> bytes:
     try:
         return read(path)
     except OSError as error:
-        raise ShimError(INVALID, f"{path}: the {what} cannot be read: {error.strerror}", _REBUILD) from None
+        reason = (error.strerror or "").lower()
+        raise ShimError(INVALID, f"{path}: the {what} cannot be read: {reason}", _REBUILD) from None

@@ -1,8 +1,9 @@
 """The key of a layer: a digest of exactly what determines its content.
 
 That is what was chosen for this machine, the set-up steps, and of the base what the content speaks of:
-architecture, C library and, where Python packages are chosen, the interpreter they are laid out for. Not the image's
-name, its code or the requirements as written: whoever needs the same components finds the same layer.
+architecture, C library and, where Python packages are chosen, the interpreter they are laid out for.
+Not the image's name, its code or the requirements as written: whoever needs the same components finds
+the same layer.
 """
 
 from __future__ import annotations

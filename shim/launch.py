@@ -36,7 +36,7 @@ def environment() -> Environment:
 
 
 def with_layer(given: Environment, folder: str) -> Environment:
-    """`given` with the layer's ``bin`` `folder` leading PATH and without what would mislead its interpreter."""
+    """`given` with the layer's ``bin`` `folder` leading PATH, without what would mislead its interpreter."""
     changed = {name: value for name, value in given.items() if name not in _MISLEADING}
     path = changed.get(b"PATH", DEFAULT_PATH.encode())
     first = folder.encode("utf-8", "surrogateescape")
@@ -63,7 +63,7 @@ def launch(argv: list[str], given: Environment, folder: str = "") -> None:
 
 
 def through_door(argv: list[str], given: Environment) -> list[str]:
-    """`argv` of a front door with the Python that it stands for: the layer's, else the base's, never a front door."""
+    """`argv` of a front door with the Python that it stands for: the layer's, else the base's."""
     return [_find(argv[0], given, skip=FRONT_DOORS), *argv[1:]]
 
 
@@ -110,6 +110,6 @@ def _failure(program: str, error: OSError | ValueError) -> Exception:
     if error.errno == errno.ENOENT and is_executable(program):
         hint = "the file is there, but the interpreter of its first line or its loader is not in this image"
     if error.errno == errno.ENOEXEC:
-        hint = "a script needs a first line such as #!/bin/sh; a binary must be of this machine's architecture"
+        hint = "a script needs a first line such as #!/bin/sh, a binary must be of this architecture"
     reason = (error.strerror or "").lower()
     return ShimError(codes.get(error.errno or 0, NOT_EXECUTABLE), f'exec: "{program}": {reason}', hint)

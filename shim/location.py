@@ -6,13 +6,16 @@ import os
 from collections.abc import Callable
 from pathlib import Path
 
-from shim.errors import PERMISSION, USAGE, ShimError
+from shim.errors import DENIED, FULL, PERMISSION, USAGE, ShimError
 from shim.paths import DEFAULT_STORE, TEMPORARY_STORE
 from shim.settings import Settings
 from shim.store import Store
 from shim.warm import Environment, fallback_stores, is_private
 
-_GIVE_ONE = "mount one with -v cir-store:/var/lib/cir (Kubernetes: a volume at /var/lib/cir), or set CIR_STORE"
+_GIVE_ONE = (
+    "mount one with -v cir-store:/var/lib/cir (Kubernetes: a volume at /var/lib/cir) "
+    "that this user can write, or set CIR_STORE"
+)
 
 
 def holding(settings: Settings, environment: Environment, key: str) -> Store | None:
@@ -39,11 +42,14 @@ def writable(settings: Settings, environment: Environment, warn: Callable[[str],
     try:
         return Store.create(Path(DEFAULT_STORE))
     except OSError as error:
+        if error.errno in FULL:  # another store would only hide that
+            raise
         reasons = [f"{DEFAULT_STORE}: {(error.strerror or '').lower()}"]
     for path in fallback_stores(environment):
         store = _fallback(path, reasons)
         if store:
-            warn(f"warning: {reasons[0]}; using {path}, which other containers do not share. To share it, {_GIVE_ONE}")
+            warn(f"warning: {reasons[0]}; the layer goes to {path}, which other containers do not see")
+            warn(f"hint: to share a store, {_GIVE_ONE}")
             return store
     raise ShimError(PERMISSION, "there is no store that can be written: " + "; ".join(reasons), _GIVE_ONE)
 
@@ -59,11 +65,13 @@ def is_lost_with_container(store: Store) -> bool:
 def _own(path: str) -> Store:
     try:
         return Store.create(Path(path))
-    except NotADirectoryError:
-        raise ShimError(USAGE, f"CIR_STORE={path} is not a folder", "name a folder that can be written") from None
-    except FileExistsError:
-        raise ShimError(USAGE, f"CIR_STORE={path} is not a folder", "name a folder that can be written") from None
-    except PermissionError as error:
+    except (NotADirectoryError, FileExistsError):
+        raise ShimError(
+            USAGE, f"CIR_STORE={path} is not a folder", "name a folder to keep layers in"
+        ) from None
+    except OSError as error:
+        if error.errno not in DENIED:
+            raise
         reason = (error.strerror or "").lower()
         message = f"CIR_STORE={path}: the store cannot be written: {reason} (this is user {os.geteuid()})"
         raise ShimError(PERMISSION, message, "let this user write it, or mount a volume there") from None
@@ -72,15 +80,24 @@ def _own(path: str) -> Store:
 def _fallback(path: str, reasons: list[str]) -> Store | None:
     """A fallback store, if it is or becomes a private folder of this user."""
     try:
-        mode = 0o700 if path.startswith(TEMPORARY_STORE) else 0o755
-        Path(path).mkdir(mode=mode, parents=True, exist_ok=True)
+        _make_private(Path(path), 0o700 if path.startswith(TEMPORARY_STORE) else 0o755)
         if not is_private(path):
             reasons.append(f"{path}: belongs to somebody else or others may write to it")
             return None
-        return Store.create(Path(path), mode)
+        return Store.create(Path(path))
     except OSError as error:
         reasons.append(f"{path}: {(error.strerror or '').lower()}")
         return None
+
+
+def _make_private(folder: Path, mode: int) -> None:
+    """Make a folder with exactly this mode, whatever the umask is; leave alone what is there."""
+    folder.parent.mkdir(parents=True, exist_ok=True)
+    try:
+        folder.mkdir(mode=mode)
+    except FileExistsError:
+        return
+    folder.chmod(mode)
 
 
 def _is_overlay(path: str) -> bool:
@@ -90,4 +107,5 @@ def _is_overlay(path: str) -> bool:
     except OSError:
         return False
     fields = (line.split(" ") for line in lines)
-    return any(words[1] == path and words[2] in ("overlay", "fuse.fuse-overlayfs") for words in fields if len(words) > 2)
+    mounts = ((words[1], words[2]) for words in fields if len(words) > 2)
+    return any(mount in ((path, "overlay"), (path, "fuse.fuse-overlayfs")) for mount in mounts)

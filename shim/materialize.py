@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import shutil
 import threading
 import time
@@ -13,7 +12,7 @@ from pathlib import Path
 from cirfile.manifest import Manifest
 from shim import contents, records
 from shim.choice import Choices, provider
-from shim.errors import TRY_AGAIN, ShimError
+from shim.errors import FULL, TRY_AGAIN, ShimError
 from shim.hold import Hold, Watch
 from shim.progress import Silent, megabytes
 from shim.provider import Workplace
@@ -22,8 +21,11 @@ from shim.warm import boot_id
 
 #: Seconds between two looks at another container's work: the first and the longest pause.
 _FIRST_PAUSE, _LONGEST_PAUSE = 0.01, 0.25
-#: Seconds to wait at the end for what killed starts have left to be removed; the rest is left to the next start.
+#: A pause after which the wait is worth a line.
+_TELL = 0.04
+#: Seconds to wait at the end until what killed starts have left is removed; the next start does the rest.
 _SWEEP = 2.0
+_MORE_SPACE = "free some space, or put the store elsewhere with CIR_STORE; then start again"
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,6 +76,7 @@ def _claim_or_wait(work: Work, store: Store) -> Hold | None:
     path = store.claim(key)
     watch = Watch(path)
     pause = _FIRST_PAUSE
+    told = False
     while True:
         claim = Hold.take(path, seize=watch.stopped())
         if store.has(key):
@@ -82,7 +85,8 @@ def _claim_or_wait(work: Work, store: Store) -> Hold | None:
             return None
         if claim:
             return claim
-        if pause == _FIRST_PAUSE:
+        if not told and pause > _TELL:
+            told = True
             work.progress.phase("waiting for another container that makes the same platform layer")
         work.check()
         time.sleep(pause)
@@ -93,21 +97,19 @@ def _assemble(work: Work, store: Store) -> Path:
     key = work.choices.key
     workspace = store.begin(key)
     try:
-        before = os.umask(0o022)  # layers are for every user, whatever the container's umask is
-        try:
-            for selection in work.choices.selections:
-                place = _workplace(work, store.cache(selection.ecosystem), workspace.folder)
-                provider(selection.ecosystem).assemble(selection, place)
-                work.check()
-            records.write(workspace.folder, work.choices)
-            files, size = contents.write(workspace.folder, boot_id().decode())
-        finally:
-            os.umask(before)
+        for selection in work.choices.selections:
+            place = _workplace(work, store.cache(selection.ecosystem), workspace.folder)
+            provider(selection.ecosystem).assemble(selection, place)
+            work.check()
+        records.write(workspace.folder, work.choices)
+        files, size = contents.write(workspace.folder, boot_id().decode())
         work.progress.debug(f"layer {key[:12]}: {files} files, {megabytes(size)}")
         return store.publish(workspace, key)
-    except BaseException:
+    except BaseException as error:
+        full = isinstance(error, OSError) and error.errno in FULL
+        failure = _no_space(store) if full else error
         store.abandon(workspace)
-        raise
+        raise failure from None
 
 
 def _workplace(work: Work, cache: Path, target: Path) -> Workplace:
@@ -124,10 +126,17 @@ def _workplace(work: Work, cache: Path, target: Path) -> Workplace:
     )
 
 
+def _no_space(store: Store) -> ShimError:
+    """What to say when the disk is full, measured before what is half-made is removed."""
+    free = shutil.disk_usage(store.root).free
+    message = f"{store.root}: no space left for the platform layer ({megabytes(free)} free)"
+    return ShimError(TRY_AGAIN, message, _MORE_SPACE)
+
+
 def check_space(store: Store, choices: Choices) -> None:
     """Raise `ShimError` (75) at once where the downloads alone cannot fit; the rest shows while working."""
     size = sum(selection.size for selection in choices.selections)
     free = shutil.disk_usage(store.root).free
     if size > free:
         message = f"{store.root}: {megabytes(free)} are free, the downloads alone are {megabytes(size)}"
-        raise ShimError(TRY_AGAIN, message, "free some space, or put the store elsewhere with CIR_STORE")
+        raise ShimError(TRY_AGAIN, message, _MORE_SPACE)

@@ -13,7 +13,7 @@ from shim.facts import Facts
 
 @dataclass(frozen=True, slots=True)
 class Profile:
-    """A kind of build. ``accelerator`` is ``none`` for `CPU`; ``version`` is that of its run time, e.g. ``13.0``."""
+    """A kind of build. ``accelerator`` is ``none`` for `CPU`; ``version`` e.g. ``13.0``."""
 
     name: str
     accelerator: str = "none"

@@ -36,7 +36,7 @@ def check(manifest: Manifest, facts: Facts) -> None:
         f"this machine is {describe(facts)}"
     )
     names = " and ".join(fact for fact, _ in broken)
-    hint = f"the difference is in {names}: run it on another machine or base, or widen PLATFORMS in the Cirfile"
+    hint = f"the difference is in {names}: use another machine or base, or widen PLATFORMS in the Cirfile"
     raise ShimError(NOT_PROMISED, message, hint)
 
 

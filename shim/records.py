@@ -32,9 +32,7 @@ def description(choices: Choices) -> Json:
         "key": choices.key,
         "base": base_facts(choices.facts, ecosystems),
         "profile": profiles(choices.facts)[0].name,
-        "components": [
-            component(selection.ecosystem, choice) for selection in choices.selections for choice in selection.choices
-        ],
+        "components": [component(s.ecosystem, choice) for s in choices.selections for choice in s.choices],
     }
 
 
@@ -70,7 +68,7 @@ def sbom(choices: Choices) -> Json:
             }
         },
         "components": [_sbom_component(ecosystem, choice) for ecosystem, choice in parts],
-        "dependencies": [entry for s in choices.selections for entry in _edges(s, choices.locks[s.ecosystem])],
+        "dependencies": [edge for s in choices.selections for edge in _edges(s, choices.locks[s.ecosystem])],
     }
 
 
@@ -81,6 +79,7 @@ def purl(ecosystem: str, name: str, version: str) -> str:
 
 def _sbom_component(ecosystem: str, choice: Choice) -> Json:
     reference = purl(ecosystem, choice.name, choice.version)
+    url = choice.artifact.url
     return {
         "type": "library",
         "bom-ref": reference,
@@ -88,7 +87,7 @@ def _sbom_component(ecosystem: str, choice: Choice) -> Json:
         "version": choice.version,
         "purl": reference,
         "hashes": [{"alg": "SHA-256", "content": choice.artifact.sha256}],
-        "externalReferences": [{"type": "distribution", "url": choice.artifact.url}] if choice.artifact.url else [],
+        "externalReferences": [{"type": "distribution", "url": url}] if url else [],
     }
 
 

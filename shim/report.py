@@ -18,7 +18,9 @@ from shim.store import Store
 Json = dict[str, object]
 
 
-def plan(manifest: Manifest, facts: Facts, choices: Choices | None, held: Store | None, as_json: bool) -> None:
+def plan(
+    manifest: Manifest, facts: Facts, choices: Choices | None, held: Store | None, as_json: bool
+) -> None:
     """Say what would be chosen on this machine and why.
 
     :param choices: `None` where the image needs no layer here
@@ -41,7 +43,8 @@ def plan(manifest: Manifest, facts: Facts, choices: Choices | None, held: Store 
         _print(f"{selection.ecosystem:9} {len(selection.choices)} components, {megabytes(selection.size)}")
         for chosen in selection.choices:
             size = megabytes(chosen.artifact.size) if chosen.artifact.size else "size unknown"
-            _print(f"  {chosen.name} {chosen.version}  {chosen.artifact.name}  {size}  {chosen.reason}".rstrip())
+            what = f"{chosen.name} {chosen.version}  {chosen.artifact.name}"
+            _print(f"  {what}  {size}  {chosen.reason}".rstrip())
             for name, reason in chosen.rejected:
                 _print(f"    not {name}: {reason}")
 
@@ -66,14 +69,18 @@ def _plan_json(manifest: Manifest, facts: Facts, choices: Choices | None, held: 
 
 
 def _facts_json(facts: Facts) -> Json:
-    python = facts.python
+    python: Json | None = None
+    if facts.python:
+        python = {
+            "path": facts.python.path,
+            "version": list(facts.python.version),
+            "implementation": facts.python.implementation,
+        }
     return {
         "arch": facts.arch,
         "libc": facts.libc,
         "libc_version": list(facts.libc_version),
-        "python": {"path": python.path, "version": list(python.version), "implementation": python.implementation}
-        if python
-        else None,
+        "python": python,
         "accelerator": facts.accelerator,
         "microarch": facts.microarch,
     }
@@ -98,7 +105,8 @@ def _print_store(store: Json) -> None:
     if not store["exists"] or not isinstance(layers, list):
         _print(f"store     {store['path']} (not there)")
         return
-    _print(f"store     {store['path']}: {len(layers)} layers, cache {megabytes(_number(store['cache_bytes']))}")
+    cache = megabytes(_number(store["cache_bytes"]))
+    _print(f"store     {store['path']}: {len(layers)} layers, cache {cache}")
     for layer in layers:
         mark = "*" if layer["active"] else " "
         size = megabytes(layer["bytes"])
@@ -113,12 +121,13 @@ def _number(value: object) -> int:
 
 def _store_json(path: Path, address: str) -> Json:
     active = warm.find_layer(str(path), address)
+    layers = [layer for layer in _entries(path / "layers") if layer.is_dir()]
     return {
         "path": str(path),
         "exists": (path / "layers").is_dir(),
         "cache_bytes": _bytes_below(path / "cache"),
         "unfinished": len([entry for entry in _entries(path / "tmp") if entry.is_dir()]),
-        "layers": [_layer_json(layer, str(layer) == active) for layer in _entries(path / "layers") if layer.is_dir()],
+        "layers": [_layer_json(layer, str(layer) == active) for layer in layers],
     }
 
 

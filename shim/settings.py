@@ -13,15 +13,15 @@ VARIABLES = (
     (
         "CIR_STORE",
         "`/var/lib/cir`",
-        "Absolute path of the store. Where the default cannot be written and does not hold the layer, the shim "
-        "takes `$XDG_CACHE_HOME/cir` (`~/.cache/cir`), then a private folder in `/tmp`, and warns. A path "
-        "given here is never replaced by another.",
+        "Absolute path of the store. Where the default cannot be written and does not hold the layer, the "
+        "shim takes `$XDG_CACHE_HOME/cir` (`~/.cache/cir`), then a private folder in `/tmp`, and warns. A "
+        "path given here is never replaced by another.",
     ),
     (
         "CIR_MODE",
         "`run`",
-        "`run` starts the application; `materialize` makes the platform layer and does not start it; `plan` says "
-        "what would be chosen and why; `status` says what the store holds.",
+        "`run` starts the application; `materialize` makes the platform layer and does not start it; `plan` "
+        "says what would be chosen and why; `status` says what the store holds.",
     ),
     (
         "CIR_ACCELERATOR",
@@ -32,8 +32,8 @@ VARIABLES = (
     (
         "CIR_LOG",
         "`info`",
-        "`quiet`, `info`, `debug` or `json` (one object a line), on stderr. `json` also makes `plan` and `status` "
-        "print JSON on stdout.",
+        "`quiet`, `info`, `debug` or `json` (one object a line), on stderr. `json` also makes `plan` and "
+        "`status` print JSON on stdout.",
     ),
     (
         "CIR_TIMEOUT",
@@ -45,7 +45,7 @@ VARIABLES = (
 
 
 class Settings:
-    """What the environment asks for. `store` is empty and `accelerator` is ``auto`` where nothing was said."""
+    """What the environment asks for; `store` is empty where nothing was said."""
 
     __slots__ = ("accelerator", "log", "mode", "offline", "store", "timeout")
 

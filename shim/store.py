@@ -50,9 +50,9 @@ class Store:
         self.root = root
 
     @classmethod
-    def create(cls, root: Path, mode: int = 0o755) -> Store:
+    def create(cls, root: Path) -> Store:
         """Make the folders that are missing and make sure that the store can be written to."""
-        root.mkdir(mode=mode, parents=True, exist_ok=True)
+        root.mkdir(parents=True, exist_ok=True)
         for name in FOLDERS:
             (root / name).mkdir(exist_ok=True)
         store = cls(root)
@@ -87,10 +87,10 @@ class Store:
 
     def begin(self, key: str) -> Workspace:
         """Make an empty folder to assemble a layer in."""
-        token = f"{key[:16]}.{_token()}"
-        hold = Hold.take(self.root / "tmp" / f"{token}.hold")
-        if hold is None:
-            raise OSError(errno.EBUSY, "the store gave the same name twice", str(self.root / "tmp" / token))
+        hold = None
+        while hold is None:  # a sweep of another process may take a hold that is not locked yet
+            token = f"{key[:16]}.{_token()}"
+            hold = Hold.take(self.root / "tmp" / f"{token}.hold")
         folder = self.root / "tmp" / token
         folder.mkdir(mode=0o755)
         hold.keep()
@@ -143,7 +143,10 @@ class Store:
         shutil.rmtree(self.discard(path), ignore_errors=True)
 
     def sweep(self) -> None:
-        """Remove what killed starts have left: work without an owner, and the trash. May be cut short anywhere."""
+        """Remove what killed starts have left: work without an owner, and the trash.
+
+        May be cut short at any moment.
+        """
         for path in _entries(self.root / "claims"):
             with contextlib.suppress(OSError):
                 hold = Hold.take(path)

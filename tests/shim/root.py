@@ -7,6 +7,7 @@ not real in these tests is the provider, a small module that is put where the re
 
 from __future__ import annotations
 
+import hashlib
 import os
 import shutil
 import subprocess
@@ -25,6 +26,7 @@ CHECKOUT = Path(__file__).resolve().parents[2]
 PYTHON = Path(os.path.realpath(sys.executable))
 VERSION = f"python{sys.version_info.major}.{sys.version_info.minor}"
 
+PATH = "/.cir/run/layer/bin:/.cir/path:/usr/local/bin:/usr/bin:/bin"
 _SCRIPT = "#!/.cir/bin/python3 -IS\nfrom shim.__main__ import {0}\n{0}()\n"
 #: Parts of the machine that the root shows read-only, as far as they exist.
 _SHOWN = ("usr", "lib", "lib32", "lib64", "bin", "sbin", "etc", "opt", "root")
@@ -44,25 +46,33 @@ mount --rbind /proc proc
 #MOUNTS
 mount -t tmpfs -o mode=0755 none dev
 for name in null zero urandom; do : > dev/$name; mount --bind /dev/$name dev/$name; done
-mkdir dev/shm
-if [ "$devices" = shm ]; then mount -t tmpfs -o mode=1777 none dev/shm; fi
+case "$devices" in
+  own) mkdir dev/shm; mount -t tmpfs -o mode=1777 none dev/shm;;
+  /*) mkdir dev/shm; mount --bind "$devices" dev/shm;;
+esac
 if [ "$readonly_root" = ro ]; then mount -o remount,bind,ro .; fi
 """
 
 
+Done = subprocess.CompletedProcess[str]
+
+
 @dataclass(frozen=True, slots=True)
 class Start:
-    """How the shim is started: the switches of `docker run` that matter to it."""
+    """How the shim is started: the switches of `docker run` that matter to it.
+
+    ``shared_memory`` is ``own``, ``none`` or the folder that plays ``/dev/shm``.
+    """
 
     user: int = 0
     read_only: bool = False
-    shared_memory: bool = True
+    shared_memory: str = "own"
     mounts: Sequence[str] = ()
     environment: Mapping[str, str] = field(default_factory=dict)
 
 
 def make_template(folder: Path) -> None:
-    """Lay out ``/.cir/bin`` and ``/.cir/lib`` once for all roots: the interpreter, our code, the fake provider."""
+    """Lay out ``/.cir/bin`` and ``/.cir/lib`` for all roots: interpreter, our code, the fake provider."""
     library = folder / "lib" / VERSION
     binary = folder / "bin/python3"
     binary.parent.mkdir()
@@ -123,19 +133,27 @@ class Root:
     def argv(self, start: Start, *words: str) -> list[str]:
         """The command that runs `words` in the root, with no process in between."""
         read_only = "ro" if start.read_only else "rw"
-        shm = "shm" if start.shared_memory else "none"
         mounts = "".join(f"mount {line}\n" for line in start.mounts)
         become = f"chroot --userspec={start.user}:{start.user} --groups= ." if start.user else "chroot ."
-        variables = {"PATH": "/.cir/run/layer/bin:/.cir/path:/usr/local/bin:/usr/bin:/bin"} | dict(start.environment)
+        variables = {"PATH": PATH} | dict(start.environment)
         settings = [f"{name}={value}" for name, value in variables.items()]
         script = f'{_ENTER.replace("#MOUNTS", mounts)}exec {become} /usr/bin/env -i -C /work "$@"'
-        shell = ["sh", "-c", script, "sh", str(self.folder), str(self.template), read_only, shm]
+        shell = [
+            "sh",
+            "-c",
+            script,
+            "sh",
+            str(self.folder),
+            str(self.template),
+            read_only,
+            start.shared_memory,
+        ]
         return ["unshare", "--mount", *shell, *settings, *words]
 
-    def run(self, *words: str, start: Start | None = None, timeout: float = 60) -> subprocess.CompletedProcess[str]:
+    def run(self, *words: str, start: Start | None = None, program: str = "/.cir/shim") -> Done:
         """Run ``/.cir/shim WORDS`` and wait."""
-        argv = self.argv(start or Start(), "/.cir/shim", *words)
-        return subprocess.run(argv, capture_output=True, text=True, timeout=timeout)
+        argv = self.argv(start or Start(), program, *words)
+        return subprocess.run(argv, capture_output=True, text=True, timeout=60)
 
 
 def application(root: Root, *names: str, version: str = "1.0") -> None:
@@ -146,16 +164,15 @@ def application(root: Root, *names: str, version: str = "1.0") -> None:
 
 def lock(*names: str, version: str = "1.0") -> Lock:
     """A lock of one artifact a name."""
-    components = (
-        Component(name, version, (Artifact(f"{name}-{version}.whl", f"http://127.0.0.1:9/{name}", _sha256(name.encode()), 1000),))
-        for name in sorted(names)
-    )
-    return Lock("pypi", tuple(components))
+    return Lock("pypi", tuple(Component(name, version, (artifact(name, version),)) for name in sorted(names)))
+
+
+def artifact(name: str, version: str) -> Artifact:
+    """The one wheel of a package; the fake provider never fetches it."""
+    return Artifact(f"{name}-{version}.whl", f"http://127.0.0.1:9/{name}", _sha256(name.encode()), 1000)
 
 
 def _sha256(data: bytes) -> str:
-    import hashlib
-
     return hashlib.sha256(data).hexdigest()
 
 
@@ -191,17 +208,20 @@ class Fake:
                 time.sleep(3600)
             for number in range(int(workplace.environment.get("FAKE_FILES", "3"))):
                 module = site / f"{choice.name}{number or ''}.py"
-                module.write_text(f"NAME = {choice.name!r}\\n" * int(workplace.environment.get("FAKE_SIZE", "1")))
+                lines = int(workplace.environment.get("FAKE_SIZE", "1"))
+                module.write_text(f"NAME = {choice.name!r}\\n" * lines)
                 time.sleep(pace)
             workplace.progress.advance(1)
         binaries = workplace.target / "bin"
         binaries.mkdir()
         for name in ("python", "python3"):
             (binaries / name).symlink_to(python.path)
-        (binaries / "hello").write_text("#!/.cir/run/layer/bin/python3\\nimport sys; print('script', sys.prefix)\\n")
+        script = "#!/.cir/run/layer/bin/python3\\nimport sys; print('script', sys.prefix)\\n"
+        (binaries / "hello").write_text(script)
         (binaries / "hello").chmod(0o755)
         home = os.path.dirname(python.path)
-        (workplace.target / "pyvenv.cfg").write_text(f"home = {home}\\ninclude-system-site-packages = false\\n")
+        settings = f"home = {home}\\ninclude-system-site-packages = false\\n"
+        (workplace.target / "pyvenv.cfg").write_text(settings)
 
 PROVIDER = Fake()
 '''
