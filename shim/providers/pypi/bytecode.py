@@ -1,0 +1,176 @@
+"""Bytecode for the modules that the application is going to import, made while other wheels still arrive.
+
+What is compiled is decided by import statements: from the application's files, and from the commands of the packages
+the image requires by name, through every wheel. Compiled files are linked back into the cache beside
+the wheel, so that another layer with the same wheel has them at once. Bytecode only saves time: an
+assembly never fails for want of it.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import signal
+import threading
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from shim.facts import Interpreter
+from shim.providers.pypi import wheel
+from shim.providers.pypi.cache import BYTECODE, Entry
+from shim.providers.pypi.compiler import PROGRAM
+from shim.providers.pypi.layer import Layer
+
+#: Variables that the base's interpreter may need to find its libraries.
+_PASSED = ("LD_LIBRARY_PATH", "PATH")
+
+
+@dataclass(frozen=True, slots=True)
+class Scope:
+    """What to compile: everything that ``files`` and ``projects``' commands import, or every module if both are empty."""
+
+    files: tuple[Path, ...] = ()
+    projects: frozenset[str] = frozenset()
+
+    @property
+    def everything(self) -> bool:
+        """Whether every module is to be compiled."""
+        return not self.files
+
+
+class Compiler:
+    """A running compiler; wheels are added as they are linked."""
+
+    def __init__(self, layer: Layer, target: Path, scope: Scope) -> None:
+        self._layer = layer
+        self._site = target / layer.site
+        self._scope = scope
+        self._entries: dict[str, Entry] = {}
+        self._lock = threading.Lock()
+        self._tagged = threading.Event()
+        self._tag = ""
+        self._pid = 0
+        self._input = -1
+        self._reader: threading.Thread | None = None
+
+    def start(self, python: Interpreter, workers: int, environment: Mapping[str, str]) -> bool:
+        """Start the base's interpreter; `False` where it cannot be."""
+        if python.implementation != "cpython":
+            return False
+        everything = "1" if self._scope.everything else "0"
+        arguments = [str(self._site), self._layer.active_site, str(workers), everything]
+        argv = [python.path, "-I", "-S", "-W", "ignore", "-c", PROGRAM, *arguments]
+        passed = {name: environment[name] for name in _PASSED if name in environment}
+        requests, self._input = os.pipe2(os.O_CLOEXEC)
+        output, answers = os.pipe2(os.O_CLOEXEC)
+        actions: list[tuple[int, int, int] | tuple[int, int, str, int, int]] = [
+            (os.POSIX_SPAWN_DUP2, requests, 0),
+            (os.POSIX_SPAWN_DUP2, answers, 1),
+            (os.POSIX_SPAWN_OPEN, 2, os.devnull, os.O_WRONLY, 0),
+        ]
+        try:
+            self._pid = os.posix_spawn(python.path, argv, passed, file_actions=actions)
+        except OSError:
+            os.close(output)
+            return False
+        finally:
+            os.close(requests)
+            os.close(answers)
+        self._reader = threading.Thread(target=self._read, args=(output,), daemon=True)
+        self._reader.start()
+        self._say([f"@{path}" for path in self._scope.files])
+        return True
+
+    def add(self, entry: Entry, project: str) -> None:
+        """Give it a wheel's modules, and link the bytecode that the cache already has."""
+        if not self._pid:
+            return
+        modules = [
+            path
+            for file in entry.contents.files
+            if (path := _module(file.path)) and self._layer.owns(path, project)
+        ]
+        self._tagged.wait()
+        known = set(self._known(entry))
+        with self._lock:
+            self._entries.update(dict.fromkeys(modules, entry))
+        lines = [f"{'=' if path in known else '+'}{path}" for path in modules]
+        if project in self._scope.projects:
+            lines += [f"*{module}" for module in entry.contents.modules]
+        self._say(lines)
+
+    def finish(self) -> bool:
+        """Wait until everything in scope is compiled; whether that went well."""
+        if not self._pid:
+            return False
+        self._say(["."])
+        assert self._reader is not None
+        while self._reader.is_alive():  # in short steps, so that a signal ends the wait
+            self._reader.join(0.1)
+        return self._reap() == 0
+
+    def stop(self) -> None:
+        """End it at once, if it still runs."""
+        if self._pid:
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(self._pid, signal.SIGKILL)
+            self._reap()
+
+    def _reap(self) -> int:
+        pid, self._pid = self._pid, 0
+        os.close(self._input)
+        with contextlib.suppress(ChildProcessError):
+            return os.waitpid(pid, 0)[1]
+        return 1
+
+    def _say(self, lines: list[str]) -> None:
+        data = "".join(f"{line}\n" for line in lines).encode("utf-8", "surrogateescape")
+        with self._lock, contextlib.suppress(OSError):  # it died: seen when it is reaped
+            while data:
+                data = data[os.write(self._input, data) :]
+
+    def _read(self, output: int) -> None:
+        try:
+            with open(output, encoding="utf-8", errors="surrogateescape") as stream:  # noqa: PTH123 (a descriptor)
+                self._tag = stream.readline().strip()
+                self._tagged.set()
+                for line in stream:
+                    source, _, made = line.rstrip("\n").partition("\t")
+                    self._keep(source, made)
+        finally:
+            self._tagged.set()
+
+    def _keep(self, source: str, made: str) -> None:
+        """Link a compiled file into the cache; if somebody else has made it meanwhile, theirs stays."""
+        folder = self._bytecode(self._entries[source])
+        place = f"{folder}/{made}"
+        with contextlib.suppress(OSError):
+            try:
+                os.link(self._site / made, place)
+            except FileNotFoundError:
+                os.makedirs(os.path.dirname(place), exist_ok=True)
+                os.link(self._site / made, place)
+
+    def _known(self, entry: Entry) -> list[str]:
+        """Link what the cache has of a wheel's bytecode; return the modules it belongs to."""
+        root = self._bytecode(entry)
+        known = []
+        for folder, _, names in os.walk(root) if self._tag else ():
+            package = os.path.dirname(folder)[len(root) + 1 :]
+            for name in names:
+                self._layer.link_bytecode(f"{folder}/{name}", f"{folder[len(root) + 1 :]}/{name}")
+                module = f"{name.partition('.')[0]}.py"
+                known.append(f"{package}/{module}" if package else module)
+        return known
+
+    def _bytecode(self, entry: Entry) -> str:
+        return f"{entry.folder}/{BYTECODE}/{self._tag}"
+
+
+def _module(path: str) -> str:
+    """The path below ``site`` of a file that can be imported as a module, empty for others."""
+    scheme, _, rest = path.partition("/")
+    if scheme != wheel.SITE or not rest.endswith(".py"):
+        return ""
+    return rest if all(part.isidentifier() for part in rest[:-3].split("/")) else ""

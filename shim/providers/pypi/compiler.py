@@ -1,0 +1,260 @@
+"""The program that compiles bytecode, run by the base's own interpreter.
+
+Bytecode must be made by the Python that will read it, which is the base's and not the shim's. So this is
+kept as text: the shim's own modules are shipped compiled for another interpreter. It runs as
+``python -I -S -c PROGRAM SITE SHOWN WORKERS ALL``, needs Python 3.8 or newer and the standard library only,
+never imports what it compiles, and works for all wheels of one assembly:
+
+- it reads lines on its input: ``+PATH`` a module without bytecode, ``=PATH`` a module that has it, ``@PATH`` a
+  file of the application, ``*NAME`` a module to begin with, ``.`` the end; paths of modules are relative to SITE
+- it follows import statements, wherever they stand, from the application's files through the modules; with
+  ALL = 1 it takes every module
+- it writes ``__pycache__`` files, with hashes that are not checked (PEP 552), and names modules in them as below
+  SHOWN, their folder once the layer is active
+- it answers one line a file written, the path of the source and that of the bytecode with a tab between,
+  after a first line: the tag of its bytecode
+- when its input ends without ``.``, the assembly has died: it stops at once
+"""
+
+PROGRAM = r'''
+import gc, heapq, importlib.util, marshal, os, select, sys, _imp
+
+gc.disable()
+SITE, SHOWN, WORKERS, ALL = sys.argv[1], sys.argv[2], int(sys.argv[3]), sys.argv[4] == "1"
+RAW = int.from_bytes(importlib.util.MAGIC_NUMBER, "little")
+HEADER = importlib.util.MAGIC_NUMBER + (1).to_bytes(4, "little")
+DEPTH = 3
+INTERESTING = b"import"
+
+
+def bytecode(path):
+    folder, slash, name = path.rpartition("/")
+    return folder + slash + "__pycache__/" + name[:-2] + sys.implementation.cache_tag + ".pyc"
+
+
+def compile_one(path):
+    with open(SITE + "/" + path, "rb") as file:
+        source = file.read()
+    code = compile(source, SHOWN + "/" + path, "exec", dont_inherit=True)
+    data = HEADER + _imp.source_hash(RAW, source) + marshal.dumps(code)
+    target = SITE + "/" + bytecode(path)
+    for attempt in (1, 2, 3):
+        try:
+            file = os.open(target, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o644)
+            break
+        except FileNotFoundError:
+            os.makedirs(os.path.dirname(target), exist_ok=True)
+        except FileExistsError:
+            os.unlink(target)
+    with open(file, "wb", buffering=0) as stream:
+        stream.write(data)
+
+
+def work(requests, answers):
+    with open(requests, "rb") as stream:
+        for line in stream:
+            path = line[:-1].decode("utf-8", "surrogateescape")
+            try:
+                compile_one(path)
+                answer = b"+"
+            except BaseException:
+                answer = b"-"
+            os.write(answers, answer)
+
+
+class Worker:
+    def __init__(self, others):
+        requests, self.requests = os.pipe()
+        self.answers, answers = os.pipe()
+        self.pid = os.fork()
+        if not self.pid:
+            status = 1
+            try:
+                for descriptor in [0, 1, self.requests, self.answers] + [d for w in others for d in (w.requests, w.answers)]:
+                    os.close(descriptor)
+                work(requests, answers)
+                status = 0
+            finally:
+                os._exit(status)
+        os.close(requests)
+        os.close(answers)
+        self.pending = []
+
+    def give(self, path):
+        self.pending.append(path)
+        try:
+            os.write(self.requests, path.encode("utf-8", "surrogateescape") + b"\n")
+        except BrokenPipeError:
+            pass
+
+    def close(self):
+        os.close(self.requests)
+        os.close(self.answers)
+        os.waitpid(self.pid, 0)
+
+
+def imports(source):
+    """Yield (level, module, names) of the import statements of a source, roughly: too much does no harm."""
+    place = source.find(INTERESTING)
+    while place >= 0:
+        begin = max(source.rfind(b"\n", 0, place), source.rfind(b";", 0, place)) + 1
+        before = source[begin:place].strip()
+        end = source.find(b"\n", place)
+        end = len(source) if end < 0 else end
+        after = source[place + 6 : end]
+        place = source.find(INTERESTING, place + 6)
+        if after[:8] == b"_module(":
+            text = after[8:].lstrip()
+            module = text[1:].partition(text[:1])[0] if text[:1] in (b"'", b'"') else b""
+            yield len(module) - len(module.lstrip(b".")), module.lstrip(b"."), []
+            continue
+        if after[:1] not in b" \t(*\\":
+            continue
+        if before.startswith(b"from") and before[4:5] in b" \t.":
+            module = before[4:].strip()
+            level = len(module) - len(module.lstrip(b"."))
+            opened = after.partition(b"#")[0]
+            if b"(" in opened and b")" not in opened or opened.rstrip().endswith(b"\\"):
+                stop = source.find(b")" if b"(" in opened else b"\n\n", end)
+                after += b"\n" + source[end : stop if stop >= 0 else end]
+            lines = [line.partition(b"#")[0] for line in after.split(b"\n")]
+            names = b" ".join(lines).replace(b"\\", b" ").strip(b" \t(),;)").split(b",")
+            yield level, module[level:].strip(), [name.split()[0] for name in names if name.split()]
+        elif not before or before.endswith(b":"):
+            for part in after.partition(b"#")[0].split(b","):
+                if part.split():
+                    yield 0, part.split()[0], []
+
+
+class Closure:
+    def __init__(self):
+        self.modules = {}
+        self.compiled = set()
+        self.wanted = set()
+        self.seen = set()
+        self.ready = []
+
+    def add(self, path, compiled):
+        name = path[:-3].replace("/", ".")
+        package = name.endswith(".__init__")
+        if package:
+            name = name[: -len(".__init__")]
+        if package or name not in self.modules:
+            self.modules[name] = path
+        if compiled:
+            self.compiled.add(path)
+        if ALL:
+            self.reach(path)
+        elif name in self.wanted:
+            self.want(name)
+
+    def want(self, name):
+        """A module and the packages it is in; those that are not there yet are taken when they come."""
+        while name:
+            if name in self.seen:
+                return
+            path = self.modules.get(name)
+            if path is None:
+                self.wanted.add(name)
+            else:
+                self.seen.add(name)
+                self.reach(path)
+            name = name.rpartition(".")[0]
+
+    def reach(self, path):
+        if path not in self.compiled:
+            self.compiled.add(path)
+            try:
+                size = os.stat(SITE + "/" + path).st_size
+            except OSError:
+                return
+            heapq.heappush(self.ready, (-size, path))
+        if not ALL:
+            self.follow(SITE + "/" + path, path)
+
+    def follow(self, file, path):
+        with open(file, "rb") as stream:
+            source = stream.read()
+        package = path[:-3].split("/")[:-1]
+        for level, module, names in imports(source):
+            base = module.decode("utf-8", "replace")
+            if level:
+                parent = package[: len(package) - level + 1]
+                base = ".".join(parent + ([base] if base else []))
+            if base:
+                QUEUE.append(base)
+                for name in names:
+                    QUEUE.append(base + "." + name.decode("utf-8", "replace"))
+
+
+QUEUE = []
+
+
+def drain(closure):
+    while QUEUE:
+        closure.want(QUEUE.pop())
+
+
+def read(closure, line):
+    kind, text = line[:1], line[1:].decode("utf-8", "surrogateescape")
+    if kind in b"+=":
+        closure.add(text, kind == b"=")
+    elif kind == b"*":
+        closure.want(text)
+        closure.want(text + ".__main__")
+    elif kind == b"@":
+        try:
+            closure.follow(text, "")
+        except OSError:
+            pass
+    drain(closure)
+    return kind == b"."
+
+
+def main():
+    say = sys.stdout.buffer.raw.write
+    say((sys.implementation.cache_tag + "-" + str(RAW & 0xFFFF) + "\n").encode())
+    closure = Closure()
+    workers, ended, rest = [], False, b""
+    poll = select.poll()
+    poll.register(0, select.POLLIN | select.POLLHUP)
+    while not ended or closure.ready or any(worker.pending for worker in workers):
+        while len(workers) < WORKERS:
+            workers.append(Worker(workers))
+            poll.register(workers[-1].answers, select.POLLIN | select.POLLHUP)
+        for worker in workers:
+            while closure.ready and len(worker.pending) < DEPTH:
+                worker.give(heapq.heappop(closure.ready)[1])
+        for descriptor, event in poll.poll():
+            if descriptor == 0:
+                data = os.read(0, 1 << 20)
+                if not data:
+                    if not ended:
+                        os._exit(1)
+                    poll.unregister(0)
+                rest += data
+                lines = rest.split(b"\n")
+                rest = lines.pop()
+                for line in lines:
+                    ended = read(closure, line) or ended
+                continue
+            worker = next(worker for worker in workers if worker.answers == descriptor)
+            done = os.read(descriptor, DEPTH)
+            if not done:
+                poll.unregister(descriptor)
+                worker.pending.pop(0)
+                for path in worker.pending:
+                    heapq.heappush(closure.ready, (0, path))
+                workers.remove(worker)
+                worker.close()
+                continue
+            for answer in done:
+                path = worker.pending.pop(0)
+                if answer == 43:
+                    say((path + "\t" + bytecode(path) + "\n").encode("utf-8", "surrogateescape"))
+    for worker in workers:
+        worker.close()
+
+
+main()
+'''

@@ -1,0 +1,135 @@
+"""Threads that work together: the first failure ends all of them, and what they hand over is bounded."""
+
+from __future__ import annotations
+
+import contextlib
+import threading
+import time
+from collections import deque
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from shim.provider import Choice
+from shim.providers.pypi.archive import Buffer
+
+_STEP = 0.1
+#: How long to wait for threads to notice that they shall stop; one that waits for the network is left alone.
+_PATIENCE = 1.0
+
+
+class StoppedError(Exception):
+    """Raised inside a thread that shall end because another has failed."""
+
+
+class Crew:
+    """Starts threads and waits for all of them."""
+
+    def __init__(self, check: Callable[[], None]) -> None:
+        """``check`` raises what shall end the work from outside, such as a deadline."""
+        self._outer = check
+        self._threads: list[threading.Thread] = []
+        self._errors: list[BaseException] = []
+        self._stopping = False
+
+    def check(self) -> None:
+        """Raise whatever shall end the calling thread's work."""
+        if self._stopping:
+            raise StoppedError
+        self._outer()
+
+    def start(self, work: Callable[[], None]) -> None:
+        """Run ``work`` in a thread of its own."""
+        thread = threading.Thread(target=self._run, args=(work,), daemon=True)
+        self._threads.append(thread)
+        thread.start()
+
+    def wait(self) -> None:
+        """Wait until all have ended; raise the first error of any."""
+        for thread in self._threads:
+            while thread.is_alive() and not self._errors:
+                thread.join(_STEP)
+                self._outer()
+        if self._errors:
+            raise self._errors[0]
+        self._threads.clear()
+
+    def stop(self) -> None:
+        """Make all of them end, for a failure; does nothing after `wait` has returned."""
+        self._stopping = True
+        end = time.monotonic() + _PATIENCE
+        for thread in self._threads:
+            thread.join(max(0.0, end - time.monotonic()))
+
+    def _run(self, work: Callable[[], None]) -> None:
+        try:
+            work()
+        except StoppedError:
+            pass
+        except BaseException as error:  # handed to whoever waits
+            self._errors.append(error)
+            self._stopping = True
+
+
+@dataclass(frozen=True, slots=True)
+class Parcel:
+    """A verified archive: its bytes, how much of the budget they take, and what is to be closed after use."""
+
+    choice: Choice
+    data: Buffer
+    size: int
+    held: contextlib.ExitStack
+
+
+class Channel:
+    """Parcels from fetchers to unpackers, with a budget of bytes between them."""
+
+    def __init__(self, budget: int, check: Callable[[], None]) -> None:
+        self._budget = budget
+        self._check = check
+        self._reserved = 0
+        self._givers = 0
+        self._parcels: deque[Parcel] = deque()
+        self._changed = threading.Condition()
+
+    def expect(self, givers: int) -> None:
+        """Say how many threads will put parcels; each says `leave` at its end."""
+        self._givers = givers
+
+    def reserve(self, size: int) -> None:
+        """Wait for room for ``size`` bytes; one parcel always has room."""
+        with self._changed:
+            while self._reserved and self._reserved + size > self._budget:
+                self._wait()
+            self._reserved += size
+
+    def put(self, parcel: Parcel) -> None:
+        """Hand a parcel over."""
+        with self._changed:
+            self._parcels.append(parcel)
+            self._changed.notify_all()
+
+    def take(self) -> Parcel | None:
+        """The next parcel; `None` once no more will come."""
+        with self._changed:
+            while not self._parcels:
+                if not self._givers:
+                    return None
+                self._wait()
+            return self._parcels.popleft()
+
+    def done(self, parcel: Parcel) -> None:
+        """Give a parcel's room back."""
+        parcel.held.close()
+        with self._changed:
+            self._reserved -= parcel.size
+            self._changed.notify_all()
+
+    def leave(self) -> None:
+        """No more parcels from the calling thread."""
+        with self._changed:
+            self._givers -= 1
+            self._changed.notify_all()
+
+    def _wait(self) -> None:
+        self._changed.wait(_STEP)
+        self._check()

@@ -1,0 +1,148 @@
+"""One component's archive into memory or a file: found, fetched, resumed, verified against the lock."""
+
+from __future__ import annotations
+
+import contextlib
+import random
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+
+from shim.errors import UNAVAILABLE, ShimError
+from shim.provider import Choice, Progress
+from shim.providers.pypi.access import Access
+from shim.providers.pypi.address import Address, parse
+from shim.providers.pypi.archive import Buffer
+from shim.providers.pypi.cache import Cache
+from shim.providers.pypi.client import CONNECT_SECONDS, Client, MissingError, TransientError
+from shim.providers.pypi.indexes import Indexes, page_address
+from shim.providers.pypi.sink import Sink, open_sink, wrong
+
+_ATTEMPTS = 6
+_LONGEST_WAIT = 60.0
+_LARGEST_PAGE = 64 << 20
+
+
+@dataclass(frozen=True, slots=True)
+class Surroundings:
+    """What every fetch shares. ``check`` raises once the assembly is to end."""
+
+    access: Access
+    indexes: Indexes
+    cache: Cache
+    progress: Progress
+    check: Callable[[], None]
+
+
+class Fetcher:
+    """Fetches archives one after another over the same connections; one a thread."""
+
+    def __init__(self, shared: Surroundings) -> None:
+        self._shared = shared
+        self._client = Client(shared.access)
+
+    def close(self) -> None:
+        """Close the connections."""
+        self._client.close()
+
+    @contextlib.contextmanager
+    def fetch(self, choice: Choice) -> Iterator[Buffer]:
+        """The verified bytes of a component's archive, valid inside the ``with``.
+
+        :raises ShimError: 69 where it cannot be had or is another than the lock says
+        """
+        with open_sink(choice, self._shared.cache) as sink:
+            continued = sink.received > 0
+            if not sink.right():
+                self._retrying(choice, sink)
+            if (
+                continued and not sink.right()
+            ):  # what an earlier start had left was wrong: once more, from nothing
+                sink.reset()
+                self._retrying(choice, sink)
+            if not sink.right():
+                how = "shorter" if sink.received < choice.artifact.size else "another"
+                sink.reset()
+                raise wrong(choice, how)
+            yield sink.data()
+
+    def _attempt(self, choice: Choice, sink: Sink) -> None:
+        missing: list[str] = []
+        for place in self._places(choice, missing):
+            try:
+                self._receive(place, choice, sink)
+            except MissingError as error:
+                missing.append(str(error))
+            else:
+                return
+        message = f"{choice.artifact.name} cannot be found: {'; '.join(missing) or 'no index has it'}"
+        hint = (
+            "the index may have removed it; build the image again, or name an index that has it in UV_INDEX"
+        )
+        raise ShimError(UNAVAILABLE, message, hint)
+
+    def _receive(self, place: Address, choice: Choice, sink: Sink) -> None:
+        start = sink.received
+        answer = self._client.get(place, start)
+        if answer.start != start:
+            sink.reset()
+            if answer.start:
+                raise TransientError(f"{place} answered another part than was asked for")
+        while count := answer.read(sink.room()):
+            sink.took(count)
+            self._shared.progress.advance(count)
+            self._shared.check()
+
+    def _places(self, choice: Choice, missing: list[str]) -> Iterator[Address]:
+        """Where the file may be, the likeliest first; pages of indexes are only looked at when it comes to it."""
+        indexes = self._shared.indexes
+        if indexes.first(choice):
+            yield from self._listed(choice, missing)
+        if indexes.own(choice):
+            try:
+                yield parse(choice.artifact.url)
+            except ValueError as error:
+                missing.append(f"the lock's address is unusable: {error}")
+        if not indexes.first(choice):
+            yield from self._listed(choice, missing)
+
+    def _listed(self, choice: Choice, missing: list[str]) -> Iterator[Address]:
+        from shim.providers.pypi import pages  # only where a deployment names indexes
+
+        for index in self._shared.indexes.places(choice):
+            place = page_address(index, choice.name)
+            try:
+                answer = self._client.get(place, accept=pages.ACCEPT)
+                found = pages.find(answer.whole(_LARGEST_PAGE), answer.kind, answer.place, choice)
+            except MissingError as error:
+                missing.append(str(error))
+            except ValueError as error:
+                missing.append(f"{place} cannot be read: {error}")
+            else:
+                if found:
+                    yield found
+                else:
+                    missing.append(f"{place} does not list it with this SHA-256")
+
+    def _retrying(self, choice: Choice, sink: Sink) -> None:
+        """Try again after transient errors, with growing pauses; not at all long where nothing answers."""
+        began = time.monotonic()
+        for number in range(1, _ATTEMPTS + 1):
+            self._shared.check()
+            try:
+                self._attempt(choice, sink)
+            except TransientError as error:
+                silent = bool(error.hint) and time.monotonic() - began > CONNECT_SECONDS - 0.5
+                if number == _ATTEMPTS or silent or error.wait > _LONGEST_WAIT:
+                    message = f"{choice.artifact.name} cannot be fetched: {error.message}"
+                    hint = error.hint or "try again later; what has been fetched is kept"
+                    raise ShimError(UNAVAILABLE, message, hint) from None
+                self._pause(max(error.wait, random.uniform(0.5, 1.0) * 0.2 * 2**number))  # noqa: S311
+            else:
+                return
+
+    def _pause(self, seconds: float) -> None:
+        end = time.monotonic() + seconds
+        while (left := end - time.monotonic()) > 0:
+            self._shared.check()
+            time.sleep(min(left, 0.2))

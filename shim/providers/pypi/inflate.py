@@ -1,0 +1,188 @@
+"""Unpack deflated data: with libdeflate where it lies beside the interpreter, with zlib elsewhere.
+
+libdeflate takes whole buffers, needs no copies and was 2.4 times as fast as zlib (1.2.13) on real wheels. It is
+only loaded from the folder of the interpreter's own libraries: one found in a base image may be built for
+another C library.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import mmap
+import os
+import sys
+import threading
+import zlib
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+from shim.providers.pypi.archive import DEFLATED, ArchiveError, Buffer, Member
+
+LIBRARY = "libdeflate.so.0"
+_PIECE = 1 << 20
+
+
+class Inflater:
+    """Unpacks members of one archive held in memory; not shared between threads."""
+
+    def __init__(self, data: Buffer) -> None:
+        self._data = memoryview(data)
+
+    def read(self, member: Member) -> Buffer:
+        """The unpacked bytes of a member, exactly `member.size` of them; to be used before the next call.
+
+        :raises ArchiveError: where the data are damaged or of another size
+        """
+        packed = self._data[member.start : member.start + member.compressed]
+        if member.method != DEFLATED:
+            return packed
+        stream = zlib.decompressobj(-zlib.MAX_WBITS)
+        try:
+            # One byte more than allowed tells a longer stream from a whole one, without unpacking all of it.
+            content = stream.decompress(packed, member.size + 1)
+        except zlib.error as error:
+            raise ArchiveError(f"`{member.name}` is damaged: {error}") from None
+        if len(content) != member.size or not stream.eof or stream.unused_data:
+            raise ArchiveError(f"`{member.name}` does not have the size it claims")
+        return content
+
+    def copy(self, member: Member, target: int) -> bytes:
+        """Unpack a large member into an open, empty file, with little memory; return its SHA-256.
+
+        :raises ArchiveError: where the data are damaged or of another size
+        """
+        digest, written = hashlib.sha256(), 0
+        for piece in self._pieces(member):
+            written += len(piece)
+            if written > member.size:
+                break
+            digest.update(piece)
+            write_all(target, piece)
+        if written != member.size:
+            raise ArchiveError(f"`{member.name}` does not have the size it claims")
+        return digest.digest()
+
+    def _pieces(self, member: Member) -> Iterator[Buffer]:
+        packed = self._data[member.start : member.start + member.compressed]
+        stream = zlib.decompressobj(-zlib.MAX_WBITS)
+        for place in range(0, len(packed), _PIECE):
+            rest: Buffer = packed[place : place + _PIECE]
+            if member.method != DEFLATED:
+                yield rest
+                continue
+            while rest and not stream.eof:
+                try:
+                    yield stream.decompress(rest, _PIECE)
+                except zlib.error as error:
+                    raise ArchiveError(f"`{member.name}` is damaged: {error}") from None
+                rest = stream.unconsumed_tail
+        if member.method == DEFLATED:
+            yield stream.flush()
+
+
+class FastInflater(Inflater):
+    """The same through libdeflate."""
+
+    def __init__(self, data: Buffer, library: Library) -> None:
+        super().__init__(data)
+        self._library = library
+
+    def read(self, member: Member) -> Buffer:
+        """The unpacked bytes of a member; see `Inflater.read`."""
+        if member.method != DEFLATED or not member.size:
+            return super().read(member)
+        packed = self._data[member.start : member.start + member.compressed]
+        content = self._library.scratch(member.size)
+        if not self._library.inflate(packed, content):
+            raise ArchiveError(f"`{member.name}` is damaged, or not of the size it claims")
+        return content
+
+    def copy(self, member: Member, target: int) -> bytes:
+        """Unpack straight into the pages of the file; see `Inflater.copy`."""
+        if member.method != DEFLATED or not member.size:
+            return super().copy(member, target)
+        packed = self._data[member.start : member.start + member.compressed]
+        os.truncate(target, member.size)
+        with mmap.mmap(target, member.size) as content:
+            if not self._library.inflate(packed, content):
+                raise ArchiveError(f"`{member.name}` is damaged, or not of the size it claims")
+            return hashlib.sha256(content).digest()
+
+
+class Library:
+    """A loaded libdeflate; each thread has a decompressor of its own."""
+
+    def __init__(self, path: str) -> None:
+        """Load the library. Raise `OSError` where that cannot be done."""
+        import ctypes
+
+        self._ctypes = ctypes
+        library = ctypes.CDLL(path)
+        library.libdeflate_alloc_decompressor.restype = ctypes.c_void_p
+        library.libdeflate_free_decompressor.argtypes = [ctypes.c_void_p]
+        self._decompress: Any = library.libdeflate_deflate_decompress
+        size, pointer = ctypes.c_size_t, ctypes.c_void_p
+        self._decompress.argtypes = [pointer, pointer, size, pointer, size, pointer]
+        self._allocate: Any = library.libdeflate_alloc_decompressor
+        self._free: Any = library.libdeflate_free_decompressor
+        self._own = threading.local()
+
+    def scratch(self, size: int) -> memoryview:
+        """Memory of this thread, used again and again: fresh pages cost more than what is written to them."""
+        scratch: bytearray = getattr(self._own, "scratch", bytearray())
+        if len(scratch) < size:
+            scratch = self._own.scratch = bytearray(max(size, _PIECE))
+        return memoryview(scratch)[:size]
+
+    def inflate(self, packed: memoryview, content: memoryview | mmap.mmap) -> bool:
+        """Fill ``content`` from ``packed``; whether that worked and gave exactly as many bytes."""
+        if not packed:
+            return False
+        decompressor = getattr(self._own, "decompressor", None)
+        if decompressor is None:
+            decompressor = self._own.decompressor = _Decompressor(self._allocate(), self._free)
+        source = self._address(packed)
+        target = self._ctypes.addressof(self._ctypes.c_char.from_buffer(content))
+        result = self._decompress(decompressor.handle, source, len(packed), target, len(content), None)
+        return bool(result == 0)
+
+    def _address(self, packed: memoryview) -> Any:
+        """A pointer to the data; a copy only where the buffer is read-only."""
+        if packed.readonly:
+            return bytes(packed)
+        return self._ctypes.addressof(self._ctypes.c_char.from_buffer(packed))
+
+
+def write_all(target: int, content: Buffer) -> None:
+    """Write everything to a file; one `write` takes at most 2 GiB and may take less."""
+    written = os.write(target, content)
+    while written < len(content):
+        written += os.write(target, memoryview(content)[written:])
+
+
+class _Decompressor:
+    """A handle of libdeflate, freed with its thread."""
+
+    def __init__(self, handle: int, free: Any) -> None:
+        self.handle = handle
+        self._free = free
+
+    def __del__(self) -> None:
+        self._free(self.handle)
+
+
+def library(path: str = "") -> Library | None:
+    """Load libdeflate from ``path``, by default from beside the running interpreter; `None` if it is not there."""
+    place = path or str(Path(os.path.realpath(sys.executable)).parent.parent / "lib" / LIBRARY)
+    if not Path(place).is_file():
+        return None
+    try:
+        return Library(place)
+    except (OSError, ImportError, AttributeError):
+        return None
+
+
+def inflater(data: Buffer, fast: Library | None) -> Inflater:
+    """The best inflater there is for an archive."""
+    return FastInflater(data, fast) if fast else Inflater(data)

@@ -1,0 +1,137 @@
+"""The layer as a virtual environment, and cache entries hard-linked into it.
+
+A virtual environment (PEP 405) needs no program to be made: ``pyvenv.cfg`` names the folder of the base's
+interpreter, ``bin`` links to it. A file that several wheels bring is taken from the last by name, so that equal
+selections give equal layers in whatever order wheels arrive.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import errno
+import os
+import shutil
+import threading
+from pathlib import Path
+
+from shim.errors import UNAVAILABLE, ShimError
+from shim.facts import Interpreter
+from shim.paths import ACTIVE_LAYER
+from shim.providers.pypi import wheel
+from shim.providers.pypi.cache import Entry
+
+_CONFIGURATION = """home = {home}
+include-system-site-packages = false
+version = {version}
+"""
+#: Links cannot be made here: another file system, too many links, or a file system without them.
+_NO_LINK = (errno.EXDEV, errno.EMLINK, errno.EPERM, errno.EOPNOTSUPP, errno.EACCES)
+_RESERVED = ("pyvenv.cfg", "layer.json", "layer.files", "sbom.json")
+
+
+class Layer:
+    """A layer being filled; wheels may be added from several threads."""
+
+    def __init__(self, target: Path, python: Interpreter) -> None:
+        self._target = str(target)
+        self._python = f"python{python.tag}{python.abiflags}"
+        self.site = f"lib/{self._python}/site-packages"
+        self._owners: dict[str, str] = {}
+        self._made: set[str] = set()
+        self._lock = threading.Lock()
+
+    @property
+    def active_site(self) -> str:
+        """``site-packages`` as it is called while the layer is active."""
+        return f"{ACTIVE_LAYER}/{self.site}"
+
+    def begin(self, python: Interpreter) -> None:
+        """Make the environment itself; running again changes nothing."""
+        self._folder("bin")
+        self._folder(self.site)
+        version = ".".join(str(part) for part in python.version)
+        text = _CONFIGURATION.format(home=Path(python.path).parent, version=version)
+        Path(self._target, "pyvenv.cfg").write_text(text)
+        for name in ("python", "python3", self._python):
+            with contextlib.suppress(FileExistsError):
+                Path(self._target, "bin", name).symlink_to(python.path)
+
+    def add(self, entry: Entry, project: str) -> None:
+        """Link every file of an entry to its place."""
+        source, record = f"{entry.folder}", f"{wheel.SITE}/{entry.contents.dist_info}/RECORD"
+        headers = any(file.path.startswith(f"{wheel.HEADERS}/") for file in entry.contents.files)
+        for file in entry.contents.files:
+            place = self._place(file.path, project)
+            with self._lock:
+                owner = self._owners.setdefault(place, project)
+                if owner > project:
+                    continue
+                self._owners[place] = project
+            self._folder(place.rpartition("/")[0])
+            if headers and file.path == record:
+                self._record(f"{source}/{file.path}", place, project)
+            else:
+                self._link(f"{source}/{file.path}", f"{self._target}/{place}")
+
+    def link_bytecode(self, source: str, path: str) -> None:
+        """Link a bytecode file to ``path`` below ``site-packages``."""
+        place = f"{self.site}/{path}"
+        self._folder(place.rpartition("/")[0])
+        self._link(source, f"{self._target}/{place}")
+
+    def owns(self, path: str, project: str) -> bool:
+        """Whether the file below ``site-packages`` is this project's, where several bring one."""
+        return self._owners.get(f"{self.site}/{path}") == project
+
+    def _place(self, path: str, project: str) -> str:
+        """Where a file of an entry goes in the layer."""
+        scheme, _, rest = path.partition("/")
+        if scheme == wheel.SITE:
+            return f"{self.site}/{rest}"
+        if scheme == wheel.SCRIPTS:
+            return f"bin/{rest}"
+        if scheme == wheel.HEADERS:
+            return f"include/site/{self._python}/{project}/{rest}"
+        if rest in _RESERVED:
+            raise ShimError(
+                UNAVAILABLE, f"{project} brings `{rest}`, which belongs to the layer", "leave it out"
+            )
+        return rest
+
+    def _folder(self, folder: str) -> None:
+        if folder in self._made:
+            return
+        try:
+            os.makedirs(f"{self._target}/{folder}", exist_ok=True)
+        except (FileExistsError, NotADirectoryError):
+            raise _in_the_way(folder) from None
+        while folder and folder not in self._made:
+            self._made.add(folder)
+            folder = folder.rpartition("/")[0]
+
+    def _record(self, source: str, place: str, project: str) -> None:
+        """RECORD of a wheel with headers names their folder, which depends on the Python version."""
+        text = Path(source).read_text("utf-8")
+        target = Path(self._target, place)
+        target.unlink(missing_ok=True)
+        target.write_text(text.replace("/include/site/{python}/", f"/include/site/{self._python}/{project}/"))
+
+    def _link(self, source: str, target: str) -> None:
+        try:
+            os.link(source, target)
+        except FileExistsError:
+            try:
+                os.unlink(target)
+            except (IsADirectoryError, PermissionError):
+                raise _in_the_way(target[len(self._target) + 1 :]) from None
+            self._link(source, target)
+        except OSError as error:
+            if error.errno not in _NO_LINK:
+                raise
+            shutil.copyfile(source, target)
+            shutil.copymode(source, target)
+
+
+def _in_the_way(place: str) -> ShimError:
+    message = f"`{place}` is a file in one wheel and a folder in another"
+    return ShimError(UNAVAILABLE, message, "these packages cannot be installed together")

@@ -1,0 +1,149 @@
+"""Assembly of a selection: fetch, verify, unpack, link and compile, all at the same time.
+
+Fetching threads hand archives to unpacking threads, which publish them in the cache, link them into the layer
+and tell the compiler. Large archives go first, so that no core is left alone with one at the end.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import re
+import threading
+from collections import deque
+from pathlib import Path
+
+from shim.errors import UNAVAILABLE, ShimError
+from shim.facts import Interpreter
+from shim.provider import Choice, Selection, Workplace
+from shim.providers.pypi import indexes, inflate, machine
+from shim.providers.pypi.access import Access
+from shim.providers.pypi.archive import ArchiveError, Buffer
+from shim.providers.pypi.bytecode import Compiler, Scope
+from shim.providers.pypi.cache import Cache, Entry
+from shim.providers.pypi.crew import Channel, Crew, Parcel
+from shim.providers.pypi.fetch import Fetcher, Surroundings
+from shim.providers.pypi.layer import Layer
+from shim.providers.pypi.names import normalise
+from shim.providers.pypi.sink import IN_MEMORY
+from shim.providers.pypi.unpack import Unpacker
+
+#: Connections at once; more do not make a link faster, and indexes limit them.
+FETCHERS = 6
+#: Bytes of archives in memory at once, where the container allows that much.
+_BUDGET = 192 << 20
+_PROJECT = re.compile(r"\s*([A-Za-z0-9][\w.-]*)")
+
+
+class Pipeline:
+    """One assembly."""
+
+    def __init__(self, selection: Selection, workplace: Workplace, python: Interpreter) -> None:
+        self._selection = selection
+        self._place = workplace
+        self._python = python
+        self._cache = Cache(workplace.cache)
+        self._layer = Layer(workplace.target, python)
+        self._compiler = Compiler(self._layer, workplace.target, _scope(workplace))
+        self._fast = inflate.library()
+        self._crew = Crew(workplace.check)
+
+    def run(self) -> None:
+        """Fill the workplace's target. Raise `ShimError` or `OSError`; whatever was started has ended then."""
+        workers = machine.processors()
+        self._layer.begin(self._python)
+        self._compiler.start(self._python, workers, self._place.environment)
+        try:
+            self._cache.folder.mkdir(parents=True, exist_ok=True)
+            missing = self._link_cached()
+            if missing:
+                self._check_online(missing)
+                self._fetch(missing, workers)
+            self._place.progress.phase("compile")
+            if not self._compiler.finish():
+                self._place.progress.note("no bytecode could be made; imports will be slower")
+        finally:
+            self._crew.stop()
+            self._compiler.stop()
+
+    def _link_cached(self) -> list[Choice]:
+        """Link what the cache has; return what is missing, the largest first."""
+        missing = []
+        for choice in self._selection.choices:
+            self._place.check()
+            entry = self._cache.find(choice.artifact.sha256)
+            if entry is None:
+                missing.append(choice)
+            else:
+                self._link(entry, choice)
+        return sorted(missing, key=lambda choice: (-choice.artifact.size, choice.name))
+
+    def _check_online(self, missing: list[Choice]) -> None:
+        if self._place.offline:
+            shown = ", ".join(f"{choice.name} {choice.version}" for choice in missing[:5])
+            more = f" and {len(missing) - 5} more" if len(missing) > 5 else ""
+            message = f"offline, and the store does not have {shown}{more}"
+            raise ShimError(UNAVAILABLE, message, "run once with a network, or bring a store that is filled")
+
+    def _fetch(self, missing: list[Choice], workers: int) -> None:
+        environment = self._place.environment
+        here = indexes.read(environment, self._place.manifest)
+        known = tuple(address for address in (here.default, *here.extra) if address)
+        access = Access(environment, known)
+        shared = Surroundings(access, here, self._cache, self._place.progress, self._crew.check)
+        self._place.progress.phase("fetch", sum(choice.artifact.size for choice in missing))
+        threading.Thread(target=self._cache.sweep, daemon=True).start()
+        jobs, archives = deque(missing), Channel(min(_BUDGET, machine.memory() // 4), self._crew.check)
+        fetchers = min(FETCHERS, len(missing))
+        archives.expect(fetchers)
+        with self._cache.workspace() as workspace:
+            for _ in range(fetchers):
+                self._crew.start(lambda: _fetch_all(shared, jobs, archives))
+            for _ in range(min(workers + 1, len(missing))):
+                self._crew.start(lambda: self._unpack_all(archives, str(workspace)))
+            self._crew.wait()
+
+    def _unpack_all(self, archives: Channel, workspace: str) -> None:
+        while parcel := archives.take():
+            entry = self._unpack(parcel.choice, parcel.data, workspace)
+            archives.done(parcel)
+            self._link(entry, parcel.choice)
+
+    def _unpack(self, choice: Choice, data: Buffer, workspace: str) -> Entry:
+        folder = Path(workspace, choice.artifact.sha256)
+        try:
+            contents = Unpacker(data, choice.name, folder, self._fast).run()
+        except ArchiveError as error:
+            message = f"{choice.artifact.name} is not a proper wheel: {error}"
+            hint = "nothing of it was kept; require another version, or report it to its authors"
+            raise ShimError(UNAVAILABLE, message, hint) from None
+        return self._cache.publish(folder, choice.artifact.sha256, contents)
+
+    def _link(self, entry: Entry, choice: Choice) -> None:
+        self._layer.add(entry, choice.name)
+        self._compiler.add(entry, choice.name)
+
+
+def _fetch_all(shared: Surroundings, jobs: deque[Choice], archives: Channel) -> None:
+    """Fetch jobs until none is left. Archives are handed over open; whoever unpacks them closes them."""
+    fetcher = Fetcher(shared)
+    try:
+        while True:
+            try:
+                choice = jobs.popleft()
+            except IndexError:
+                return
+            size = choice.artifact.size if choice.artifact.size <= IN_MEMORY else 0
+            archives.reserve(size)
+            with contextlib.ExitStack() as stack:
+                data = stack.enter_context(fetcher.fetch(choice))
+                archives.put(Parcel(choice, data, size, stack.pop_all()))
+    finally:
+        fetcher.close()
+        archives.leave()
+
+
+def _scope(workplace: Workplace) -> Scope:
+    """What to compile: see `Scope`; packages count as required by name if the manifest names them."""
+    required = (_PROJECT.match(requirement.text) for requirement in workplace.manifest.of("pypi"))
+    projects = frozenset(normalise(found[1]) for found in required if found)
+    return Scope(workplace.prepare, projects)

@@ -1,0 +1,148 @@
+"""Where the bytes of a download go: memory or a file, hashed on the way, and begun again where needed."""
+
+from __future__ import annotations
+
+import contextlib
+import fcntl
+import hashlib
+import mmap
+import os
+from collections.abc import Iterator
+
+from shim.errors import UNAVAILABLE, ShimError
+from shim.provider import Choice
+from shim.providers.pypi.archive import Buffer
+from shim.providers.pypi.cache import Cache
+from shim.providers.pypi.inflate import write_all
+
+#: Larger archives, and those of unknown size, go to a file, which a later start continues.
+IN_MEMORY = 64 << 20
+_PIECE = 1 << 20
+
+
+class Sink:
+    """Bytes received so far; ``received`` counts them."""
+
+    def __init__(self, choice: Choice) -> None:
+        self.received = 0
+        self._choice = choice
+        self._digest = hashlib.sha256()
+
+    def room(self) -> memoryview:
+        """Memory for the next bytes, never empty."""
+        raise NotImplementedError
+
+    def took(self, count: int) -> None:
+        """Note that so many bytes were put into `room`. Raise `ShimError` (69) where that is too many."""
+        raise NotImplementedError
+
+    def data(self) -> Buffer:
+        """Everything that was received."""
+        raise NotImplementedError
+
+    def reset(self) -> None:
+        """Begin again with nothing."""
+        self.received = 0
+        self._digest = hashlib.sha256()
+
+    def right(self) -> bool:
+        """Whether what was received is what the lock says."""
+        return self._digest.hexdigest() == self._choice.artifact.sha256
+
+    def _count(self, piece: memoryview) -> None:
+        self._digest.update(piece)
+        self.received += len(piece)
+        if 0 < self._choice.artifact.size < self.received:
+            raise wrong(self._choice, "longer")
+
+
+class MemorySink(Sink):
+    """A download of known size in memory: read into place, never copied."""
+
+    def __init__(self, choice: Choice) -> None:
+        super().__init__(choice)
+        self._data = bytearray(choice.artifact.size)
+        self._view = memoryview(self._data)
+        self._excess = memoryview(bytearray(1))
+
+    def room(self) -> memoryview:
+        """The next piece of the whole; one byte beside it where the whole is full."""
+        return self._view[self.received : self.received + _PIECE] or self._excess
+
+    def took(self, count: int) -> None:
+        """Hash what was put there."""
+        self._count(self.room()[:count])
+
+    def data(self) -> Buffer:
+        """The whole, which fast inflaters want writable."""
+        return self._data
+
+
+class FileSink(Sink):
+    """A download in an open file, continuing what the file already holds."""
+
+    def __init__(self, choice: Choice, descriptor: int) -> None:
+        super().__init__(choice)
+        self._descriptor = descriptor
+        self._room = memoryview(bytearray(_PIECE))
+        while count := os.readv(descriptor, [self._room]):
+            self._digest.update(self._room[:count])
+            self.received += count
+        if choice.artifact.size < self.received and choice.artifact.size:
+            self.reset()
+
+    def room(self) -> memoryview:
+        """A buffer, the same every time."""
+        return self._room
+
+    def took(self, count: int) -> None:
+        """Hash and write what was put there."""
+        self._count(self._room[:count])
+        write_all(self._descriptor, self._room[:count])
+
+    def reset(self) -> None:
+        """Empty the file."""
+        super().reset()
+        os.truncate(self._descriptor, 0)
+        os.lseek(self._descriptor, 0, os.SEEK_SET)
+
+    def data(self) -> Buffer:
+        """The file mapped into memory; private and writable, so that fast inflaters need no copy."""
+        if not self.received:
+            raise wrong(self._choice, "shorter")
+        return memoryview(mmap.mmap(self._descriptor, 0, access=mmap.ACCESS_COPY))
+
+
+@contextlib.contextmanager
+def open_sink(choice: Choice, cache: Cache) -> Iterator[Sink]:
+    """The right sink for a component. A file is removed once the ``with`` ends well, and kept otherwise."""
+    if 0 < choice.artifact.size <= IN_MEMORY:
+        yield MemorySink(choice)
+        return
+    place = cache.partial(choice.artifact.sha256)
+    flags = os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW
+    descriptor = os.open(place, flags, 0o644)
+    try:
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except (
+            OSError
+        ):  # another process fetches the same, or there are no locks here: use a file without a name
+            os.close(descriptor)
+            place = place.with_name(f"{place.name}.{os.urandom(8).hex()}")
+            descriptor = os.open(place, flags | os.O_EXCL, 0o644)
+            place.unlink()
+        yield FileSink(choice, descriptor)
+        place.unlink(missing_ok=True)
+    finally:
+        os.close(descriptor)
+
+
+def wrong(choice: Choice, how: str) -> ShimError:
+    """The error for a download that is ``longer``, ``shorter`` or ``another`` than the lock says."""
+    name = choice.artifact.name
+    message = f"{name} is {how} than the lock says"
+    if how == "another":
+        message = f"{name} does not have the SHA-256 that the lock says"
+    hint = "the index, or something on the way, gives another file than when the image was built"
+    return ShimError(UNAVAILABLE, f"{message}; nothing of it was kept", hint)

@@ -1,0 +1,170 @@
+"""A wheel's archive to a folder by install scheme, every file verified on the way.
+
+The same result as pypa/installer and uv give, up to differences listed in ``bench/assembly/README.md``. No
+code of the wheel runs.
+"""
+
+from __future__ import annotations
+
+import binascii
+import hashlib
+import os
+import zlib
+from pathlib import Path
+
+from shim.providers.pypi import scripts, wheel
+from shim.providers.pypi.archive import ArchiveError, Buffer, Member, members
+from shim.providers.pypi.cache import Contents, File
+from shim.providers.pypi.inflate import Inflater, Library, inflater, write_all
+
+#: Larger members go to the file piece by piece instead of through memory.
+_LARGE = 16 << 20
+_INSTALLER = b"cir\n"
+#: Files of ``.dist-info`` that the installer writes or leaves out, whatever the wheel brought.
+_OWN = ("RECORD", "INSTALLER", "REQUESTED", "direct_url.json")
+_SIGNATURES = ("RECORD.jws", "RECORD.p7s")
+_HASHES = ("sha256", "sha384", "sha512")
+_FLAGS = os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
+
+
+class Unpacker:
+    """One wheel on its way into a folder."""
+
+    def __init__(self, data: Buffer, project: str, folder: Path, fast: Library | None) -> None:
+        self._members = {member.name: member for member in members(data)}
+        self._inflater: Inflater = inflater(data, fast)
+        self._root = str(folder)
+        self._made: set[str] = set()
+        self._rows: dict[str, tuple[str, int]] = {}
+        self.dist_info = wheel.dist_info(list(self._members), project)
+
+    def run(self) -> Contents:
+        """Unpack everything. Raise `ArchiveError` for what a wheel may not be, `OSError` for the disk."""
+        wheel.check_version(self._metadata("WHEEL"))
+        hashes = wheel.record_hashes(self._metadata("RECORD"))
+        points = tuple(wheel.entry_points(self._metadata("entry_points.txt", optional=True)))
+        left_out = {f"{self.dist_info}/{name}" for name in _OWN}
+        for name, member in self._members.items():
+            if name not in left_out:
+                self._place(member, wheel.destination(name, self.dist_info), hashes.get(name))
+        for point in points:
+            if f"{wheel.SCRIPTS}/{point.name}" not in self._rows:
+                self._add(f"{wheel.SCRIPTS}/{point.name}", scripts.console_script(point), 0o755)
+        self._add(f"{wheel.SITE}/{self.dist_info}/INSTALLER", _INSTALLER, 0o644)
+        self._record()
+        files = tuple(File(path, size) for path, (_, size) in self._rows.items())
+        return Contents(self.dist_info, files, tuple(point.module for point in points))
+
+    def _metadata(self, name: str, optional: bool = False) -> bytes:
+        member = self._members.get(f"{self.dist_info}/{name}")
+        if member is None:
+            if optional:
+                return b""
+            raise ArchiveError(f"the wheel has no {name}")
+        if member.size > _LARGE:
+            raise ArchiveError(f"{name} is too large")
+        return bytes(self._inflater.read(member))
+
+    def _place(self, member: Member, path: str, expected: tuple[str, str] | None) -> None:
+        if path in self._rows:
+            raise ArchiveError(f"`{member.name}` and another member are the same file")
+        script = path.startswith(f"{wheel.SCRIPTS}/")
+        mode = 0o755 if member.executable or script else 0o644
+        if member.size > _LARGE:
+            target = self._open(path, mode)
+            try:
+                digest = self._inflater.copy(member, target)
+            finally:
+                os.close(target)
+            self._rows[path] = (_check(member, "sha256", digest, expected), member.size)
+            return
+        content = self._inflater.read(member)
+        written = _verify(member, content, expected)
+        if script and (changed := scripts.with_interpreter(bytes(content))) != content:
+            self._add(path, changed, mode)
+            return
+        self._write(path, content, mode)
+        self._rows[path] = (written, member.size)
+
+    def _add(self, path: str, content: bytes, mode: int) -> None:
+        self._write(path, content, mode)
+        self._rows[path] = (_spelled("sha256", hashlib.sha256(content).digest()), len(content))
+
+    def _write(self, path: str, content: Buffer, mode: int) -> None:
+        target = self._open(path, mode)
+        try:
+            write_all(target, content)
+        finally:
+            os.close(target)
+
+    def _open(self, path: str, mode: int) -> int:
+        folder = path.rpartition("/")[0]
+        try:
+            if folder not in self._made:
+                self._make(folder)
+            return os.open(f"{self._root}/{path}", _FLAGS, mode)
+        except (FileExistsError, NotADirectoryError, IsADirectoryError):
+            # Also where two names differ in case only and the store's file system does not tell them apart.
+            raise ArchiveError(f"`{path}` and another file of the wheel are in each other's way") from None
+
+    def _make(self, folder: str) -> None:
+        os.makedirs(f"{self._root}/{folder}", exist_ok=True)
+        while folder and folder not in self._made:
+            self._made.add(folder)
+            folder = folder.rpartition("/")[0]
+
+    def _record(self) -> None:
+        """Write RECORD anew: with the files added, and with the places of those outside ``site``."""
+        own = f"{self.dist_info}/RECORD"
+        rows = sorted((recorded(path), *row) for path, row in self._rows.items())
+        lines = [f"{_quoted(path)},{digest},{size}\n" for path, digest, size in rows]
+        content = "".join([*lines, f"{_quoted(own)},,\n"]).encode()
+        self._write(f"{wheel.SITE}/{own}", content, 0o644)
+        self._rows[f"{wheel.SITE}/{own}"] = ("", len(content))
+
+
+def recorded(path: str) -> str:
+    """A path of an entry as RECORD writes it: relative to ``lib/pythonX.Y/site-packages``.
+
+    Headers go to a folder named by the Python version, which an entry does not know: ``{python}`` stands for it.
+    """
+    scheme, _, rest = path.partition("/")
+    if scheme == wheel.SITE:
+        return rest
+    if scheme == wheel.SCRIPTS:
+        return f"../../../bin/{rest}"
+    return f"../../../{rest}" if scheme == wheel.DATA else f"../../../include/site/{{python}}/{rest}"
+
+
+def _verify(member: Member, content: Buffer, expected: tuple[str, str] | None) -> str:
+    """Compare with RECORD, or with the archive's checksum where RECORD does not list the file."""
+    if expected is None:
+        if zlib.crc32(content) != member.crc:
+            raise ArchiveError(f"`{member.name}` is damaged: its checksum is another")
+        return _spelled("sha256", hashlib.sha256(content).digest())
+    algorithm = expected[0].partition("=")[0]
+    if algorithm not in _HASHES:
+        raise ArchiveError(f"RECORD gives `{member.name}` a {algorithm[:20]!r} hash; it must be SHA-2")
+    return _check(member, algorithm, hashlib.new(algorithm, content).digest(), expected)
+
+
+def _check(member: Member, algorithm: str, digest: bytes, expected: tuple[str, str] | None) -> str:
+    spelled = _spelled(algorithm, digest)
+    if expected is not None:
+        hashed, size = expected
+        if hashed.rstrip("=") != spelled or (size and size != str(member.size)):
+            raise ArchiveError(f"`{member.name}` is not the file that the wheel's RECORD lists")
+    return spelled
+
+
+def _spelled(algorithm: str, digest: bytes) -> str:
+    """A hash as RECORD writes it: URL-safe base64 without padding."""
+    encoded = binascii.b2a_base64(digest, newline=False).rstrip(b"=").translate(_URL_SAFE)
+    return f"{algorithm}={encoded.decode('ascii')}"
+
+
+_URL_SAFE = bytes.maketrans(b"+/", b"-_")
+
+
+def _quoted(path: str) -> str:
+    return '"' + path.replace('"', '""') + '"' if "," in path or '"' in path else path
