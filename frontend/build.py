@@ -7,52 +7,29 @@ Nothing here is decided twice: what the Cirfile means is in the plan, how it bec
 from __future__ import annotations
 
 import hashlib
-import json
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from functools import cached_property
-from typing import Any
 
-from cirfile import __version__, codec, parser, planner
+from cirfile import __version__, parser, planner, rules
 from cirfile.imageconfig import from_oci
-from cirfile.manifest import LOCK_FOLDER, LockReference, Manifest
 from cirfile.plan import Base, ContextPath, Copy, Plan, Platform
 from cirfile.request import Request
 from cirfile.source import Source, Span
-from cirfile.syntax import Cirfile, Require
-from frontend import image, lock, lower, platforms, sbom, warnings
+from cirfile.syntax import Cirfile
+from frontend import image, lower, platforms, warnings
 from frontend.context import Context
 from frontend.errors import BuildError, placed
-from frontend.gateway.client import Attestation, Gateway, Ref, Result
+from frontend.gateway.client import Gateway, Result
 from frontend.gateway.errors import GatewayError
 from frontend.images import Image, Images
 from frontend.later import Later
 from frontend.llb import ops
 from frontend.llb.marshal import marshal
+from frontend.locking import Locker
 from frontend.options import Options
-
-#: Ecosystems whose requirements are resolved at build time; the others are resolved at deployment.
-LOCKED = ("pypi",)
-
-
-@dataclass(frozen=True, slots=True)
-class Target:
-    """One platform of the image with what was found for it."""
-
-    platform: Platform
-    plan: Plan
-    base: Image
-    shim: Image
-
-
-@dataclass(frozen=True, slots=True)
-class Locked:
-    """A manifest complete with its locks, their file systems, and the bytes of each lock."""
-
-    manifest: bytes
-    files: Mapping[str, ops.State]
-    locks: Mapping[str, bytes]
-
+from frontend.proto import ops_pb2 as pb
+from frontend.result import Built, Target, assemble
 
 class Build:
     """One build. Every method may raise `GatewayError`, `CirfileError` or `BuildError`."""
@@ -61,9 +38,9 @@ class Build:
         self._gateway = gateway
         self._options = options
         self._shim_name = options.build_arg("CIR_SHIM") or environment.get("CIR_SHIM") or default_shim()
-        self._locked: dict[bytes, Locked] = {}
         self.images = Images(gateway, options)
         self.context = Context(gateway, options)
+        self._locker = Locker(gateway, options, self.context)
 
     @cached_property
     def platforms(self) -> tuple[Platform, ...]:
@@ -103,18 +80,24 @@ class Build:
         if source is None:
             return None
         name = "[internal] resolve main build context metadata"
-        return self._gateway.source_time(ops_source(source), name)
+        return self._gateway.source_time(pb.SourceOp(identifier=source.identifier, attrs=dict(source.attrs)), name)
 
     def run(self) -> Result:
         """Build for all platforms and return the result."""
         shims = {platform: Later(lambda p=platform: self._shim(p)) for platform in self.platforms}
-        cirfile = self.cirfile
         targets = self.targets(shims)
-        warnings.report(self._gateway, self.context.definition, cirfile, targets[0].plan, self._options)
+        warnings.report(self._gateway, self.context.definition, rules.check(self.cirfile, targets[0].plan))
         paths = [path for target in targets for path in context_paths(target.plan)]
         files = self.context.state(paths)
         built = [Later(lambda t=target: self._solve(t, files)) for target in targets]
-        return self._result(targets, [each.get() for each in built])
+        return assemble(self._gateway, self._options, [each.get() for each in built], self.seconds)
+
+    def findings(self) -> tuple[rules.Finding, ...]:
+        """Return what the rules say of the Cirfile; raise `CirfileError` where it is not valid."""
+        platform = self.platforms[0]
+        request = self.request(platform)
+        base = self.base(planner.base(self.cirfile, request), platform)
+        return rules.check(self.cirfile, self.plan(request, base))
 
     def targets(self, shims: Mapping[Platform, Later[Image]]) -> list[Target]:
         """Look up the bases of all platforms at once, then plan for each platform."""
@@ -181,9 +164,9 @@ class Build:
                 "hint: build it with `./dev images`, or name another with `--build-arg CIR_SHIM=REFERENCE`"
             ) from None
 
-    def _solve(self, target: Target, context: ops.State) -> tuple[Ref, bytes, Locked]:
+    def _solve(self, target: Target, context: ops.State) -> Built:
         plan = target.plan
-        locked = self._lock(plan.manifest)
+        locked = self._locker.lock(plan, self.build_platform)
         parts = lower.Parts(
             base=target.base.files,
             shim=target.shim.files,
@@ -191,7 +174,7 @@ class Build:
             source=self.context.definition.source,
             caps=self._gateway.caps,
             manifest=locked.manifest,
-            timestamp=self._seconds * 10**9,
+            timestamp=self.seconds * 10**9,
             origins=self._origins(plan),
             locks=locked.files,
             no_cache=self._options.no_cache,
@@ -199,11 +182,12 @@ class Build:
         lowered = lower.lower(plan, parts)
         ref = self._gateway.solve(marshal(lowered.state), self._options.cache_imports)
         digest = "sha256:" + hashlib.sha256(locked.manifest).hexdigest()
-        config = image.config(plan, lowered, target.base, target.shim, digest, self._seconds)
-        return ref, config, locked
+        config = image.config(plan, lowered, target.base, target.shim, digest, self.seconds)
+        return Built(target, ref, config, locked)
 
     @property
-    def _seconds(self) -> int:
+    def seconds(self) -> int:
+        """The time everything in the image gets."""
         return image.DEFAULT_EPOCH if self.epoch is None else self.epoch
 
     def _origins(self, plan: Plan) -> dict[str, ops.State]:
@@ -215,70 +199,6 @@ class Build:
             if step.origin is not None
         }
 
-    def _lock(self, manifest: Manifest) -> Locked:
-        """Return the manifest with its locks; equal questions are asked once."""
-        question = codec.encode_manifest(manifest)
-        if question not in self._locked:
-            self._locked[question] = self._resolve(manifest, question)
-        return self._locked[question]
-
-    def _resolve(self, manifest: Manifest, question: bytes) -> Locked:
-        files: dict[str, ops.State] = {}
-        locks: dict[str, bytes] = {}
-        references = []
-        for ecosystem in LOCKED if manifest.pin.mode == "lock" else ():
-            if not manifest.of(ecosystem):
-                continue
-            step = lock.LockStep(question, ecosystem, len(manifest.of(ecosystem)), self._requirements(ecosystem))
-            own = lock.own_image(self._options, self.build_platform)
-            files[ecosystem] = lock.lower(step, own, self._options, self.build_platform)
-            data = locks[ecosystem] = self._read_lock(files[ecosystem], step)
-            path = f"{LOCK_FOLDER}/{ecosystem}.json"
-            references.append(LockReference(ecosystem, path, hashlib.sha256(data).hexdigest()))
-        complete = replace(manifest, locks=tuple(references))
-        return Locked(codec.encode_manifest(complete), files, locks)
-
-    def _read_lock(self, files: ops.State, step: lock.LockStep) -> bytes:
-        ref = self._gateway.solve(marshal(files), self._options.cache_imports)
-        try:
-            return self._gateway.read_file(ref, f"{step.ecosystem}.json")
-        except FileNotFoundError:
-            raise BuildError(f"the resolver wrote no lock for {step.ecosystem}; this is a fault of ours") from None
-
-    def _requirements(self, ecosystem: str) -> tuple[ops.Location, ...]:
-        source = self.context.definition.source
-        lines = [each.span for each in self.cirfile.instructions if _requires(each, ecosystem)]
-        return tuple(lower.location(source, span) for span in lines)
-
-    def _result(self, targets: list[Target], built: list[tuple[Ref, bytes, Locked]]) -> Result:
-        metadata: dict[str, bytes] = {}
-        refs: dict[str, Ref] = {}
-        attestations: dict[str, list[Attestation]] = {}
-        several = self._options.multi_platform
-        for target, (ref, config, locked) in zip(targets, built, strict=True):
-            name = str(target.platform)
-            key = f"/{name}" if several else ""
-            refs[name] = ref
-            metadata[f"containerimage.config{key}"] = config
-            if target.base.oci:
-                metadata[f"containerimage.base.config{key}"] = json.dumps(target.base.oci).encode()
-            metadata[f"source.date.epoch{key}"] = str(self._seconds).encode()
-            attestations[name] = self._attestations(locked)
-        metadata["refs.platforms"] = _platform_list(targets)
-        statements = {name: found for name, found in attestations.items() if found}
-        if several:
-            return Result(refs=refs, metadata=metadata, attestations=statements)
-        return Result(ref=built[0][0], metadata=metadata, attestations=statements)
-
-    def _attestations(self, locked: Locked) -> list[Attestation]:
-        """Return the bill of materials where one is asked for: the lock knows every component exactly."""
-        if "sbom" not in (self._options.attestations or {}) or not locked.locks:
-            return []
-        if self._gateway.caps.refusal("reference.attestations"):
-            return []
-        data = sbom.document(locked.locks, self._seconds)
-        return [sbom.attestation(self._gateway, data, self._seconds)]
-
 
 def default_shim() -> str:
     """Return the shim image of this version as `./dev images` names it: a name nobody can register."""
@@ -289,19 +209,3 @@ def context_paths(plan: Plan) -> list[str]:
     """Return the paths of the main context that a plan reads."""
     steps = [step for step in plan.steps if isinstance(step, Copy) and step.origin is None]
     return [source.pattern for step in steps for source in step.sources if isinstance(source, ContextPath)]
-
-
-def ops_source(source: ops.Source) -> Any:
-    """Return a source as the message in which the server is asked about it."""
-    from frontend.proto import ops_pb2 as pb
-
-    return pb.SourceOp(identifier=source.identifier, attrs=dict(source.attrs))
-
-
-def _requires(instruction: object, ecosystem: str) -> bool:
-    return isinstance(instruction, Require) and instruction.ecosystem == ecosystem
-
-
-def _platform_list(targets: list[Target]) -> bytes:
-    listed = [{"ID": str(t.platform), "Platform": platforms.to_oci(t.platform)} for t in targets]
-    return json.dumps({"Platforms": listed}, separators=(",", ":")).encode()

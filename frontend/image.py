@@ -30,6 +30,7 @@ def config(plan: Plan, lowered: Lowered, base: Image, shim: Image, manifest_dige
     image: dict[str, Any] = {
         "created": created,
         **_inherited(base.oci),
+        **({"author": plan.author} if plan.author else {}),
         **platform_to_oci(plan.platform),
         "config": to_oci(with_shim(plan.config, manifest_digest)),
         "rootfs": {"type": "layers", "diff_ids": []},

@@ -94,7 +94,8 @@ class _Lowering:
     def __init__(self, plan: Plan, parts: Parts) -> None:
         self._plan = plan
         self._parts = parts
-        self._total = len(plan.steps)
+        self._written = [step for step in plan.steps if step.created_by]
+        self._total = len(self._written)
 
     def run(self) -> Lowered:
         """Put base, shim and application together."""
@@ -124,15 +125,27 @@ class _Lowering:
         return ops.Copy(source, "/", "/", contents_only=True, timestamp=self._parts.timestamp)
 
     def _steps(self, below: ops.State) -> ops.State:
+        """Do the steps one by one, so that the server names the one that fails and caches the others.
+
+        Folders that no instruction made go along with the step they are needed for.
+        """
         current = below
-        for number, step in enumerate(self._plan.steps, 1):
-            around = self._around(f"[{number}/{self._total}] {_title(step)}", step)
+        pending: list[ops.Action] = []
+        for step in self._plan.steps:
+            pending += self._actions(step)
+            if not step.created_by:
+                continue
+            around = self._around(f"[{self._number(step)}/{self._total}] {_title(step)}", step)
             if isinstance(step, Copy) and step.link and "mergeop" in self._parts.caps.llb:
-                alone = state.file(ops.SCRATCH, *self._actions(step), around=around)
+                alone = state.file(ops.SCRATCH, *pending, around=around)
                 current = state.merge([current, alone], around)
             else:
-                current = state.file(current, *self._actions(step), around=around)
-        return current
+                current = state.file(current, *pending, around=around)
+            pending = []
+        return state.file(current, *pending)
+
+    def _number(self, step: Step) -> int:
+        return next(n for n, written in enumerate(self._written, 1) if written is step)
 
     def _around(self, name: str, step: Step | None = None) -> ops.Surroundings:
         place = () if step is None else (location(self._parts.source, step.span),)
@@ -183,6 +196,7 @@ class _Lowering:
             owner=owner(step.chown) if step.chown else None,
             mode=number,
             mode_text=text,
+            unpack=step.unpack_remote and isinstance(source, RemoteFile),
             make_parents=True,
             timestamp=self._parts.timestamp,
             exclude=step.exclude,

@@ -7,7 +7,12 @@ from collections.abc import Mapping
 from frontend import errors, options
 from frontend.build import Build
 from frontend.gateway.client import Gateway, Result
-from frontend.gateway.errors import GatewayError
+from frontend.gateway.errors import GatewayError, unsupported_capability
+from frontend.options import Options
+
+#: What a client may ask of a frontend (``frontend.caps``); labels of the image say the same.
+CAPABILITIES = ("inputs", "subrequests", "contexts", "gitquerystring")
+_PREFIX = "moby.buildkit.frontend."
 
 
 def serve(gateway: Gateway, environment: Mapping[str, str]) -> None:
@@ -15,31 +20,37 @@ def serve(gateway: Gateway, environment: Mapping[str, str]) -> None:
     build: Build | None = None
     try:
         chosen = options.read(environment)
+        check_capabilities(chosen)
+        missing = gateway.caps.missing()
+        if missing:
+            raise errors.BuildError(missing)
         build = Build(gateway, chosen, environment)
-        gateway.return_result(_answer(gateway, build, chosen))
+        gateway.return_result(_answer(build, chosen))
     except BaseException as error:
         # The last line of defence: an exception that leaves this function is shown as an exit code only.
-        source = build.known_source if build else None
-        _give_up(gateway, error, source)
+        _give_up(gateway, error, build)
 
 
-def _answer(gateway: Gateway, build: Build, chosen: options.Options) -> Result:
-    from frontend import subrequests
-
-    missing = gateway.caps.missing()
-    if missing:
-        raise errors.BuildError(missing)
-    subrequests.check_capabilities(chosen)
+def _answer(build: Build, chosen: Options) -> Result:
     name = chosen.raw.get("requestid", "")
-    return subrequests.answer(build, name) if name else build.run()
+    if not name:
+        return build.run()
+    from frontend import subrequests  # here, because a build asks nothing
+
+    return subrequests.answer(build, name)
 
 
-def _give_up(gateway: Gateway, error: BaseException, source: object) -> None:
-    from frontend.llb.ops import SourceFile
+def check_capabilities(options: Options) -> None:
+    """Raise `GatewayError` where the client needs something this frontend cannot do."""
+    for wanted in filter(None, options.raw.get("frontend.caps", "").split(",")):
+        name = wanted.partition("+")[0]
+        if name.removeprefix(_PREFIX) not in CAPABILITIES:
+            raise GatewayError(unsupported_capability(name))
 
-    known = source if isinstance(source, SourceFile) else None
+
+def _give_up(gateway: Gateway, error: BaseException, build: Build | None) -> None:
     try:
-        gateway.return_error(errors.status(error, known, gateway.caps))
+        gateway.return_error(errors.status(error, build.known_source if build else None, gateway.caps))
     except GatewayError:
         # A result was handed back already, or the server is gone: there is nobody to tell.
         return

@@ -1,3 +1,31 @@
 """Findings of the language's rules, shown beside the build: once, however many platforms there are."""
 
 from __future__ import annotations
+
+from collections.abc import Iterable
+
+from cirfile.rules import Finding
+from frontend.context import Definition
+from frontend.gateway.client import Gateway, Notice
+
+
+def report(gateway: Gateway, definition: Definition, findings: Iterable[Finding]) -> None:
+    """Have the client print ``findings`` below the line that loaded the Cirfile."""
+    for finding in findings:
+        gateway.warn(notice(definition, finding))
+
+
+def notice(definition: Definition, finding: Finding) -> Notice:
+    """Return one finding as the server takes it; the form of the text is that of the stock frontend."""
+    source = definition.source
+    return Notice(
+        digest=definition.vertex,
+        short=f"{finding.code}: {finding.message} (line {finding.span.line})",
+        detail=(finding.hint,) if finding.hint else (),
+        url=finding.url,
+        filename=source.filename,
+        data=source.data,
+        language=source.language,
+        first_line=finding.span.line,
+        last_line=finding.span.last_line,
+    )

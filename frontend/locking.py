@@ -1,0 +1,86 @@
+"""Complete a manifest with its locks: have them made, read them, remember them for the other platforms."""
+
+from __future__ import annotations
+
+import hashlib
+import threading
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+
+from cirfile import codec
+from cirfile.manifest import LOCK_FOLDER, LockReference
+from cirfile.plan import Plan, Platform
+from frontend import lock
+from frontend.context import Context
+from frontend.errors import BuildError
+from frontend.gateway.client import Gateway
+from frontend.llb import ops
+from frontend.llb.marshal import marshal
+from frontend.lower import location
+from frontend.options import Options
+
+#: Ecosystems whose requirements are resolved at build time; the others are resolved at deployment.
+LOCKED = ("pypi",)
+
+
+@dataclass(frozen=True, slots=True)
+class Locked:
+    """A manifest complete with its locks, their file systems, and the bytes of each lock."""
+
+    manifest: bytes
+    files: Mapping[str, ops.State]
+    locks: Mapping[str, bytes]
+
+
+class Locker:
+    """Locks the plans of one build; equal questions are asked once, whatever thread asks."""
+
+    def __init__(self, gateway: Gateway, options: Options, context: Context) -> None:
+        self._gateway = gateway
+        self._options = options
+        self._context = context
+        self._known: dict[bytes, Locked] = {}
+        self._mutex = threading.Lock()
+
+    def lock(self, plan: Plan, platform: Platform) -> Locked:
+        """Return the manifest of ``plan`` with its locks; ``platform`` is where the resolver runs.
+
+        Raise `GatewayError` where the resolver fails (its reasons are in the build log).
+        """
+        question = codec.encode_manifest(plan.manifest)
+        with self._mutex:
+            if question not in self._known:
+                self._known[question] = self._resolve(plan, question, platform)
+            return self._known[question]
+
+    def _resolve(self, plan: Plan, question: bytes, platform: Platform) -> Locked:
+        manifest = plan.manifest
+        files: dict[str, ops.State] = {}
+        locks: dict[str, bytes] = {}
+        references = []
+        for ecosystem in LOCKED if manifest.pin.mode == "lock" else ():
+            wanted = len(manifest.of(ecosystem))
+            if not wanted:
+                continue
+            step = lock.LockStep(question, ecosystem, wanted, self._written(plan, ecosystem))
+            own = lock.own_image(self._options, platform)
+            files[ecosystem] = lock.lower(step, own, self._options, platform)
+            data = locks[ecosystem] = self._read(files[ecosystem], ecosystem)
+            path = f"{LOCK_FOLDER}/{ecosystem}.json"
+            references.append(LockReference(ecosystem, path, hashlib.sha256(data).hexdigest()))
+        complete = replace(manifest, locks=tuple(references))
+        return Locked(codec.encode_manifest(complete), files, locks)
+
+    def _read(self, files: ops.State, ecosystem: str) -> bytes:
+        ref = self._gateway.solve(marshal(files), self._options.cache_imports)
+        try:
+            return self._gateway.read_file(ref, f"{ecosystem}.json")
+        except FileNotFoundError:
+            raise BuildError(f"the resolver wrote no lock for {ecosystem}; this is a fault of ours") from None
+
+    def _written(self, plan: Plan, ecosystem: str) -> tuple[ops.Location, ...]:
+        """Return where the requirements of an ecosystem are written, each place once."""
+        source = self._context.definition.source
+        spans = zip(plan.manifest.requirements, plan.trace.requirements, strict=False)
+        places = dict.fromkeys(span for requirement, span in spans if requirement.ecosystem == ecosystem)
+        return tuple(location(source, span) for span in places)

@@ -1,0 +1,384 @@
+"""Whole builds against a server in small: what is asked, in which order, and what is handed back."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from typing import Any
+
+import pytest
+
+from frontend.proto import gateway_pb2 as gw
+from frontend.proto import ops_pb2 as pb
+from frontend.proto import status_pb2
+from tests.frontend.conftest import Run
+from tests.frontend.fakeserver import OLD_FRONTEND, OLD_LLB, SHIM, Server, graph
+
+TWO = {"platform": "linux/amd64,linux/arm64"}
+
+
+def result(server: Server) -> gw.Result:
+    assert len(server.returned) == 1, "exactly one return"
+    assert not server.returned[0].error.message, server.returned[0].error.message
+    return server.returned[0].result
+
+
+def error(server: Server) -> status_pb2.Status:
+    assert len(server.returned) == 1, "exactly one return"
+    assert server.returned[0].error.message
+    return server.returned[0].error
+
+
+def sources(server: Server) -> list[pb.SourceOp]:
+    return [op.source for solve in server.solves for op in graph(solve) if op.WhichOneof("op") == "source"]
+
+
+def final(server: Server) -> list[pb.Op]:
+    return graph(server.solves[-1])
+
+
+def kinds(ops: list[pb.Op]) -> list[str]:
+    return [str(op.WhichOneof("op")) for op in ops]
+
+
+def test_one_platform(server: Server, frontend: Run) -> None:
+    assert frontend().status == 0
+    returned = result(server)
+    assert returned.ref.id == str(len(server.solves))
+    assert json.loads(returned.metadata["refs.platforms"]) == {
+        "Platforms": [{"ID": "linux/amd64", "Platform": {"architecture": "amd64", "os": "linux"}}]
+    }
+    config = json.loads(returned.metadata["containerimage.config"])
+    assert (config["os"], config["architecture"]) == ("linux", "amd64")
+    assert config["config"]["Entrypoint"] == ["/.cir/shim", "python", "main.py"]
+    assert config["config"]["WorkingDir"] == "/app"
+    assert config["created"] == "1980-01-01T00:00:00Z"
+    assert [entry.get("empty_layer", False) for entry in config["history"]].count(False) == 3
+
+
+def test_base_and_shim_are_merged_and_pinned(server: Server, frontend: Run) -> None:
+    frontend()
+    ops = final(server)
+    images = [op.source.identifier for op in ops if op.source.identifier.startswith("docker-image://")]
+    assert sorted(images)[:2] == [
+        f"docker-image://docker.io/library/python:3.11-slim@sha256:{'b' * 64}",
+        f"docker-image://localhost/cir/frontend:1",
+    ]
+    assert f"docker-image://{SHIM}@sha256:{'b' * 64}" in images
+    assert kinds(ops)[-1] == "merge"
+    assert len(ops[-1].merge.inputs) == 3
+
+
+def test_only_needed_files_are_sent(server: Server, frontend: Run) -> None:
+    frontend()
+    context = [source.attrs for source in sources(server) if source.attrs.get("local.sharedkeyhint") == "context"]
+    assert {attrs["local.followpaths"] for attrs in context} == {'["main.py"]'}
+
+
+def test_the_label_names_the_manifest_in_the_image(server: Server, frontend: Run) -> None:
+    frontend()
+    config = json.loads(result(server).metadata["containerimage.config"])
+    manifest = manifest_of(final(server))
+    assert config["config"]["Labels"]["cir.manifest"] == "sha256:" + hashlib.sha256(manifest).hexdigest()
+    lock = json.loads(manifest)["locks"][0]
+    assert lock == {
+        "ecosystem": "pypi",
+        "path": "/.cir/lock/pypi.json",
+        "sha256": hashlib.sha256(server.lock).hexdigest(),
+    }
+
+
+def manifest_of(ops: list[pb.Op]) -> bytes:
+    written = [action.mkfile for op in ops for action in op.file.actions if action.mkfile.path == "/.cir/cir.json"]
+    assert len(written) == 1
+    return written[0].data
+
+
+def test_every_action_has_the_fixed_time(server: Server, frontend: Run) -> None:
+    for options, seconds in (({}, 315532800), ({"build-arg:SOURCE_DATE_EPOCH": "1000000000"}, 10**9)):
+        frontend(options)
+        for op in final(server):
+            for action in op.file.actions:
+                kind = action.WhichOneof("action")
+                path = getattr(action, kind).path if kind in ("mkfile", "mkdir") else ""
+                if path != "/question.json":
+                    assert getattr(action, kind).timestamp == seconds * 10**9
+        assert result(server).metadata["source.date.epoch"] == str(seconds).encode()
+
+
+def test_two_platforms_share_the_application_layer(server: Server, frontend: Run) -> None:
+    assert frontend(TWO).status == 0
+    returned = result(server)
+    assert sorted(returned.refs.refs) == ["linux/amd64", "linux/arm64"]
+    for name in ("linux/amd64", "linux/arm64"):
+        config = json.loads(returned.metadata[f"containerimage.config/{name}"])
+        assert config["architecture"] == name.split("/")[1]
+    graphs = [graph(solve) for solve in server.solves if graph(solve)[-1].WhichOneof("op") == "merge"]
+    assert len(graphs) == 2
+    tops = {ops[-1].inputs[2].digest for ops in graphs}
+    assert len(tops) == 1, "the application is one vertex for all platforms"
+    assert len({ops[-1].inputs[0].digest for ops in graphs}) == 2
+
+
+def test_the_lock_is_made_once_for_all_platforms(server: Server, frontend: Run) -> None:
+    frontend(TWO)
+    assert len([solve for solve in server.solves if kinds(graph(solve))[-1] == "exec"]) == 1
+
+
+def test_one_platform_in_the_form_of_many(server: Server, frontend: Run) -> None:
+    frontend({"platform": "linux/arm64", "multi-platform": "true"})
+    assert list(result(server).refs.refs) == ["linux/arm64"]
+
+
+def test_the_lock_step(server: Server, frontend: Run) -> None:
+    frontend({"build-arg:HTTPS_PROXY": "http://proxy:3128", "no-cache": ""})
+    solve = next(solve for solve in server.solves if kinds(graph(solve))[-1] == "exec")
+    op = graph(solve)[-1]
+    assert list(op.exec.meta.args[1:]) == ["-I", "-m", "cirfile.resolver", "/in/question.json", "/out"]
+    assert op.exec.meta.proxy_env.https_proxy == "http://proxy:3128"
+    secrets = {mount.secretOpt.ID: mount for mount in op.exec.mounts if mount.mountType == pb.MountType.SECRET}
+    assert sorted(secrets) == ["cir_ca", "cir_netrc"]
+    assert all(mount.secretOpt.optional for mount in secrets.values())
+    metadata = solve.Definition.metadata[digest_of(solve, -2)]
+    assert metadata.description["llb.customname"] == "[lock] resolve 1 pypi requirement"
+    assert metadata.ignore_cache
+    location = solve.Definition.Source.locations[digest_of(solve, -2)].locations[0]
+    assert location.ranges[0].start.line == 2
+
+
+def digest_of(solve: gw.SolveRequest, position: int) -> str:
+    return "sha256:" + hashlib.sha256(solve.Definition.ops[position]).hexdigest()
+
+
+@pytest.mark.parametrize("line", ["PIN latest", "PIN as-of=2026-11-20"])
+def test_no_lock_is_made_for_other_pins(server: Server, frontend: Run, line: str) -> None:
+    edit(server, "WORKDIR /app", f"{line}\nWORKDIR /app")
+    frontend()
+    assert not any("exec" in kinds(graph(solve)) for solve in server.solves)
+    manifest = json.loads(manifest_of(final(server)))
+    assert manifest["pin"]["mode"] == line.split()[1].split("=")[0]
+    assert "locks" not in manifest
+
+
+def edit(server: Server, old: str, new: str) -> None:
+    text = server.files["local://dockerfile"]["Cirfile"].decode()
+    assert old in text
+    server.files["local://dockerfile"]["Cirfile"] = text.replace(old, new).encode()
+
+
+def test_an_old_server_gets_copies_and_no_new_calls(server: Server, frontend: Run) -> None:
+    server.frontend_caps, server.llb_caps = OLD_FRONTEND, OLD_LLB
+    assert frontend().status == 0
+    config = json.loads(result(server).metadata["containerimage.config"])
+    assert config["config"]["Entrypoint"][0] == "/.cir/shim"
+    assert not server.asked("Warn")
+    assert not server.asked("ResolveSourceMeta")
+    assert "merge" not in kinds(final(server))
+    copied = [a.copy for op in final(server) for a in op.file.actions if a.WhichOneof("action") == "copy"]
+    assert any(copy.src == "/" and copy.dest == "/" for copy in copied)
+
+
+def test_a_server_that_lacks_the_basics_is_told_so(server: Server, frontend: Run) -> None:
+    server.llb_caps = tuple(cap for cap in OLD_LLB if cap != "file.base")
+    frontend()
+    assert "BuildKit 0.7" in error(server).message
+
+
+def test_labels_and_build_arguments(server: Server, frontend: Run) -> None:
+    edit(server, "WORKDIR /app", "ARG WHO=nobody\nLABEL who=$WHO kept=1\nWORKDIR /app")
+    frontend({"build-arg:WHO": "me", "label:who": "command line", "label:new": "x"})
+    labels = json.loads(result(server).metadata["containerimage.config"])["config"]["Labels"]
+    assert labels["who"] == "command line"
+    assert labels["new"] == "x"
+    assert labels["kept"] == "1"
+
+
+def test_the_shim_can_be_named(server: Server, frontend: Run) -> None:
+    server.images["registry.test/shim:2"] = {"config": {}}
+    frontend(CIR_SHIM="registry.test/shim:2")
+    assert any("registry.test/shim:2@" in source.identifier for source in sources(server))
+    server.images["registry.test/shim:3"] = {"config": {}}
+    frontend({"build-arg:CIR_SHIM": "registry.test/shim:3"}, CIR_SHIM="registry.test/shim:2")
+    assert any("registry.test/shim:3@" in source.identifier for source in sources(server))
+
+
+def test_cache_imports_are_passed_on(server: Server, frontend: Run) -> None:
+    frontend({"cache-imports": '[{"Type":"registry","Attrs":{"ref":"r/cache"}}]'})
+    assert server.solves[-1].CacheImports[0].Type == "registry"
+    assert dict(server.solves[-1].CacheImports[0].Attrs) == {"ref": "r/cache"}
+
+
+def test_no_cache_marks_the_steps(server: Server, frontend: Run) -> None:
+    frontend({"no-cache": ""})
+    solve = server.solves[-1]
+    ignored = [m.description["llb.customname"] for m in solve.Definition.metadata.values() if m.ignore_cache]
+    assert any("COPY" in name for name in ignored)
+
+
+def test_ignore_files(server: Server, frontend: Run) -> None:
+    server.files["local://context"][".dockerignore"] = b"secret\n!main.py\n"
+    frontend()
+    patterns = {s.attrs["local.excludepatterns"] for s in sources(server) if "local.excludepatterns" in s.attrs}
+    assert patterns == {'["secret","!main.py"]'}
+    server.files["local://dockerfile"]["Cirfile.dockerignore"] = b"other\n"
+    frontend()
+    patterns = {s.attrs["local.excludepatterns"] for s in sources(server) if "local.excludepatterns" in s.attrs}
+    assert patterns == {'["other"]'}
+
+
+def test_requirements_from_a_file_of_the_context(server: Server, frontend: Run) -> None:
+    server.files["local://context"]["requirements.txt"] = b"requests==2.32.0\n# nothing\n"
+    edit(server, "REQUIRE pypi six", "REQUIRE pypi -r requirements.txt")
+    frontend()
+    manifest = json.loads(manifest_of(final(server)))
+    assert manifest["requirements"] == [{"ecosystem": "pypi", "requirement": "requests==2.32.0"}]
+
+
+def test_named_contexts(server: Server, frontend: Run) -> None:
+    edit(server, "COPY main.py ./", "COPY main.py ./\nCOPY --from=extra data ./")
+    server.files["local://extra"] = {"data": b"x"}
+    frontend({"context:extra": "local:extra", "frontend.caps": "moby.buildkit.frontend.contexts+forward"})
+    assert any(source.identifier == "local://extra" for source in sources(server))
+    frontend({"context:extra": "docker-image://docker.io/library/python:3.11-slim"})
+    names = [m.description["llb.customname"] for m in server.solves[-1].Definition.metadata.values()]
+    assert any(name.startswith("[context extra]") for name in names)
+
+
+def test_the_base_can_be_replaced_by_a_named_context(server: Server, frontend: Run) -> None:
+    server.images["registry.test/other:1"] = {"config": {"Env": ["PATH=/other"]}}
+    frontend({"context:python:3.11-slim": "docker-image://registry.test/other:1"})
+    config = json.loads(result(server).metadata["containerimage.config"])
+    assert config["config"]["Env"][0].endswith("/other")
+
+
+def test_a_git_context(server: Server, frontend: Run) -> None:
+    address = "https://example.com/app.git#main"
+    server.files["git://example.com/app.git#main"] = {
+        "Cirfile": server.files["local://dockerfile"]["Cirfile"],
+        "main.py": b"",
+    }
+    frontend({"context": address, "build-arg:SOURCE_DATE_EPOCH": "context"})
+    assert not [source for source in sources(server) if source.identifier.startswith("local://")]
+    assert result(server).metadata["source.date.epoch"] == b"1700000000"
+
+
+def test_a_remote_cirfile_and_a_remote_archive(server: Server, frontend: Run) -> None:
+    address = "https://example.com/Cirfile"
+    server.files[address] = {"context": b"FROM scratch\nLABEL a=1\n"}
+    frontend({"context": address})
+    assert json.loads(result(server).metadata["containerimage.config"])["config"]["Labels"]["a"] == "1"
+    server.files[address] = {"context": b"\x1f\x8b\x08rest", "Cirfile": b"FROM scratch\n"}
+    frontend({"context": address})
+    unpacked = [a.copy for op in graph(server.solves[-2]) for a in op.file.actions if a.WhichOneof("action") == "copy"]
+    assert any(copy.attemptUnpackDockerCompatibility for copy in unpacked)
+
+
+def test_inputs(server: Server, frontend: Run) -> None:
+    from frontend.llb import state
+    from frontend.llb.marshal import marshal
+
+    server.files["local://given"] = {"Cirfile": b"FROM scratch\nCOPY x /\n", "x": b""}
+    given = marshal(state.local("given"))
+    server.inputs = {"dockerfile": given, "context": given}
+    frontend()
+    assert {source.identifier for source in sources(server)} >= {"local://given"}
+    assert "local://context" not in {source.identifier for source in sources(server)}
+
+
+def excerpts(status: status_pb2.Status) -> list[tuple[str, int, int]]:
+    found = [json.loads(d.value) for d in status.details if d.type_url.endswith("errdefs.Source+json")]
+    return [
+        (each["info"]["filename"], each["ranges"][0]["start"]["line"], each["ranges"][0]["end"]["line"])
+        for each in found
+    ]
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "line", "words"),
+    [
+        ("WORKDIR /app", "RUN pip install six", 3, "REQUIRE pypi six"),
+        ("REQUIRE pypi six", "REQUIRE pypi six ==", 2, ""),
+        ("python:3.11-slim", "python:nonesuch", 1, "python:nonesuch"),
+        ("COPY main.py ./", "COPY --from=nonesuch:1 a b", 4, "nonesuch:1"),
+    ],
+)
+def test_mistakes_name_the_line(server: Server, frontend: Run, old: str, new: str, line: int, words: str) -> None:
+    edit(server, old, new)
+    assert frontend().status == 0
+    status = error(server)
+    assert status.code == 2
+    assert words in status.message
+    assert excerpts(status) == [("Cirfile", line, line)]
+
+
+def test_old_servers_get_the_line_in_the_text(server: Server, frontend: Run) -> None:
+    server.frontend_caps, server.llb_caps = OLD_FRONTEND, OLD_LLB
+    edit(server, "WORKDIR /app", "RUN true")
+    frontend()
+    assert error(server).message.startswith("Cirfile:3: ")
+
+
+def test_a_missing_cirfile(server: Server, frontend: Run) -> None:
+    frontend({"filename": "Other"})
+    assert "Other" in error(server).message
+    assert "no such file" in error(server).message
+
+
+def test_a_target_that_is_not_there(server: Server, frontend: Run) -> None:
+    frontend({"target": "nonesuch"})
+    assert "nonesuch" in error(server).message
+
+
+def test_a_missing_shim_says_how_to_get_one(server: Server, frontend: Run) -> None:
+    del server.images[SHIM]
+    frontend()
+    assert "CIR_SHIM" in error(server).message
+
+
+def test_the_servers_own_details_are_passed_on(server: Server, frontend: Run) -> None:
+    from google.protobuf.any_pb2 import Any as AnyMessage
+
+    detail = AnyMessage(type_url="github.com/moby/buildkit/errdefs.Vertex+json", value=b'{"digest":"sha256:1"}')
+    server.fail_solve = status_pb2.Status(code=2, message="exit code: 69", details=[detail])
+    frontend()
+    assert error(server).message == "exit code: 69"
+    assert list(error(server).details) == [detail]
+
+
+def test_an_unknown_capability_is_refused(server: Server, frontend: Run) -> None:
+    frontend({"frontend.caps": "moby.buildkit.frontend.time-travel"})
+    assert error(server).code == 12
+
+
+def test_bad_options_are_refused(server: Server, frontend: Run) -> None:
+    frontend({"platform": "a/b/c/d"})
+    assert "--platform" in error(server).message
+
+
+def test_the_bill_of_materials_comes_from_the_lock(server: Server, frontend: Run) -> None:
+    server.lock = lock_with("six", "1.17.0")
+    frontend({"attest:sbom": "generator=x"})
+    statement = result(server).attestations["linux/amd64"].attestation[0]
+    assert statement.inTotoPredicateType == "https://spdx.dev/Document"
+    solve = server.solves[int(statement.ref.id) - 1]
+    document = json.loads(graph(solve)[-1].file.actions[0].mkfile.data)
+    assert document["packages"][0]["externalRefs"][0]["referenceLocator"] == "pkg:pypi/six@1.17.0"
+
+
+def lock_with(name: str, version: str) -> bytes:
+    artifact = {"name": f"{name}.whl", "url": "https://index.test/x.whl", "sha256": "0" * 64}
+    component: dict[str, Any] = {"name": name, "version": version, "artifacts": [artifact]}
+    return json.dumps({"cir-lock": 1, "ecosystem": "pypi", "components": [component]}).encode()
+
+
+@pytest.mark.parametrize("seed", ["0", "1", "12345"])
+def test_equal_builds_have_equal_graphs(server: Server, frontend: Run, seed: str) -> None:
+    edit(server, "COPY main.py ./", "COPY --chmod=755 main.py b a ./\nLABEL b=1 a=2\nVOLUME /v /u")
+    graphs = set()
+    for value in (seed, "77"):
+        frontend({**TWO, "build-arg:A": "1", "build-arg:B": "2"}, PYTHONHASHSEED=value)
+        finals = [s for s in server.solves if graph(s)[-1].WhichOneof("op") == "merge"]
+        encoded = sorted(s.Definition.SerializeToString(deterministic=True) for s in finals)
+        configs = sorted((k, v) for k, v in result(server).metadata.items())
+        graphs.add(hashlib.sha256(repr((encoded, configs)).encode()).hexdigest())
+    assert len(graphs) == 1
