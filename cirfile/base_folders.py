@@ -34,8 +34,33 @@ from cirfile.imageconfig import ImageConfig
 
 #: First names of the file system hierarchy and of known distributions; a base has its own idea of each.
 HIERARCHY = frozenset(
-    "afs bin boot dev etc home lib lib32 lib64 libx32 lost+found media mnt nix opt proc root run sbin selinux "
-    "srv sys tmp usr var".split()
+    (
+        "afs",
+        "bin",
+        "boot",
+        "dev",
+        "etc",
+        "home",
+        "lib",
+        "lib32",
+        "lib64",
+        "libx32",
+        "lost+found",
+        "media",
+        "mnt",
+        "nix",
+        "opt",
+        "proc",
+        "root",
+        "run",
+        "sbin",
+        "selinux",
+        "srv",
+        "sys",
+        "tmp",
+        "usr",
+        "var",
+    )
 )
 
 #: Folders that are root's, mode 0755 and no links in every mainstream base that has them, and the names
@@ -45,13 +70,28 @@ KNOWN = {
     "/srv": frozenset(("jupyterhub", "shiny-server", "www")),
     "/mnt": frozenset[str](),
     "/home": frozenset(
-        "airflow ansible app build coder dask ec2-user gitpod jovyan linuxbrew mambauser node nonroot rstudio "
-        "runner shiny ubuntu user vscode".split()
+        (
+            "airflow",
+            "coder",
+            "dask",
+            "ec2-user",
+            "gitpod",
+            "jovyan",
+            "linuxbrew",
+            "mambauser",
+            "node",
+            "nonroot",
+            "rstudio",
+            "runner",
+            "shiny",
+            "ubuntu",
+            "vscode",
+        )
     ),
     "/usr/local/bin": frozenset[str](),
     "/usr/local/etc": frozenset(("R", "jupyter", "pam.d", "profile.d")),
     "/usr/local/share": frozenset(
-        "R ca-certificates fonts jupyter man perl python sgml xml zoneinfo".split()
+        ["R", "ca-certificates", "fonts", "jupyter", "man", "perl", "python", "sgml", "xml", "zoneinfo"]
     ),
     "/usr/local/lib": frozenset(("R", "node_modules", "perl", "ruby", "site_ruby")),
     "/etc": frozenset[str](),
@@ -74,15 +114,17 @@ _SETTINGS = (
 )
 _NOT_OURS = ("resolv.conf", "ld.so.conf", "nsswitch.conf", "host.conf")
 _FILES = (
-    *_SETTINGS, ".R", ".Rmd", ".bash", ".bin", ".csv", ".html", ".ipynb", ".jl", ".js", ".md", ".parquet", ".pkl",
-    ".pt", ".py", ".qmd", ".r", ".rds", ".sh", ".sql", ".tsv", ".txt", ".zip",
+    *_SETTINGS, ".R", ".Rmd", ".bash", ".bin", ".csv", ".html", ".ipynb", ".jl", ".js", ".md", ".parquet",
+    ".pkl", ".pt", ".py", ".qmd", ".r", ".rds", ".sh", ".sql", ".tsv", ".txt", ".zip",
 )  # fmt: skip
 
 
 @dataclass(frozen=True, slots=True)
 class Target:
-    """What is written: the clean destination, whether that is certainly a folder, the name of the source
-    (empty where it is not known), and whether the source is certainly a file.
+    """What is written.
+
+    ``path`` is the clean destination, ``folder`` tells whether that is certainly a folder, ``source`` is
+    the name of the source (empty where it is not known), ``is_file`` whether that is certainly a file.
     """
 
     path: str

@@ -44,7 +44,9 @@ def encode_manifest(manifest: Manifest) -> bytes:
                 "cir": MANIFEST_VERSION,
                 "requirements": [_requirement_out(r) for r in manifest.requirements],
                 "constraints": [_requirement_out(r) for r in manifest.constraints],
-                "indexes": [{"ecosystem": i.ecosystem, "url": i.url, "role": i.role} for i in manifest.indexes],
+                "indexes": [
+                    {"ecosystem": i.ecosystem, "url": i.url, "role": i.role} for i in manifest.indexes
+                ],
                 "platforms": _conditions_out(manifest.platforms),
                 "pin": _compact({"mode": manifest.pin.mode, "date": manifest.pin.date}),
                 "setup": [{"argv": list(s.argv), "cwd": s.cwd} for s in manifest.setup],
@@ -63,12 +65,15 @@ def decode_manifest(data: bytes) -> Manifest:
     return Manifest(
         requirements=tuple(_requirement_in(r) for r in reader.children("requirements")),
         constraints=tuple(_requirement_in(r) for r in reader.children("constraints")),
-        indexes=tuple(Index(r.text("ecosystem"), r.text("url"), r.text("role")) for r in reader.children("indexes")),
+        indexes=tuple(
+            Index(r.text("ecosystem"), r.text("url"), r.text("role")) for r in reader.children("indexes")
+        ),
         platforms=reader.conditions("platforms"),
         pin=Pin(pin.text("mode"), pin.text("date", optional=True) or None) if pin else Pin(),
         setup=tuple(Setup(r.texts("argv"), r.text("cwd")) for r in reader.children("setup")),
         locks=tuple(
-            LockReference(r.text("ecosystem"), r.text("path"), r.text("sha256")) for r in reader.children("locks")
+            LockReference(r.text("ecosystem"), r.text("path"), r.text("sha256"))
+            for r in reader.children("locks")
         ),
     )
 

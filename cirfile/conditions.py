@@ -26,7 +26,8 @@ class Fact:
 VOCABULARY = {
     "arch": Fact(
         "processor architecture", ("amd64", "arm64"),
-        meant=(("x86_64", "amd64"), ("x86-64", "amd64"), ("x64", "amd64"), ("aarch64", "arm64"), ("arm64/v8", "arm64")),
+        meant=(("x86_64", "amd64"), ("x86-64", "amd64"), ("x64", "amd64"), ("aarch64", "arm64"),
+               ("arm64/v8", "arm64")),
     ),
     "accelerator": Fact(
         "what computes beside the processor", ("none", "cuda", "rocm", "xpu"),
@@ -37,7 +38,7 @@ VOCABULARY = {
         "C library of the base", ("glibc", "musl"),
         meant=(("gnu", "glibc"), ("manylinux", "glibc"), ("alpine", "musl"), ("musllinux", "musl")),
     ),
-    "python": Fact("minor version of the base's Python", (), form=r"3\.[0-9]{1,2}", example="3.11"),
+    "python": Fact("minor version of the base's Python", (), form=r"3\.[0-9]{1,2}t?", example="3.11"),
     "microarch": Fact(
         "level of the processor's instruction set",
         ("x86-64-v1", "x86-64-v2", "x86-64-v3", "x86-64-v4", "armv8", "armv9"),

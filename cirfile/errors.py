@@ -36,7 +36,7 @@ class CirfileError(Exception):
         self.more: tuple[CirfileError, ...] = ()
 
     def __str__(self) -> str:
-        """The complete rendering where the source is known, else message and hint."""
+        """Return the complete rendering where the source is known, else message and hint."""
         if self.source is not None:
             return render(self)
         return f"{self.message}\nhint: {self.hint}" if self.hint else self.message
@@ -48,7 +48,7 @@ class CirfileError(Exception):
         return self
 
     def all(self) -> tuple[CirfileError, ...]:
-        """This error and those found with it, in the order of the file."""
+        """Return the error and those found with it, in the order of the file."""
         return (self, *self.more)
 
 

@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 
 from cirfile.directives import Directives
 from cirfile.errors import CirfileError
-from cirfile.expand import ExpandError, Expander
+from cirfile.expand import Expander, ExpandError
 from cirfile.gotext import SPACE
 from cirfile.keywords import WITH_HEREDOCS
 from cirfile.source import Source, Span

@@ -96,18 +96,26 @@ def _order_errors(found: list[Instruction], source: Source, named: bool) -> list
     bases = [one for one in found if isinstance(one, From)]
     if not bases:
         return [] if named else [_no_base(found, source)]
-    for one in found[: found.index(bases[0])]:
-        if one.keyword != "ARG":
-            errors.append(CirfileError(
-                one.line.keyword().span, "before-from", f"{one.keyword} comes before FROM",
-                "begin with `FROM image` or `FROM scratch`; only ARG may stand above it",
-            ))  # fmt: skip
-    for second in bases[1:]:
-        errors.append(CirfileError(
-            second.line.keyword().span, "second-from", "a Cirfile has one FROM",
+    errors += [
+        CirfileError(
+            one.line.keyword().span,
+            "before-from",
+            f"{one.keyword} comes before FROM",
+            "begin with `FROM image` or `FROM scratch`; only ARG may stand above it",
+        )
+        for one in found[: found.index(bases[0])]
+        if one.keyword != "ARG"
+    ]
+    errors += [
+        CirfileError(
+            second.line.keyword().span,
+            "second-from",
+            "a Cirfile has one FROM",
             "build other stages with a Dockerfile and copy from them: "
             "`--build-context name=docker-image://image` and `COPY --from=name`",
-        ))  # fmt: skip
+        )
+        for second in bases[1:]
+    ]
     return errors + _pin_errors([one for one in found if isinstance(one, PinAt)])
 
 

@@ -58,8 +58,8 @@ def _column(kind: str, letter: str, value: str, after: list[int], greedy: bool) 
             if value[start] != "\n" and ends[start + 1] >= 0 and (greedy or ends[start] < 0):
                 ends[start] = ends[start + 1]
         return ends
-    fits = (lambda c: c != "\n") if kind == _ANY else (lambda c: c == letter)
-    return [after[i + 1] if fits(value[i]) else -1 for i in range(size)] + [-1]
+    fits = [(c != "\n") if kind == _ANY else (c == letter) for c in value]
+    return [after[i + 1] if fits[i] else -1 for i in range(size)] + [-1]
 
 
 def trim_prefix(pattern: str, value: str, greedy: bool) -> str:

@@ -27,7 +27,7 @@ class Platform:
 
 @dataclass(frozen=True, slots=True)
 class Base:
-    """The image of ``FROM``; ``reference`` is ``None`` for ``scratch``. ``platform`` is that of ``--platform``."""
+    """The image of ``FROM``; ``reference`` is ``None`` for ``scratch``, ``platform`` that of its flag."""
 
     reference: str | None
     span: Span
@@ -124,11 +124,12 @@ class Argument:
 class Trace:
     """Where things of a plan were written; only rules and descriptions need it.
 
-    ``requirements`` runs parallel to the manifest's. ``undefined`` holds variables that were used and not
-    set. ``arguments`` are the variables of ``ARG`` lines, the last definition of each.
+    ``requirements`` runs parallel to the manifest's, ``reads_base`` to the plan's. ``undefined`` holds
+    variables that were used and not set. ``arguments`` are the variables of ``ARG`` lines, the last definition of each.
     """
 
     requirements: tuple[Span, ...] = ()
+    reads_base: tuple[Span, ...] = ()
     undefined: tuple[tuple[str, Span], ...] = ()
     arguments: tuple[Argument, ...] = ()
 

@@ -96,10 +96,15 @@ def _plan(cirfile: Cirfile, request: Request) -> Plan:
         config=replace(state.config, labels=tuple(sorted(labels.items()))),
         manifest=_manifest(state),
         platform=request.platform,
-        reads_base=tuple(dict.fromkeys(state.reads_base)),
+        reads_base=tuple(state.reads_base),
         history=tuple(state.history),
         author=state.author,
-        trace=Trace(tuple(state.needs.spans), tuple(state.undefined), tuple(state.arguments.values())),
+        trace=Trace(
+            requirements=tuple(state.needs.spans),
+            reads_base=tuple(state.reads_base.values()),
+            undefined=tuple(state.undefined),
+            arguments=tuple(state.arguments.values()),
+        ),
     )
 
 
@@ -147,7 +152,7 @@ def _manifest(state: State) -> Manifest:
 
 
 def _promised(state: State) -> Conditions:
-    """Return all facts promised: those of ``PLATFORMS``, the defaults, and the Python the base says it has."""
+    """Return all facts promised: by ``PLATFORMS``, by default, and the Python the base says it has."""
     promised = dict(DEFAULTS) | {fact: values for fact, (values, _) in state.platforms.items()}
     version = re.match(r"3\.[0-9]+", dict(state.config.env).get("PYTHON_VERSION", ""))
     if version and "python" not in promised and state.request.base_config:
@@ -156,8 +161,8 @@ def _promised(state: State) -> Conditions:
         values, span = state.platforms["arch"]
         wanted = state.request.platform.architecture
         raise CirfileError(
-            span, "platform-not-promised", f"the image does not promise to run on `{wanted}`, which it is built for",
-            f"write `PLATFORMS arch={','.join((*values, wanted))}`, or build with `--platform linux/{values[0]}`",
+            span, "platform-not-promised", f"the image is built for `{wanted}`, which it does not promise",
+            f"write `arch={','.join((*values, wanted))}`, or build with `--platform linux/{values[0]}`",
         )  # fmt: skip
     return tuple(sorted(promised.items()))
 

@@ -8,6 +8,8 @@ from dataclasses import dataclass
 from cirfile.imageconfig import ImageConfig, Pairs
 from cirfile.plan import Platform
 
+_USUAL = Platform()
+
 
 @dataclass(frozen=True, slots=True)
 class Request:
@@ -23,7 +25,7 @@ class Request:
     """
 
     build_args: Pairs = ()
-    platform: Platform = Platform()
+    platform: Platform = _USUAL
     build_platform: Platform | None = None
     target: str = ""
     labels: Pairs = ()

@@ -1,4 +1,7 @@
-"""``pyproject.toml`` as a source of requirements: https://packaging.python.org/en/latest/specifications/pyproject-toml/"""
+"""``pyproject.toml`` as a source of requirements.
+
+The fields are those of https://packaging.python.org/en/latest/specifications/pyproject-toml/
+"""
 
 from __future__ import annotations
 

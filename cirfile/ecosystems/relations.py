@@ -9,9 +9,8 @@ from cirfile.ecosystems.notation import Item, NotationError
 _TOKEN = re.compile(r"\s+|,|\||\([^()]*\)?|\[[^\[\]]*\]?|[^\s,|()\[\]]+|[)\]]")
 _DEB_NAME = r"[a-z0-9][a-z0-9+.-]+(?::[a-z0-9-]+)?"
 _DEB_VERSION = r"(?:[0-9]+:)?[0-9][A-Za-z0-9.+~:-]*"
-_DEB_ONE = re.compile(
-    rf"{_DEB_NAME}(?: \(\s*(?:<<|<=|=|>=|>>)\s*{_DEB_VERSION}\s*\))?(?: \[\s*!?[a-z0-9-]+(?:\s+!?[a-z0-9-]+)*\s*\])?"
-)
+_DEB_ARCHES = r"\[\s*!?[a-z0-9-]+(?:\s+!?[a-z0-9-]+)*\s*\]"
+_DEB_ONE = re.compile(rf"{_DEB_NAME}(?: \(\s*(?:<<|<=|=|>=|>>)\s*{_DEB_VERSION}\s*\))?(?: {_DEB_ARCHES})?")
 _CRAN_ONE = re.compile(
     r"[A-Za-z][A-Za-z0-9.]*[A-Za-z0-9](?: \(\s*(?:<=|>=|==|!=|<|>)\s*[0-9]+(?:[.-][0-9]+)*\s*\))?"
 )
@@ -22,20 +21,20 @@ def split(text: str) -> list[Item]:
     items: list[Item] = []
     joins = False
     for match in _TOKEN.finditer(text):
-        token = match[0]
-        if token.isspace():
+        piece = match[0]
+        if piece.isspace():
             continue
-        if token == ",":
+        if piece == ",":
             joins = False
             items.append(Item("", match.start(), 0))
             continue
-        if items and items[-1].text and (joins or token[0] in "([|)]"):
+        if items and items[-1].text and (joins or piece[0] in "([|)]"):
             last = items.pop()
-            text_, end = f"{last.text} {' '.join(token.split())}", match.end()
+            text_, end = f"{last.text} {' '.join(piece.split())}", match.end()
             items.append(Item(text_, last.offset, end - last.offset))
         else:
-            items.append(Item(" ".join(token.split()), match.start(), len(token)))
-        joins = token == "|"
+            items.append(Item(" ".join(piece.split()), match.start(), len(piece)))
+        joins = piece == "|"
     return [item for item in items if item.text]
 
 

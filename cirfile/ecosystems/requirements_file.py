@@ -1,4 +1,6 @@
-"""Requirements files as pip reads them: https://pip.pypa.io/en/stable/reference/requirements-file-format/
+"""Requirements files as pip reads them.
+
+The format is that of https://pip.pypa.io/en/stable/reference/requirements-file-format/
 
 Only what names packages of an index is taken; paths, addresses and options that change how packages
 are built are refused with a way out.
@@ -24,7 +26,7 @@ _SHORT = re.compile(r"(-[rcief])([^-\s=].*)$")
 #: Options without effect here: wheels are what is taken anyway, and every file is hashed.
 _WITHOUT_EFFECT = ("--prefer-binary", "--only-binary", "--require-hashes", "--no-cache-dir", "--use-feature")
 _REFUSED = {
-    "-e": "write the dependencies of the project instead: `REQUIRE pypi -r pyproject.toml`, and COPY its code",
+    "-e": "name what the project needs: `REQUIRE pypi -r pyproject.toml`, and COPY its code",
     "-f": "publish the files to an index and name it with `--index-url`",
     "--no-index": "name the index that holds the packages with `--index-url`",
     "--no-binary": "only wheels are used; publish a wheel to an index and name it with `--extra-index-url`",
@@ -32,8 +34,8 @@ _REFUSED = {
     "--trusted-host": "give the build the certificate of the index: `--secret id=cir_ca,src=ca.pem`",
 }
 _LONG = {
-    "--requirement": "-r", "--constraint": "-c", "--editable": "-e", "--find-links": "-f", "--index-url": "-i",
-    "--pypi-url": "-i",
+    "--requirement": "-r", "--constraint": "-c", "--editable": "-e", "--find-links": "-f",
+    "--index-url": "-i", "--pypi-url": "-i",
 }  # fmt: skip
 _DEEPEST = 10
 

@@ -21,12 +21,15 @@ def _command(keyword: str, line: Line) -> Command:
     words = exec_form(rest, line, offset)
     span = rest_span(line, rest, offset)
     if words is not None:
-        return Command(keyword, line, words, shell=False, span_of_words=span)
-    return Command(keyword, line, (rest,) if rest else (), shell=True, span_of_words=span)
+        return Command(keyword, line, words, False, span)
+    return Command(keyword, line, (rest,) if rest else (), True, span)
 
 
 def parse_cmd(line: Line) -> Command:
-    """``CMD ["WORD", ...]`` or ``CMD COMMAND LINE``
+    """Parse ``CMD``: the default command or arguments.
+
+        CMD ["WORD", ...]
+        CMD COMMAND LINE
 
     What runs where ``docker run`` names nothing else, or the default arguments of ``ENTRYPOINT``. The
     second form is run by a shell.
@@ -35,7 +38,10 @@ def parse_cmd(line: Line) -> Command:
 
 
 def parse_entrypoint(line: Line) -> Command:
-    """``ENTRYPOINT ["WORD", ...]`` or ``ENTRYPOINT COMMAND LINE``
+    """Parse ``ENTRYPOINT``: the program of the image.
+
+        ENTRYPOINT ["WORD", ...]
+        ENTRYPOINT COMMAND LINE
 
     The program of the image; the arguments of ``docker run`` follow it. It ends the inheritance of the
     base's ``CMD``. Programs are found in the platform layer first, so write ``python``, not its path.
@@ -44,7 +50,9 @@ def parse_entrypoint(line: Line) -> Command:
 
 
 def parse_shell(line: Line) -> Command:
-    """``SHELL ["PROGRAM", "FLAG", ...]``
+    """Parse ``SHELL``: what runs commands in shell form.
+
+        SHELL ["PROGRAM", "FLAG", ...]
 
     The shell that runs commands in shell form below this line, ``["/bin/sh", "-c"]`` by default.
     """
@@ -58,7 +66,10 @@ def parse_shell(line: Line) -> Command:
 
 
 def parse_setup(line: Line) -> Command:
-    """``SETUP ["WORD", ...]`` or ``SETUP COMMAND LINE``
+    """Parse ``SETUP``: a command run once in every platform layer.
+
+        SETUP ["WORD", ...]
+        SETUP COMMAND LINE
 
     A command run once in every platform layer, after its components, with what it writes kept in the
     layer: downloading a model, compiling a cache. It never runs at build.
@@ -70,8 +81,11 @@ def parse_setup(line: Line) -> Command:
 
 
 def parse_healthcheck(line: Line) -> HealthCheck:
-    """``HEALTHCHECK [--interval=D] [--timeout=D] [--start-period=D] [--start-interval=D] [--retries=N] CMD COMMAND``
-    or ``HEALTHCHECK NONE``
+    """Parse ``HEALTHCHECK``: how the application's health is asked.
+
+        HEALTHCHECK [--interval=D] [--timeout=D] [--start-period=D] [--start-interval=D]
+                    [--retries=N] CMD COMMAND
+        HEALTHCHECK NONE
 
     How the engine asks whether the application is well. The command finds the platform layer's programs.
     """

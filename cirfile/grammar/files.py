@@ -15,7 +15,10 @@ _ADD = _BOTH | {"keep-git-dir": SWITCH, "checksum": TEXT, "unpack": SWITCH}
 
 
 def parse_copy(line: Line) -> CopyFiles:
-    """``COPY [--from=ORIGIN] [--chown=USER[:GROUP]] [--chmod=MODE] [--link] [--parents] [--exclude=PATTERN] SOURCE ... DESTINATION``
+    """Parse ``COPY``: files of the build context, a named context or an image.
+
+        COPY [--from=ORIGIN] [--chown=USER[:GROUP]] [--chmod=MODE] [--link] [--parents]
+             [--exclude=PATTERN] SOURCE ... DESTINATION
 
     Copy files of the build context, or of ``ORIGIN``: an image or a named context of ``--build-context``.
     A source may be a pattern (``*``, ``?``, ``[...]``) or a here-document (``<<NAME``). A destination
@@ -25,7 +28,10 @@ def parse_copy(line: Line) -> CopyFiles:
 
 
 def parse_add(line: Line) -> CopyFiles:
-    """``ADD [--chown=USER[:GROUP]] [--chmod=MODE] [--link] [--exclude=PATTERN] [--checksum=DIGEST] [--keep-git-dir] [--unpack] SOURCE ... DESTINATION``
+    """Parse ``ADD``: files, archives and addresses.
+
+        ADD [--chown=USER[:GROUP]] [--chmod=MODE] [--link] [--exclude=PATTERN] [--checksum=DIGEST]
+            [--keep-git-dir] [--unpack] SOURCE ... DESTINATION
 
     As ``COPY``, and unpacks local archives and fetches ``http``, ``https`` and git addresses.
     ``--unpack`` unpacks fetched archives too, ``--unpack=false`` none.
@@ -97,7 +103,7 @@ def _origin(flags: Flags) -> Word | None:
         )  # fmt: skip
     if word.text.isdecimal():
         raise CirfileError(
-            word.span, "copy-from-stage", f"`--from={word.text}` names a build stage, and a Cirfile has only one",
+            word.span, "copy-from-stage", f"`--from={word.text}` names a stage, and there is one only",
             "name an image or a context of `--build-context`",
         )  # fmt: skip
     return word

@@ -29,7 +29,9 @@ _MEANT = {
 
 
 def parse_require(line: Line) -> Require:
-    """``REQUIRE [--when=FACT=VALUE[,VALUE...]] ECOSYSTEM REQUIREMENT ...``
+    """Parse ``REQUIRE``: direct dependencies.
+
+        REQUIRE [--when=FACT=VALUE[,VALUE...]] ECOSYSTEM REQUIREMENT ...
 
     Direct dependencies, in the notation of their ecosystem: ``pypi`` (PEP 508), ``deb`` (Debian policy
     7.1), ``cran`` (the DESCRIPTION file of R). ``pypi`` also takes ``-r FILE`` and ``-c FILE``
@@ -78,7 +80,9 @@ def conditions(written: list[tuple[str, Span]]) -> Conditions:
 
 
 def parse_platforms(line: Line) -> Platforms:
-    """``PLATFORMS FACT=VALUE[,VALUE...] ...``
+    """Parse ``PLATFORMS``: what the image promises to run on.
+
+        PLATFORMS FACT=VALUE[,VALUE...] ...
 
     What the image promises to run on; the lock covers exactly this. Facts not named keep their default
     (``arch=amd64,arm64``, ``accelerator=none``; the others promise nothing).
@@ -93,7 +97,11 @@ def parse_platforms(line: Line) -> Platforms:
 
 
 def parse_pin(line: Line) -> PinAt:
-    """``PIN lock`` or ``PIN as-of=YYYY-MM-DD`` or ``PIN latest``
+    """Parse ``PIN``: when dependencies are resolved.
+
+        PIN lock
+        PIN as-of=YYYY-MM-DD
+        PIN latest
 
     When dependencies are resolved: at build, with every file hashed (default); at deployment as the
     indexes stood on that day; at deployment as they stand then.

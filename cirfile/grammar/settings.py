@@ -17,7 +17,9 @@ _STAGE = re.compile(r"[a-z][a-z0-9-_.]*\Z")
 
 
 def parse_from(line: Line) -> From:
-    """``FROM [--platform=PLATFORM] IMAGE [AS NAME]``
+    """Parse ``FROM``: what the image stands on.
+
+        FROM [--platform=PLATFORM] IMAGE [AS NAME]
 
     The image the application stands on, or ``scratch`` for none. Exactly one; only ``ARG`` may come
     before it. Its layers become the lowest of the result and are not unpacked at build. ``NAME`` is what
@@ -44,7 +46,9 @@ def parse_from(line: Line) -> From:
 
 
 def parse_arg(line: Line) -> Pairs:
-    """``ARG NAME[=DEFAULT] ...``
+    """Parse ``ARG``: a variable that the command line may set.
+
+        ARG NAME[=DEFAULT] ...
 
     A variable that ``--build-arg NAME=value`` sets. Above ``FROM`` it is seen by ``FROM`` only, and
     below after a bare ``ARG NAME``. A comment ``# NAME what it is for`` right above describes it.
@@ -68,7 +72,10 @@ def parse_arg(line: Line) -> Pairs:
 
 
 def parse_env(line: Line) -> Pairs:
-    """``ENV NAME=VALUE ...`` or ``ENV NAME VALUE``
+    """Parse ``ENV``: environment of the application.
+
+        ENV NAME=VALUE ...
+        ENV NAME VALUE
 
     Environment variables of the running application; later lines may use them as ``$NAME``.
     """
@@ -76,7 +83,9 @@ def parse_env(line: Line) -> Pairs:
 
 
 def parse_label(line: Line) -> Pairs:
-    """``LABEL NAME=VALUE ...``
+    """Parse ``LABEL``: labels of the image.
+
+        LABEL NAME=VALUE ...
 
     Labels of the image. Those of ``--label`` win.
     """
@@ -84,7 +93,9 @@ def parse_label(line: Line) -> Pairs:
 
 
 def parse_expose(line: Line) -> Words:
-    """``EXPOSE PORT[-PORT][/PROTOCOL] ...``
+    """Parse ``EXPOSE``: ports.
+
+        EXPOSE PORT[-PORT][/PROTOCOL] ...
 
     Ports the application listens on; the protocol is ``tcp`` (default), ``udp`` or ``sctp``.
     """
@@ -96,7 +107,10 @@ def parse_expose(line: Line) -> Words:
 
 
 def parse_volume(line: Line) -> Words:
-    """``VOLUME PATH ...`` or ``VOLUME ["PATH", ...]``
+    """Parse ``VOLUME``: folders with data of their own.
+
+        VOLUME PATH ...
+        VOLUME ["PATH", ...]
 
     Folders that hold data of their own, outside of the image.
     """
@@ -112,7 +126,9 @@ def parse_volume(line: Line) -> Words:
 
 
 def parse_workdir(line: Line) -> Words:
-    """``WORKDIR PATH``
+    """Parse ``WORKDIR``: the working folder.
+
+        WORKDIR PATH
 
     The working folder of the application and of relative destinations below this line; made where it is
     missing. A relative path continues the one before.
@@ -121,7 +137,9 @@ def parse_workdir(line: Line) -> Words:
 
 
 def parse_user(line: Line) -> Words:
-    """``USER NAME|NUMBER[:GROUP]``
+    """Parse ``USER``: who the application runs as.
+
+        USER NAME|NUMBER[:GROUP]
 
     Who the application runs as. A number needs no entry in the base's ``/etc/passwd``.
     """
@@ -129,7 +147,9 @@ def parse_user(line: Line) -> Words:
 
 
 def parse_stopsignal(line: Line) -> Words:
-    """``STOPSIGNAL SIGNAL``
+    """Parse ``STOPSIGNAL``: how the application is asked to stop.
+
+        STOPSIGNAL SIGNAL
 
     The signal that asks the application to stop, by name (``SIGTERM``) or number.
     """
@@ -137,7 +157,9 @@ def parse_stopsignal(line: Line) -> Words:
 
 
 def parse_maintainer(line: Line) -> Words:
-    """``MAINTAINER NAME``
+    """Parse ``MAINTAINER``: the author, deprecated.
+
+        MAINTAINER NAME
 
     Deprecated: sets the author of the image. Write ``LABEL org.opencontainers.image.authors=NAME``.
     """

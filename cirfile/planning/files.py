@@ -39,22 +39,27 @@ def apply_workdir(state: State, instruction: Words) -> None:
 
 def _make_folder(state: State, path: str, instruction: Words, created_by: str) -> None:
     user = state.config.user
+    parent = known_parent(path)
     if not state.scratch:
-        what = f"`WORKDIR` on line {instruction.span.line}"
-        parent = known_parent(path)
-        if names_someone(user):
-            state.reads_base.append(
-                f"{what} makes a folder for the user `{user}`, whom only the base can number"
-            )
-        elif parent != clean(path) and (
-            reason := why_base(Target(clean(path), folder=True), state.request.base_config)
-        ):
-            state.reads_base.append(f"{what} {reason}")
+        _judge_folder(state, path, instruction)
         if parent == clean(path):
             user = ""  # it is there already, and stays root's
         elif parent and user:
             state.steps.append(MakeFolder(parent, instruction.span))
     state.steps.append(MakeFolder(path, instruction.span, user, created_by))
+
+
+def _judge_folder(state: State, path: str, instruction: Words) -> None:
+    """Note why the base has to be read for a ``WORKDIR``."""
+    what = f"`WORKDIR` on line {instruction.span.line}"
+    if names_someone(state.config.user):
+        reason = f"makes a folder for the user `{state.config.user}`, whom only the base can number"
+    elif known_parent(path) == clean(path):
+        return
+    else:
+        reason = why_base(Target(clean(path), folder=True), state.request.base_config)
+    if reason:
+        state.needs_base(f"{what} {reason}", instruction.span)
 
 
 def apply_copy(state: State, instruction: CopyFiles) -> None:
@@ -120,7 +125,7 @@ def _source(instruction: CopyFiles, text: str, word: Word) -> CopySource:
         )
     if addresses.has_credentials(text) and kind == addresses.WEB:
         raise CirfileError(
-            word.span, "credentials", "the address holds a user or a password, which would be kept in the image",
+            word.span, "credentials", "the address holds a user or a password, which the image would keep",
             "remove it; pass credentials to the build as a secret",
         )  # fmt: skip
     return GitTree(text) if kind == addresses.GIT else RemoteFile(text, addresses.file_name(text))
@@ -163,11 +168,12 @@ def _judge_base(state: State, step: Copy) -> None:
         return
     what = f"`{step.created_by.partition(' ')[0]}` on line {step.span.line}"
     if names_someone(step.chown):
-        state.reads_base.append(f"{what} gives files to `{step.chown}`, whom only the base can number")
+        state.needs_base(f"{what} gives files to `{step.chown}`, whom only the base can number", step.span)
     if step.link:
         return
     reasons = {why_base(target, state.request.base_config) for target in _targets(step)}
-    state.reads_base += [f"{what} {reason}" for reason in sorted(reasons) if reason]
+    for reason in sorted(reasons - {""}):
+        state.needs_base(f"{what} {reason}", step.span)
     if parent := known_parent(step.destination):
         state.steps.append(MakeFolder(parent, step.span))
 

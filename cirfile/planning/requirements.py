@@ -147,7 +147,7 @@ def all_indexes(state: State) -> tuple[Index, ...]:
         defaults = [other for other in found if other.role == indexes.DEFAULT]
         if index.role == indexes.DEFAULT and defaults and index not in found:
             raise CirfileError(
-                span, "two-indexes", f"`{index.url}` and `{defaults[0].url}` cannot both be the default index",
+                span, "two-indexes", f"`{index.url}` and `{defaults[0].url}` cannot both be the default",
                 "name one of them with `--extra-index-url`",
             )  # fmt: skip
         found.setdefault(index, span)

@@ -69,7 +69,7 @@ def apply_arg(state: State, instruction: PairsLine) -> None:
             value = state.expand(pair.value, pair.span)
         if value is not None:
             state.values[pair.name] = value
-        argument = Argument(pair.name, value, pair.span, description(instruction, pair.name))
+        argument = Argument(pair.name, value, pair.span, description(instruction.line, pair.name))
         state.declared[pair.name] = argument
         if not inherited:
             state.arguments[pair.name] = argument

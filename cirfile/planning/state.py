@@ -52,7 +52,7 @@ class State:
         self.arguments: dict[str, Argument] = dict(globals_.arguments)
         self.steps: list[Step] = []
         self.history: list[str] = []
-        self.reads_base: list[str] = []
+        self.reads_base: dict[str, Span] = {}
         self.undefined: list[tuple[str, Span]] = list(globals_.undefined)
         self.needs = Needs()
         self.platforms: dict[str, tuple[tuple[str, ...], Span]] = {}
@@ -84,6 +84,10 @@ class State:
     def _note(self, unmatched: set[str], span: Span) -> None:
         self.undefined += [(name, span) for name in sorted(unmatched - set(self.declared))]
 
+    def needs_base(self, reason: str, span: Span) -> None:
+        """Note why the base has to be unpacked: a sentence, and where it is written."""
+        self.reads_base.setdefault(reason, span)
+
     def check_reserved(self, path: str, span: Span) -> None:
         """Raise `CirfileError` where ``path`` lies in the folder that belongs to the shim."""
         if path == _RESERVED or path.startswith(_RESERVED + "/"):
@@ -94,7 +98,7 @@ class State:
 
 
 def _first_config(base: ImageConfig | None, scratch: bool) -> ImageConfig:
-    """The configuration to begin with: that of the base, with a ``PATH`` and a normalised working folder."""
+    """Return the configuration to begin with: that of the base, and a ``PATH`` where it has none."""
     if scratch or base is None:
         return SCRATCH if scratch else ImageConfig(env=(("PATH", DEFAULT_PATH),))
     env = base.env if "PATH" in dict(base.env) else (*base.env, ("PATH", DEFAULT_PATH))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from cirfile.errors import CirfileError
 from cirfile.expand import Expander, ExpandError, Expansion
+from cirfile.lines import Line
 from cirfile.plan import Argument, Platform
 from cirfile.request import Request
 from cirfile.source import Span
@@ -30,9 +31,9 @@ def _short(text: str) -> str:
     return text if len(text) <= 60 else text[:57] + "..."
 
 
-def description(pairs: Pairs, name: str) -> str:
+def description(line: Line, name: str) -> str:
     """Return the text of the comment ``# NAME text`` above an ``ARG``, or above ``FROM`` for its name."""
-    return next((c[len(name) + 1 :] for c in pairs.line.comments if c.startswith(name + " ")), "")
+    return next((c[len(name) + 1 :] for c in line.comments if c.startswith(name + " ")), "")
 
 
 class Globals:
@@ -54,7 +55,7 @@ class Globals:
             value = self.expand(pair.value, pair.span)
         if value is not None:
             self.values[pair.name] = value
-        self.arguments[pair.name] = Argument(pair.name, value, pair.span, description(pairs, pair.name))
+        self.arguments[pair.name] = Argument(pair.name, value, pair.span, description(pairs.line, pair.name))
 
     def expand(self, text: str, span: Span) -> str:
         """Expand a word of ``FROM`` or of an ``ARG`` above it."""
