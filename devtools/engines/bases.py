@@ -47,58 +47,71 @@ PYTHON_LINKS = (
 )
 
 
-INSTALL_PYTHON = 'chroot "$1" apt-get install --yes --no-install-recommends python3'
+INSTALL = 'chroot "$1" apt-get install --yes --no-install-recommends'
 
 #: Layers of the Debian tree, lowest first, and the commands that lead from one to the next; `$1` is the tree.
-DEBIAN_STAGES = {"debian": (), "python": (INSTALL_PYTHON, *PYTHON_LINKS)}
+DEBIAN_STAGES = {"debian": (), "python": (f"{INSTALL} python3", *PYTHON_LINKS)}
+
+LAYERS = (*DEBIAN_STAGES, "musl")
 
 MUSL_PACKAGES = ("musl", "musl-dev", "busybox-static", "tcc")
 
 
-def ensure_debian(architecture: str, log: Path) -> None:
-    """Make the Debian and Python layers of one architecture unless the cache has them; arm64 needs those of amd64.
+def ensure_native(log: Path) -> None:
+    """Make all layers for amd64 unless the cache has them.
+
+    :raises DevError: when packages cannot be fetched or installed
+    """
+    native = foreign.NATIVE[0]
+    if is_complete(native, *LAYERS):
+        return
+    with step(f"base images for {native} (once)"), complete_or_absent(native, *LAYERS) as out:
+        hooks: list[str] = []
+        below: Path | None = None
+        for name, commands in DEBIAN_STAGES.items():
+            hooks += [*commands, cut('"$1"', out / name, below)]
+            below = out / name
+        hooks += [f"{INSTALL} {' '.join(MUSL_PACKAGES)}", make_musl('"$1"'), cut('"$1"/image', out / "musl")]
+        bootstrap("minbase", ("ca-certificates",), native, log, tuple(hooks), DPKG_OPTIONS)
+
+
+def ensure_foreign(log: Path) -> None:
+    """Make the arm64 layers that are derived from those of amd64, and fetch the packages for the musl layer.
 
     :raises DevError: when packages cannot be fetched or unpacked
     """
-    if is_complete(architecture, *DEBIAN_STAGES):
+    other = foreign.FOREIGN[0]
+    if is_complete(other, *DEBIAN_STAGES):
         return
-    make = make_native if architecture == foreign.NATIVE[0] else make_foreign
-    with step(f"base images for {architecture} (once)"), complete_or_absent(architecture, *DEBIAN_STAGES) as out:
-        make(out, log)
-
-
-def ensure_musl(architecture: str, log: Path) -> None:
-    """Make the musl layer unless the cache has it; for arm64 its compiler runs under emulation, for a moment.
-
-    :raises DevError: when packages cannot be fetched or unpacked
-    """
-    if is_complete(architecture, "musl"):
-        return
-    with step(f"musl base image for {architecture} (once)"), complete_or_absent(architecture, "musl") as out:
-        hooks = (f'sh {shlex.quote(str(MUSL_SCRIPT))} "$1"', cut('"$1"/image', out / "musl"))
-        bootstrap("extract", MUSL_PACKAGES, architecture, log, hooks)
-
-
-def make_native(out: Path, log: Path) -> None:
-    """Let mmdebstrap make the amd64 tree and cut a layer off at each stage."""
-    hooks: list[str] = []
-    below: Path | None = None
-    for name, commands in DEBIAN_STAGES.items():
-        hooks += [*commands, cut('"$1"', out / name, below)]
-        below = out / name
-    bootstrap("minbase", ("ca-certificates",), foreign.NATIVE[0], log, tuple(hooks))
-
-
-def make_foreign(out: Path, log: Path) -> None:
-    """Fetch the arm64 packages of the same names and exchange them in the amd64 layers (see `foreign`)."""
     native = layer_folder(foreign.NATIVE[0], "python").parent
     names = tuple(json.loads((native / "python/packages.json").read_text()))
-    keep = f'mv "$1/var/cache/apt/archives" {shlex.quote(str(out / "debs"))}; mkdir -p "$1/var/cache/apt/archives/partial"'
-    bootstrap("extract", names, foreign.FOREIGN[0], log, (keep,))
-    foreign.convert(native, DEBIAN_STAGES, out / "debs", out)
+    with step(f"base images for {other} (once)"), complete_or_absent(other, *DEBIAN_STAGES, "debs") as out:
+        keep = f'mv "$1/var/cache/apt/archives" {shlex.quote(str(out / "debs"))}; mkdir -p "$1/var/cache/apt/archives/partial"'
+        bootstrap("extract", (*names, *MUSL_PACKAGES), other, log, (keep,))
+        foreign.convert(native, DEBIAN_STAGES, out / "debs", out)
 
 
-def bootstrap(variant: str, packages: tuple[str, ...], architecture: str, log: Path, hooks: tuple[str, ...]) -> None:
+def ensure_foreign_musl(log: Path) -> None:
+    """Make the musl layer for arm64 unless the cache has it: its compiler runs under emulation, for a moment.
+
+    :raises DevError: when that fails
+    """
+    other = foreign.FOREIGN[0]
+    if is_complete(other, "musl"):
+        return
+    with complete_or_absent(other, "musl") as out:
+        debs = layer_folder(other, "debs")
+        for name in (*MUSL_PACKAGES, "libc6"):
+            (deb,) = debs.glob(f"{name}_*.deb")
+            rootfs.run_logged(["dpkg-deb", "-x", str(deb), str(out / "tree")], log, f"cannot unpack {deb.name}")
+        for command in (make_musl("tree"), cut("tree/image", out / "musl")):
+            rootfs.run_logged(["sh", "-euc", command], log, "cannot make the musl base image for arm64", out)
+        shutil.rmtree(debs)
+
+
+def bootstrap(
+    variant: str, packages: tuple[str, ...], architecture: str, log: Path, hooks: tuple[str, ...], dpkg: tuple[str, ...] = ()
+) -> None:
     """Run mmdebstrap for what its hooks take from the tree; the tree itself is thrown away."""
     rootfs.require_mmdebstrap(log)
     rootfs.mmdebstrap(
@@ -107,10 +120,15 @@ def bootstrap(variant: str, packages: tuple[str, ...], architecture: str, log: P
         "-",
         log,
         include=packages,
-        dpkg=DPKG_OPTIONS,
+        dpkg=dpkg,
         apt=APT_OPTIONS,
         hooks=hooks,
     )
+
+
+def make_musl(tree: str) -> str:
+    """The shell command that makes the musl base in `image` below `tree`, a word of the shell."""
+    return f"sh {shlex.quote(str(MUSL_SCRIPT))} {tree}"
 
 
 def cut(tree: str, out: Path, below: Path | None = None) -> str:
@@ -146,7 +164,7 @@ def layer_folder(architecture: str, name: str) -> Path:
 
 def are_complete() -> bool:
     """Whether the cache has every layer."""
-    return all(is_complete(architecture, *DEBIAN_STAGES, "musl") for architecture in ARCHITECTURES)
+    return all(is_complete(architecture, *LAYERS) for architecture in ARCHITECTURES)
 
 
 def images() -> dict[str, list[Image]]:

@@ -6,12 +6,17 @@ Each function returns text; `write` puts all of them where the daemons and clien
 from __future__ import annotations
 
 import json
+import os
 from pathlib import Path
 
 from devtools.engines.instance import Instance
 
 #: Where the docker client and tests find dockerd, inside the namespace.
 DOCKER_SOCKET = "/run/docker.sock"
+
+#: The unprivileged account for rootless runs.
+USER = "cir"
+HOME = f"/home/{USER}"
 
 #: No systemd in the namespace: control groups and events are kept in files.
 ENGINE_TABLE = '\n[engine]\nruntime = "runc"\ncgroup_manager = "cgroupfs"\nevents_logger = "file"\n'
@@ -86,20 +91,45 @@ def containers_of_user() -> str:
     return '[containers]\nnetns = "private"\n' + ENGINE_TABLE
 
 
-def write(instance: Instance, rootfs: Path, mtu: int) -> None:
+def accounts(instance: Instance) -> dict[str, str]:
+    """The line of the unprivileged account in each table of the root filesystem's `/etc`."""
+    number = instance.user_id
+    return {
+        "passwd": f"{USER}:x:{number}:{number}::{HOME}:/bin/bash",
+        "group": f"{USER}:x:{number}:",
+        "subuid": f"{USER}:{number << 16}:65536",
+        "subgid": f"{USER}:{number << 16}:65536",
+    }
+
+
+def with_line(table: str, line: str) -> str:
+    """The text of an account table with `line` in place of any line of the same account."""
+    others = [other for other in table.splitlines() if not other.startswith(f"{USER}:")]
+    return "\n".join([*others, line]) + "\n"
+
+
+def write(instance: Instance, mtu: int) -> None:
     """Write every configuration file below the engines' folder and into the root filesystem."""
-    etc = instance.root / "etc"
+    inside, outside = instance.rootfs / "etc", instance.root / "etc"
+    home = instance.rootfs / HOME.lstrip("/")
     files = {
-        etc / "daemon.json": dockerd(instance, mtu),
-        rootfs / "etc/containers/registries.conf": registries(instance),
-        rootfs / "etc/containers/containers.conf": containers(instance),
-        rootfs / "home/cir/.config/containers/containers.conf": containers_of_user(),
+        outside / "daemon.json": dockerd(instance, mtu),
+        inside / "containers/registries.conf": registries(instance),
+        inside / "containers/containers.conf": containers(instance),
+        home / ".config/containers/containers.conf": containers_of_user(),
     }
     for name, address in registry_addresses(instance).items():
-        files[etc / f"{name}.yml"] = docker_registry(instance.root / "registry", address)
+        files[outside / f"{name}.yml"] = docker_registry(instance.root / "registry", address)
+    for name, line in accounts(instance).items():
+        table = inside / name
+        files[table] = with_line(table.read_text() if table.exists() else "", line)
     for path, text in files.items():
         path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_text(text)
+        partial = path.with_name(path.name + ".partial")
+        partial.write_text(text)
+        partial.replace(path)
+    for folder in (home, home / ".config", home / ".config/containers"):
+        os.chown(folder, instance.user_id, instance.user_id)
 
 
 def registry_addresses(instance: Instance) -> dict[str, str]:

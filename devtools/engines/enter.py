@@ -6,7 +6,7 @@ import os
 import subprocess
 from pathlib import Path
 
-from devtools.engines import config, rootfs
+from devtools.engines import config
 from devtools.engines.holder import PATH
 from devtools.engines.instance import Instance
 from devtools.errors import DevError
@@ -29,20 +29,20 @@ def command(instance: Instance, holder: int, argv: list[str], cwd: str, *, user:
     """
     prefix = ["nsenter", f"--mount=/proc/{holder}/ns/mnt", f"--wdns={cwd}", "--"]
     if user:
-        prefix += ["setpriv", f"--reuid={rootfs.USER}", f"--regid={rootfs.USER}", "--init-groups", "--"]
+        prefix += ["setpriv", f"--reuid={config.USER}", f"--regid={config.USER}", "--init-groups", "--"]
     prefix += ["env", *(f"--unset={name}" for name in FOREIGN)]
     return [*prefix, *(f"{name}={value}" for name, value in environment(instance, user).items()), *argv]
 
 
 def environment(instance: Instance, user: bool) -> dict[str, str]:
     """What is set for a command among the engines, on top of the caller's environment."""
-    home = f"/home/{rootfs.USER}" if user else "/root"
+    home = config.HOME if user else "/root"
     runtime = f"/run/user/{instance.user_id if user else 0}"
     variables = {
         "PATH": PATH,
         "HOME": home,
-        "USER": rootfs.USER if user else "root",
-        "LOGNAME": rootfs.USER if user else "root",
+        "USER": config.USER if user else "root",
+        "LOGNAME": config.USER if user else "root",
         "XDG_RUNTIME_DIR": runtime,
         "XDG_CACHE_HOME": f"{home}/.cache",
         "XDG_CONFIG_HOME": f"{home}/.config",

@@ -24,7 +24,7 @@ def run(args: argparse.Namespace) -> int:
     argv = args.command[1:] if args.command[:1] == ["--"] else args.command
     instance = current()
     known = state.load(instance.root)
-    holder = known.holder.pid if known is not None and known.holder.is_alive() else lifecycle.up(instance)
+    holder = known.pid if known is not None and known.is_alive() else lifecycle.up(instance)
     folder = enter.visible(instance, holder, Path.cwd())
     prefixed = enter.command(instance, holder, argv or ["bash"], folder, user=args.user)
     os.execvp(prefixed[0], prefixed)

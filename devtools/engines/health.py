@@ -47,10 +47,10 @@ class UnixConnection(http.client.HTTPConnection):
 
 def check(instance: Instance) -> Health:
     """Ask the holder, dockerd, the registry and the kernel's table of emulators; takes a few milliseconds."""
-    known = state.load(instance.root)
-    if known is None or not known.holder.is_alive():
+    holder = state.load(instance.root)
+    if holder is None or not holder.is_alive():
         return Health(None, "", False, False)
-    pid = known.holder.pid
+    pid = holder.pid
     return Health(pid, docker_version(pid), registry_answers(instance), binfmt.is_enabled(pid))
 
 

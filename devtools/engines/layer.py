@@ -13,7 +13,6 @@ import io
 import json
 import os
 import re
-import stat
 import sys
 import tarfile
 from collections.abc import Iterator
@@ -50,7 +49,7 @@ def write(since: int, tree: Path, out: Path, below: Path | None = None) -> None:
     blob = out / "layer.tar.gz"
     with blob.open("wb") as sink:
         packed = Hashing(sink)
-        with gzip.GzipFile("", "wb", compresslevel=6, fileobj=packed, mtime=0) as compressor:
+        with gzip.GzipFile("", "wb", compresslevel=4, fileobj=packed, mtime=0) as compressor:
             plain = Hashing(compressor)
             with tarfile.open(fileobj=plain, mode="w|", format=tarfile.PAX_FORMAT) as archive:
                 pack(Packer(archive, tree, since, newest), listing, base)
@@ -91,19 +90,21 @@ class Hashing(io.RawIOBase):
         return "sha256:" + self.hash.hexdigest()
 
 
-def entries(tree: Path) -> Iterator[tuple[str, State]]:
-    """Relative path and state of everything below `tree` that belongs into an image, sorted."""
-    for folder, folders, files in os.walk(tree):
-        folders.sort()
-        for name in sorted(folders + files):
-            path = Path(folder, name)
-            relative = str(path.relative_to(tree))
-            info = path.lstat()
-            if LEFT_OUT.fullmatch(relative + "/" if stat.S_ISDIR(info.st_mode) else relative):
-                continue
-            link = os.readlink(path) if stat.S_ISLNK(info.st_mode) else ""
-            size, time = (0, 0) if stat.S_ISDIR(info.st_mode) else (info.st_size, info.st_mtime_ns)
-            yield relative, [info.st_mode, info.st_uid, info.st_gid, link, size, time]
+def entries(tree: Path, folder: str = "") -> Iterator[tuple[str, State]]:
+    """Relative path and state of everything in `folder` of `tree` that belongs into an image, sorted."""
+    with os.scandir(tree / folder) as found:
+        present = sorted(found, key=lambda entry: entry.name)
+    for entry in present:
+        relative = os.path.join(folder, entry.name)
+        is_folder = entry.is_dir(follow_symlinks=False)
+        if LEFT_OUT.fullmatch(relative + "/" if is_folder else relative):
+            continue
+        info = entry.stat(follow_symlinks=False)
+        link = os.readlink(entry) if entry.is_symlink() else ""
+        size, time = (0, 0) if is_folder else (info.st_size, info.st_mtime_ns)
+        yield relative, [info.st_mode, info.st_uid, info.st_gid, link, size, time]
+        if is_folder:
+            yield from entries(tree, relative)
 
 
 def pack(packer: Packer, listing: Listing, base: Listing) -> None:

@@ -9,6 +9,7 @@ from __future__ import annotations
 import json
 import os
 import shutil
+import signal
 import socket
 import subprocess
 import sys
@@ -27,6 +28,9 @@ HOLDER = Path(__file__).with_name("holder.py")
 
 #: Device nodes that rootless engines open: /dev/fuse and /dev/net/tun, with their numbers from devices.txt.
 DEVICES = ([10, 229, "fuse"], [10, 200, "net/tun"])
+
+#: Seconds that each daemon may take to end.
+GRACE = 15.0
 
 #: Seconds within which dockerd answers, also on a slow and busy machine.
 PATIENCE = 90.0
@@ -55,7 +59,7 @@ def bring_up(instance: Instance) -> None:
         layers = pool.submit(make_layers, instance)
         if not health.check(instance).is_up:
             clean(instance)
-            rootfs.ensure(instance.rootfs, instance.user_id, log_path(instance, "rootfs"))
+            rootfs.ensure(instance.rootfs, log_path(instance, "rootfs"))
             with step("engines"):
                 start(instance)
         layers.result()
@@ -64,14 +68,13 @@ def bring_up(instance: Instance) -> None:
 
 def make_layers(instance: Instance) -> None:
     """Make the layers of the base images that need no engines."""
-    for architecture in bases.ARCHITECTURES:
-        bases.ensure_debian(architecture, log_path(instance, f"bases-{architecture}"))
+    bases.ensure_native(log_path(instance, "bases-amd64"))
+    bases.ensure_foreign(log_path(instance, "bases-arm64"))
 
 
 def publish(instance: Instance) -> None:
     """Push the base images, for all architectures, unless the registry has them."""
-    for architecture in bases.ARCHITECTURES:
-        bases.ensure_musl(architecture, log_path(instance, f"bases-{architecture}"))
+    bases.ensure_foreign_musl(log_path(instance, "bases-arm64"))
     for name, variants in bases.images().items():
         if not registry.has(instance.registry, name, variants):
             registry.push(instance.registry, name, variants)
@@ -100,14 +103,14 @@ def start(instance: Instance) -> None:
     """
     require_free_ports(instance)
     mtu = network.mtu_of_default_route()
-    config.write(instance, instance.rootfs, mtu)
+    config.write(instance, mtu)
     spec = instance.root / "etc/holder.json"
     spec.write_text(json.dumps(holder_spec(instance, mtu), indent=2))
     try:
         pid = start_holder(instance, spec)
         run = runner(instance, pid)
         network.open_forward(instance, run)
-        network.set_forwarding(True)
+        network.start_forwarding(instance, run)
         binfmt.enable(instance, pid)
         wait_until_healthy(instance)
     except BaseException:
@@ -129,7 +132,7 @@ def holder_spec(instance: Instance, mtu: int) -> dict[str, object]:
         "setup": network.setup_commands(instance, mtu),
         "daemons": daemons(instance),
         "pids": str(instance.root / "daemons.json"),
-        "grace": 15,
+        "grace": GRACE,
     }
 
 
@@ -161,7 +164,7 @@ def start_holder(instance: Instance, spec: Path) -> int:
     os.close(writer)
     identity = state.identify(holder.pid)
     if identity is not None:
-        state.save(instance.root, state.State(identity, network.forwarding()))
+        state.save(instance.root, identity)
     with os.fdopen(reader, "rb") as answer:
         said = answer.read().decode()
     if said != "ok":
@@ -193,12 +196,11 @@ def started(instance: Instance) -> dict[str, int]:
 
 def clean(instance: Instance) -> None:
     """End what runs and undo what was changed, from whatever state the last run left."""
-    known = state.load(instance.root)
-    holder = known.holder.pid if known is not None and known.holder.is_alive() else None
-    if holder is not None:
-        binfmt.remove(instance, holder)
-        os.kill(holder, 15)
-        wait_for_exit(instance, known)
+    holder = state.load(instance.root)
+    if holder is not None and holder.is_alive():
+        binfmt.remove(instance, holder.pid)
+        os.kill(holder.pid, signal.SIGTERM)
+        wait_for_exit(holder)
     sweep.end_all(instance)
     sweep.remove_cgroups(instance)
     if instance.rootfs.is_dir():
@@ -206,10 +208,10 @@ def clean(instance: Instance) -> None:
     state.save(instance.root, None)
 
 
-def wait_for_exit(instance: Instance, known: state.State | None) -> None:
+def wait_for_exit(holder: state.Process) -> None:
     """Give the holder the time its daemons may take."""
-    deadline = time.monotonic() + 40
-    while known is not None and known.holder.is_alive() and time.monotonic() < deadline:
+    deadline = time.monotonic() + 3 * GRACE
+    while holder.is_alive() and time.monotonic() < deadline:
         time.sleep(0.02)
 
 

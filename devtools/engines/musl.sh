@@ -19,9 +19,10 @@ chroot "$tree" /bin/busybox env LD_SO="/lib/$loader" tcc -nostdlib -nostdinc "-I
     "-L/lib/$triplet" -lc "/usr/lib/$triplet/crtn.o"
 
 image=$tree/image
-mkdir -p "$image/bin" "$image/etc" "$image/lib" "$image/root" "$image/usr/bin"
+mkdir -p "$image/bin" "$image/etc" "$image/lib/$triplet" "$image/root" "$image/usr/bin"
 mkdir -m 1777 "$image/tmp"
-cp -a "$tree/lib/$loader" "$tree/lib/$triplet" "$image/lib/"
+cp -a "$tree/lib/$loader" "$image/lib/"
+cp -a "$tree/lib/$triplet/libc.so" "$image/lib/$triplet/"
 cp -a "$tree"/etc/ld-musl-* "$image/etc/"
 cp -a "$tree/bin/busybox" "$image/bin/"
 mv "$tree/musl-hello" "$image/usr/bin/"

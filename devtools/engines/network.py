@@ -22,6 +22,9 @@ Run = Callable[[list[str]], "CompletedProcess[str]"]
 
 FORWARDING = Path("/proc/sys/net/ipv4/ip_forward")
 
+#: Name of the chain that says: the machine did not forward packets before.
+OFF_BEFORE = "forwarding_was_off"
+
 
 def setup_commands(instance: Instance, mtu: int) -> list[list[str]]:
     """The commands that make the bridge and the table, to be run in order."""
@@ -53,6 +56,7 @@ def tear_down(instance: Instance, run: Run) -> None:
         for port in Path("/sys/class/net", bridge, "brif").glob("*"):
             run(["ip", "link", "delete", port.name])
         run(["ip", "link", "delete", bridge])
+    stop_forwarding(instance, run)
     run(["nft", "delete", "table", "ip", instance.table])
     close_forward(instance, run)
 
@@ -98,11 +102,30 @@ def forward_tools(run: Run) -> list[str]:
     return tools + (["iptables-nft"] if run(["nft", "list", "chain", "ip", "filter", "FORWARD"]).returncode == 0 else [])
 
 
-def forwarding() -> bool:
-    """Whether this machine passes packets on between its interfaces."""
-    return FORWARDING.read_text().strip() == "1"
+def start_forwarding(instance: Instance, run: Run) -> None:
+    """Let the machine pass packets on, and note in our table whether it did before.
+
+    The note is an empty chain: it lives exactly as long as the table, and a second set of engines takes it over.
+    """
+    is_off = FORWARDING.read_text().strip() == "0"
+    if is_off or any(notes_forwarding_off(table, run) for table in tables(run)):
+        run(["nft", "add", "chain", "ip", instance.table, OFF_BEFORE])
+    if is_off:
+        FORWARDING.write_text("1\n")
 
 
-def set_forwarding(on: bool) -> None:
-    """Turn forwarding on or off for the machine."""
-    FORWARDING.write_text("1\n" if on else "0\n")
+def stop_forwarding(instance: Instance, run: Run) -> None:
+    """Turn forwarding off where it was off before, unless other engines or a Docker of the machine need it."""
+    others = [table for table in tables(run) if table != instance.table]
+    if notes_forwarding_off(instance.table, run) and not others and not Path("/sys/class/net/docker0").exists():
+        FORWARDING.write_text("0\n")
+
+
+def tables(run: Run) -> list[str]:
+    """Names of the tables of all sets of engines on this machine."""
+    return re.findall(r"^table ip (cir_dev_\w+)$", run(["nft", "list", "tables", "ip"]).stdout, re.M)
+
+
+def notes_forwarding_off(table: str, run: Run) -> bool:
+    """Whether the table has the note that forwarding was off."""
+    return run(["nft", "list", "chain", "ip", table, OFF_BEFORE]).returncode == 0

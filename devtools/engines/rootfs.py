@@ -33,13 +33,10 @@ DPKG_OPTIONS = (
 #: Mirrors and snapshots serve this suite with a Release file past its date.
 APT_OPTIONS = ('Acquire::Check-Valid-Until "false"', 'APT::Install-Recommends "false"')
 
-#: The unprivileged account for rootless runs.
-USER = "cir"
-
 
 def recipe() -> str:
     """A digest of everything that decides what the root filesystem holds."""
-    text = repr((SUITE, PACKAGES, DPKG_OPTIONS, APT_OPTIONS, USER))
+    text = repr((SUITE, PACKAGES, DPKG_OPTIONS, APT_OPTIONS))
     return hashlib.sha256(text.encode()).hexdigest()
 
 
@@ -49,7 +46,7 @@ def is_ready(root: Path) -> bool:
     return stamp.is_file() and stamp.read_text() == recipe()
 
 
-def ensure(root: Path, user_id: int, log: Path) -> None:
+def ensure(root: Path, log: Path) -> None:
     """Make the root filesystem at `root` unless it is there already; output of the tools goes to `log`.
 
     :raises DevError: when the packages cannot be fetched or unpacked, with the tail of the log
@@ -63,21 +60,8 @@ def ensure(root: Path, user_id: int, log: Path) -> None:
     with step("root filesystem of the engines (once)"):
         options = ["--variant=minbase", "--format=directory"]
         mmdebstrap(options, SUITE, str(partial), log, include=PACKAGES, dpkg=DPKG_OPTIONS, apt=APT_OPTIONS)
-        add_user(partial, user_id)
         (partial / ".recipe").write_text(recipe())
         os.rename(partial, root)
-
-
-def add_user(root: Path, user_id: int) -> None:
-    """Create the unprivileged account inside `root`.
-
-    :param user_id: its user and group id; the 65536 subordinate ids start at `user_id << 16`, so that all of
-        its processes can be told from any other on the machine
-    """
-    argv = ["useradd", "--create-home", "--shell", "/bin/bash", "--uid", str(user_id), USER]
-    subprocess.run(["chroot", str(root), *argv], check=True, capture_output=True)
-    for table in ("subuid", "subgid"):
-        (root / "etc" / table).write_text(f"{USER}:{user_id << 16}:65536\n")
 
 
 def mmdebstrap(
@@ -119,7 +103,7 @@ def require_mmdebstrap(log: Path) -> None:
         run_logged(["apt-get", "install", "--yes", "--no-install-recommends", *missing], log, problem)
 
 
-def run_logged(argv: list[str], log: Path, problem: str) -> None:
+def run_logged(argv: list[str], log: Path, problem: str, cwd: Path | None = None) -> None:
     """Run `argv` with both outputs appended to `log`.
 
     :raises DevError: `problem` with the last lines of the log, when the command fails
@@ -129,6 +113,6 @@ def run_logged(argv: list[str], log: Path, problem: str) -> None:
     temporary.mkdir(parents=True, exist_ok=True)
     environment = os.environ | {"DEBIAN_FRONTEND": "noninteractive", "LC_ALL": "C.UTF-8", "TMPDIR": str(temporary)}
     with log.open("ab") as sink:
-        status = subprocess.run(argv, stdin=subprocess.DEVNULL, stdout=sink, stderr=sink, env=environment).returncode
-    if status:
-        raise DevError(problem, f"{argv[0]} ended with status {status}; last lines of {log}:\n" + tail(log))
+        done = subprocess.run(argv, stdin=subprocess.DEVNULL, stdout=sink, stderr=sink, env=environment, cwd=cwd)
+    if done.returncode:
+        raise DevError(problem, f"{argv[0]} ended with status {done.returncode}; last lines of {log}:\n" + tail(log))

@@ -1,4 +1,4 @@
-"""What is remembered between `up` and `down`: the holder's identity and what has to be put back."""
+"""What is remembered between `up` and `down`: which process the holder is."""
 
 from __future__ import annotations
 
@@ -28,18 +28,6 @@ class Process:
         return identify(self.pid) == self
 
 
-@dataclass(frozen=True)
-class State:
-    """One `up`, as needed to undo it.
-
-    :param holder: the process that keeps the namespace
-    :param forwarding: whether the machine forwarded packets before
-    """
-
-    holder: Process
-    forwarding: bool
-
-
 def identify(pid: int) -> Process | None:
     """The identity of a running process, None when there is none of that id."""
     try:
@@ -51,23 +39,22 @@ def identify(pid: int) -> Process | None:
     return Process(pid, int(fields[19]), Path("/proc/sys/kernel/random/boot_id").read_text().strip())
 
 
-def load(root: Path) -> State | None:
-    """The state left by the last `up`, None after a `down` or when the file is torn."""
+def load(root: Path) -> Process | None:
+    """The holder of the last `up`, None after a `down` or when the file is torn; it may be dead."""
     try:
-        data = json.loads((root / "state.json").read_text())
-        return State(Process(**data["holder"]), data["forwarding"])
-    except (OSError, ValueError, KeyError, TypeError):
+        return Process(**json.loads((root / "holder.json").read_text()))
+    except (OSError, ValueError, TypeError):
         return None
 
 
-def save(root: Path, state: State | None) -> None:
-    """Remember `state`; None forgets it."""
-    path = root / "state.json"
-    if state is None:
+def save(root: Path, holder: Process | None) -> None:
+    """Remember the holder; None forgets it."""
+    path = root / "holder.json"
+    if holder is None:
         path.unlink(missing_ok=True)
         return
     partial = path.with_suffix(".partial")
-    partial.write_text(json.dumps(asdict(state)))
+    partial.write_text(json.dumps(asdict(holder)))
     partial.replace(path)
 
 
