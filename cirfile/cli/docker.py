@@ -1,0 +1,129 @@
+"""Docker as a program: starting it, and reading images without running them."""
+
+from __future__ import annotations
+
+import io
+import json
+import os
+import subprocess
+import tarfile
+from collections.abc import Callable, Sequence
+from typing import Any
+
+from cirfile.cli.errors import INVALID, NO_INPUT, UNAVAILABLE, CliError
+
+Reader = Callable[[str], str]
+
+LABEL = "cir.version"
+
+
+def call(*arguments: str) -> subprocess.CompletedProcess[bytes]:
+    """Run ``docker ARGUMENTS`` and capture its output. Raise `CliError` (69) where there is no docker."""
+    try:
+        return subprocess.run(["docker", *arguments], capture_output=True, check=False)
+    except OSError:
+        raise _no_docker() from None
+
+
+def attached(arguments: Sequence[str]) -> int:
+    """Run ``docker ARGUMENTS`` on our own streams; return its exit status."""
+    try:
+        return subprocess.run(["docker", *arguments], check=False).returncode
+    except OSError:
+        raise _no_docker() from None
+
+
+def become(arguments: Sequence[str]) -> int:
+    """Become ``docker ARGUMENTS``, so that signals, terminal and exit status are its own."""
+    try:
+        os.execvp("docker", ["docker", *arguments])  # noqa: S606 - an argv list, no shell
+    except OSError:
+        raise _no_docker() from None
+
+
+def has_buildx() -> bool:
+    """Tell whether this docker has buildx."""
+    return call("buildx", "version").returncode == 0
+
+
+def _no_docker() -> CliError:
+    return CliError(UNAVAILABLE, "there is no `docker` on PATH", "install Docker with its buildx plug-in")
+
+
+def remote_config(reference: str, platform: str) -> dict[str, Any] | None:
+    """Return the ``config`` object of an image in a registry; `None` where buildx can't tell."""
+    try:
+        result = call("buildx", "imagetools", "inspect", "--format", "{{json .Image}}", reference)
+    except CliError:
+        return None
+    if result.returncode != 0:
+        return None
+    try:
+        found = json.loads(result.stdout)
+    except ValueError:
+        return None
+    if not isinstance(found, dict):
+        return None
+    # An index answers with one object a platform, a single image with the object itself.
+    image = found if "config" in found else found.get(platform)
+    config = image.get("config") if isinstance(image, dict) else None
+    return config if isinstance(config, dict) else None
+
+
+def ensure_image(reference: str, platform: str = "") -> dict[str, Any]:
+    """Return what the engine knows of an image, pulling it where it is not there.
+
+    Raise `CliError` where it does not exist (66) or is no image of ours (65).
+    """
+    found = _inspect(reference)
+    if found is None:
+        flags = ["--platform", platform] if platform else []
+        pulled = call("pull", "--quiet", *flags, reference)
+        if pulled.returncode != 0:
+            raise CliError(
+                NO_INPUT, f"image {reference}: {last_line(pulled.stderr)}", "check its name, or build it"
+            )
+        found = _inspect(reference) or {}
+    config = found.get("Config") or {}
+    if LABEL not in (config.get("Labels") or {}):
+        raise CliError(
+            INVALID, f"{reference} was not built from a Cirfile (it has no label `{LABEL}`)",
+            "use docker itself, or build it with `cir build`",
+        )  # fmt: skip
+    return found
+
+
+def _inspect(reference: str) -> dict[str, Any] | None:
+    result = call("image", "inspect", reference)
+    if result.returncode != 0:
+        if b"Cannot connect" in result.stderr or b"permission denied" in result.stderr:
+            raise CliError(UNAVAILABLE, last_line(result.stderr), "start Docker, or set DOCKER_HOST")
+        return None
+    found = json.loads(result.stdout)
+    return dict(found[0]) if found else None
+
+
+def read_files(reference: str, folder: str) -> dict[str, bytes]:
+    """Return the files below a folder of an image, by path inside it; nothing of the image is run."""
+    created = call("create", reference)
+    if created.returncode != 0:
+        raise CliError(UNAVAILABLE, f"image {reference}: {last_line(created.stderr)}")
+    container = created.stdout.decode().strip()
+    try:
+        copied = call("cp", f"{container}:{folder}", "-")
+    finally:
+        call("rm", "--force", container)
+    if copied.returncode != 0:
+        return {}
+    return _files(copied.stdout)
+
+
+def _files(archive: bytes) -> dict[str, bytes]:
+    with tarfile.open(fileobj=io.BytesIO(archive)) as tar:
+        return {member.name: tar.extractfile(member).read() for member in tar if member.isreg()}  # type: ignore[union-attr]
+
+
+def last_line(output: bytes) -> str:
+    """Return the last line a program wrote: where programs put the reason."""
+    lines = output.decode(errors="replace").strip().splitlines()
+    return lines[-1] if lines else "no reason given"

@@ -1,0 +1,43 @@
+"""What ends a command early: a message, a way out and an exit status (``sysexits.h``)."""
+
+from __future__ import annotations
+
+FINDINGS = 1
+USAGE = 64
+INVALID = 65
+NO_INPUT = 66
+UNAVAILABLE = 69
+INTERNAL = 70
+NOT_PROMISED = 78
+INTERRUPTED = 130
+
+#: Status and meaning, for the reference page.
+STATUSES = (
+    (0, "done"),
+    (
+        FINDINGS,
+        "`lint` found something, `lock --check` found the lock out of date; `build` and `run`: as Docker",
+    ),
+    (2, "the command line is wrong"),
+    (USAGE, "the command can't do what was asked with this input"),
+    (INVALID, "the Cirfile, manifest or lock is invalid, or requirements contradict each other"),
+    (NO_INPUT, "a file or an image does not exist"),
+    (UNAVAILABLE, "an index, a registry or Docker can't be reached"),
+    (INTERNAL, "a fault of `cir` itself"),
+    (NOT_PROMISED, "something has no build for a platform"),
+    (INTERRUPTED, "interrupted"),
+)
+
+
+class CliError(Exception):
+    """``message`` names the place and the cause, ``hint`` the way out."""
+
+    def __init__(self, code: int, message: str, hint: str = "") -> None:
+        super().__init__(message)
+        self.code = code
+        self.message = message
+        self.hint = hint
+
+    def __str__(self) -> str:
+        """Draw the error for a terminal."""
+        return f"error: {self.message}" + (f"\nhint: {self.hint}" if self.hint else "")

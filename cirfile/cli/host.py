@@ -1,0 +1,88 @@
+"""What of this machine builds and containers need: certificates, credentials, proxies, index settings."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from urllib.parse import unquote, urlsplit, urlunsplit
+
+#: Where distributions keep the bundle of trusted certificates; a company's CA is in it, too.
+BUNDLES = (
+    "/etc/ssl/certs/ca-certificates.crt",
+    "/etc/pki/tls/certs/ca-bundle.crt",
+    "/etc/ssl/ca-bundle.pem",
+    "/etc/ssl/cert.pem",
+)
+PROXIES = (
+    "HTTP_PROXY",
+    "HTTPS_PROXY",
+    "ALL_PROXY",
+    "NO_PROXY",
+    "http_proxy",
+    "https_proxy",
+    "all_proxy",
+    "no_proxy",
+)
+INDEXES = ("UV_DEFAULT_INDEX", "UV_INDEX", "PIP_INDEX_URL", "PIP_EXTRA_INDEX_URL")
+
+
+@dataclass(frozen=True, slots=True)
+class Host:
+    """The settings of one machine. ``logins`` are netrc lines taken out of the addresses of indexes."""
+
+    certificates: Path | None
+    netrc: Path | None
+    proxies: tuple[tuple[str, str], ...]
+    indexes: tuple[tuple[str, str], ...]
+    logins: tuple[str, ...]
+
+
+#: Nothing to hand over.
+NOBODY = Host(None, None, (), (), ())
+
+
+def netrc_of(machine: Host, folder: Path) -> Path | None:
+    """Return the netrc to hand over: the machine's own, or in ``folder`` one with `Host.logins` before it."""
+    if not machine.logins:
+        return machine.netrc
+    own = machine.netrc.read_text() if machine.netrc else ""
+    path = folder / "netrc"
+    path.touch(mode=0o600)
+    path.write_text("\n".join([*machine.logins, own]))
+    return path
+
+
+def host(environ: Mapping[str, str] = os.environ) -> Host:
+    """Read the settings from an environment and the usual places."""
+    indexes, logins = [], []
+    for name in INDEXES:
+        if environ.get(name):
+            words = [_split_login(word) for word in environ[name].split()]
+            indexes.append((name, " ".join(address for address, _ in words)))
+            logins += [login for _, login in words if login]
+    return Host(
+        certificates=_first_file(environ.get("SSL_CERT_FILE"), *BUNDLES),
+        netrc=_first_file(environ.get("NETRC"), str(Path(environ.get("HOME", "/nonexistent")) / ".netrc")),
+        proxies=tuple((name, environ[name]) for name in PROXIES if environ.get(name)),
+        indexes=tuple(indexes),
+        logins=tuple(dict.fromkeys(logins)),
+    )
+
+
+def _first_file(*places: str | None) -> Path | None:
+    return next((Path(place).resolve() for place in places if place and Path(place).is_file()), None)
+
+
+def _split_login(word: str) -> tuple[str, str]:
+    """Take user and password out of an address; ``UV_INDEX`` may put ``name=`` before it."""
+    name, separator, url = word.partition("=") if "=" in word.partition("://")[0] else ("", "", word)
+    parts = urlsplit(url)
+    login, found, place = parts.netloc.rpartition("@")
+    if not found:
+        return word, ""
+    user, _, password = login.partition(":")
+    address = urlunsplit(parts._replace(netloc=place))
+    line = f"machine {parts.hostname} login {unquote(user)} password {unquote(password)}"
+    return f"{name}{separator}{address}", line

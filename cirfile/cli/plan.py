@@ -1,0 +1,195 @@
+"""``cir plan``: what a Cirfile means, or what an image will fetch on a platform and why."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import platform as python_platform
+import re
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from cirfile import __version__
+from cirfile.cli import docker, show
+from cirfile.cli.choose import Chosen, Machine, choose, insist
+from cirfile.cli.describe import describe
+from cirfile.cli.errors import USAGE, CliError
+from cirfile.cli.image import Image, read_image
+from cirfile.cli.lock import index_args
+from cirfile.cli.project import add_source_options, build_args, open_project, plan_of
+from cirfile.cli.tables import size, table
+from cirfile.lock import Lock
+from cirfile.platforms import parse_platform
+from cirfile.promise import PromiseError, promise
+from cirfile.pylock import covered_pythons
+from cirfile.report import plan_json
+from cirfile.wheels import Target
+
+_PYTHON = re.compile(r"3\.(\d{1,3})(t?)", re.ASCII)
+_EPILOG = """examples:
+  cir plan                                    what ./Cirfile means
+  cir plan registry.example/app:1             what the image fetches on this architecture
+  cir plan --platform linux/arm64 --python 3.12 registry.example/app:1
+  cir plan --here registry.example/app:1      ask the image itself, on the machine of Docker
+"""
+
+
+def configure(parser: argparse.ArgumentParser) -> None:
+    """Declare the options."""
+    parser.epilog = _EPILOG
+    parser.add_argument(
+        "what", nargs="?", default=".", metavar="CONTEXT|IMAGE", help="folder, Cirfile or image"
+    )
+    add_source_options(parser)
+    parser.add_argument(
+        "--platform", default="", metavar="PLATFORM", help="e.g. linux/arm64 (default: this machine's)"
+    )
+    parser.add_argument(
+        "--python", metavar="3.X", help="Python of the base, where the image does not tell it"
+    )
+    parser.add_argument(
+        "--libc", choices=("glibc", "musl"), default="glibc", help="libc of the base (default: glibc)"
+    )
+    parser.add_argument(
+        "--fact",
+        action="append",
+        default=[],
+        metavar="NAME=VALUE",
+        help="a further fact, e.g. accelerator=cuda",
+    )
+    parser.add_argument(
+        "--here", action="store_true", help="run the shim of the image to decide, not the application"
+    )
+    parser.add_argument("--why", action="store_true", help="show what was passed over, and why")
+    parser.add_argument("--json", action="store_true", help="print JSON")
+
+
+def run(arguments: argparse.Namespace) -> int:
+    """Plan a Cirfile or an image."""
+    if arguments.file or Path(arguments.what).exists():
+        return _plan_cirfile(arguments)
+    if arguments.what == "." or arguments.what.startswith((".", "/")):
+        raise CliError(USAGE, f"there is no {arguments.what}", "name a folder, a Cirfile or an image")
+    if arguments.here:
+        return _ask_shim(arguments)
+    return _plan_image(arguments)
+
+
+def _plan_cirfile(arguments: argparse.Namespace) -> int:
+    project = open_project(arguments.what, arguments.file)
+    args = index_args(build_args(arguments.build_arg, dict(os.environ)))
+    plan = plan_of(project, args, arguments.platform)
+    show(json.dumps(plan_json(plan), indent=2, ensure_ascii=False) if arguments.json else describe(plan))
+    return 0
+
+
+def _ask_shim(arguments: argparse.Namespace) -> int:
+    docker.ensure_image(arguments.what, arguments.platform)
+    flags = ["--platform", arguments.platform] if arguments.platform else []
+    log = ["--env", "CIR_LOG=json"] if arguments.json else []
+    return docker.attached(
+        ["run", "--rm", "--no-healthcheck", "--env", "CIR_MODE=plan", *log, *flags, arguments.what]
+    )
+
+
+def _plan_image(arguments: argparse.Namespace) -> int:
+    image = read_image(arguments.what)
+    lock = image.locks.get("pypi", Lock("pypi", ()))
+    machine = _machine(arguments, image, lock)
+    chosen = choose(lock, machine)
+    if arguments.json:
+        show(json.dumps(_as_json(image, machine, chosen), indent=2))
+    else:
+        show(_as_text(image, machine, chosen, arguments.why))
+    insist(chosen, machine)
+    return 0
+
+
+def _machine(arguments: argparse.Namespace, image: Image, lock: Lock) -> Machine:
+    try:
+        arch = parse_platform(arguments.platform).architecture if arguments.platform else _own_arch()
+    except ValueError as error:
+        raise CliError(USAGE, str(error), "write for example --platform linux/arm64") from None
+    match = _PYTHON.fullmatch(arguments.python or _python(image, lock))
+    if match is None:
+        raise CliError(
+            USAGE, f"--python {arguments.python} is no minor version", "write for example --python 3.12"
+        )
+    facts = tuple(sorted(_fact(text) for text in arguments.fact))
+    return Machine(Target(arch, arguments.libc, (3, int(match[1])), free_threaded=bool(match[2])), facts)
+
+
+def _fact(text: str) -> tuple[str, str]:
+    name, separator, value = text.partition("=")
+    if not separator:
+        raise CliError(USAGE, f"--fact {text}: the value is missing", "write for example accelerator=cuda")
+    return name, value
+
+
+def _own_arch() -> str:
+    return parse_platform(python_platform.machine()).architecture
+
+
+def _python(image: Image, lock: Lock) -> str:
+    """Return the Python of the base: promised, told by the base, or the newest the lock is complete for."""
+    promised = dict(image.manifest.platforms).get("python", ())
+    told = ".".join(image.environment.get("PYTHON_VERSION", "").split(".")[:2])
+    if told and (not promised or told in promised):
+        return told
+    if promised:
+        return promised[-1]
+    try:
+        covered = covered_pythons(lock, promise(image.manifest.platforms))
+    except PromiseError:
+        covered = ()
+    return ".".join(str(part) for part in covered[-1]) if covered else "3.11"
+
+
+def _as_json(image: Image, machine: Machine, chosen: tuple[Chosen, ...]) -> Mapping[str, Any]:
+    return {
+        "cir": __version__,
+        "image": image.reference,
+        "platform": str(machine),
+        "bytes": _bytes(chosen),
+        "components": [
+            {
+                "name": one.component.name,
+                "version": one.component.version,
+                "artifact": one.artifact.name if one.artifact else None,
+                "sha256": one.artifact.sha256 if one.artifact else None,
+                "size": one.artifact.size if one.artifact else None,
+                "reason": one.reason,
+                "rejected": [{"artifact": name, "reason": reason} for name, reason in one.rejected],
+            }
+            for one in chosen
+        ],
+        "elsewhere": [
+            {"ecosystem": r.ecosystem, "requirement": r.text}
+            for r in image.manifest.requirements
+            if r.ecosystem != "pypi"
+        ],
+    }
+
+
+def _as_text(image: Image, machine: Machine, chosen: tuple[Chosen, ...], why: bool) -> str:
+    if not image.manifest.requirements:
+        return f"{image.reference} requires nothing: it starts at once on every platform"
+    if image.manifest.pin.mode != "lock":
+        return (
+            f"{image.reference} is resolved at deployment (PIN {image.manifest.pin.mode}): ask it with --here"
+        )
+    head = f"{image.reference} on {machine}: {len(chosen)} components, {size(_bytes(chosen))} to fetch"
+    rows: list[tuple[str, ...]] = []
+    for one in chosen:
+        name = one.artifact.name if one.artifact else "NOTHING FITS"
+        amount = size(one.artifact.size) if one.artifact and one.artifact.size else ""
+        rows.append((one.component.name, one.component.version, amount, name, one.reason))
+        if why:
+            rows += [("", "", "", f"not {name}", reason) for name, reason in one.rejected]
+    return f"{head}\n\n" + table(("component", "version", "bytes", "artifact", "why"), rows)
+
+
+def _bytes(chosen: tuple[Chosen, ...]) -> int:
+    return sum(one.artifact.size for one in chosen if one.artifact)

@@ -1,0 +1,107 @@
+"""A Cirfile on disk with its context: where commands get syntax, request and plan from."""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import Iterable
+from dataclasses import dataclass, replace
+from pathlib import Path, PurePosixPath
+
+from cirfile.cli import docker
+from cirfile.cli.errors import NO_INPUT, USAGE, CliError
+from cirfile.ignore import parse_ignore
+from cirfile.imageconfig import ImageConfig, Pairs, from_oci
+from cirfile.parser import parse
+from cirfile.plan import Plan
+from cirfile.planner import base, plan
+from cirfile.platforms import parse_platform
+from cirfile.request import Request
+from cirfile.source import Source
+from cirfile.syntax import Cirfile
+
+
+@dataclass(frozen=True, slots=True)
+class Project:
+    """A Cirfile, where it is, and the root of its build context."""
+
+    path: Path
+    context: Path
+    syntax: Cirfile
+
+
+def add_source_options(parser: argparse.ArgumentParser) -> None:
+    """Declare which Cirfile is meant and with which arguments."""
+    parser.add_argument("-f", "--file", metavar="PATH", help="the Cirfile (default: CONTEXT/Cirfile)")
+    parser.add_argument(
+        "--build-arg",
+        action="append",
+        default=[],
+        metavar="NAME=VALUE",
+        help="set an ARG; NAME alone takes its value from the environment",
+    )
+
+
+def open_project(where: str, file: str | None) -> Project:
+    """Read and parse a Cirfile. ``where`` is its context, or the Cirfile itself."""
+    place = Path(where)
+    path = Path(file) if file else place / "Cirfile" if place.is_dir() else place
+    context = place if place.is_dir() else path.parent
+    try:
+        text = path.read_bytes().decode("utf-8-sig" if path.name else "utf-8", "surrogateescape")
+    except FileNotFoundError:
+        raise CliError(
+            NO_INPUT, f"there is no {path}", "name the folder of the Cirfile, or the Cirfile with -f"
+        ) from None
+    return Project(path, context, parse(Source(str(path), text)))
+
+
+def build_args(given: Iterable[str], environ: dict[str, str]) -> Pairs:
+    """Split ``NAME=VALUE``; a bare name takes the environment's value, as Docker does."""
+    pairs: dict[str, str] = {}
+    for text in given:
+        name, separator, value = text.partition("=")
+        if not name:
+            raise CliError(USAGE, f"--build-arg {text}: the name is missing", "write NAME=VALUE")
+        if separator or name in environ:
+            pairs[name] = value if separator else environ[name]
+    return tuple(sorted(pairs.items()))
+
+
+def request_of(project: Project, args: Pairs) -> Request:
+    """Return a request that can read the build context and knows what it leaves out."""
+    places = (Path(f"{project.path}.dockerignore"), project.context / ".dockerignore")
+    ignore = next((place for place in places if place.is_file()), None)
+    patterns = parse_ignore(ignore.read_text(errors="replace")) if ignore else None
+    return Request(build_args=args, ignore=patterns, read=_reader(project.context))
+
+
+def plan_of(project: Project, args: Pairs, platform: str = "") -> Plan:
+    """Plan a Cirfile for one platform; Docker is asked for the configuration of the base, if it can tell."""
+    request = request_of(project, args)
+    if platform:
+        try:
+            request = replace(request, platform=parse_platform(platform))
+        except ValueError as error:
+            raise CliError(USAGE, str(error), "write for example --platform linux/arm64") from None
+    reference = base(project.syntax, request).reference
+    config = config_of(reference, str(request.platform)) if reference else None
+    return plan(project.syntax, replace(request, base_config=config))
+
+
+def config_of(reference: str, platform: str) -> ImageConfig | None:
+    """Return the configuration of a base image, `None` where no Docker can tell."""
+    config = docker.remote_config(reference, platform)
+    return None if config is None else from_oci(config)
+
+
+def _reader(context: Path) -> docker.Reader:
+    root = context.resolve()
+
+    def read(path: str) -> str:
+        """Read a file of the context; one outside of it is not there, as for the engine."""
+        file = (root / PurePosixPath(path.lstrip("/"))).resolve()
+        if not file.is_relative_to(root) or not file.is_file():
+            raise FileNotFoundError(path)
+        return file.read_text(errors="replace")
+
+    return read

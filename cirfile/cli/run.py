@@ -1,0 +1,206 @@
+"""``cir run``: `docker run` with the store of this machine.
+
+Two containers: the first makes the platform layer with the store writable, the second runs the
+application with the store read-only, so that no application can change what another one runs. All
+options before the image are Docker's; those of `cir run` itself come first.
+"""
+
+from __future__ import annotations
+
+import argparse
+import shlex
+import tempfile
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from cirfile.cli import docker, show
+from cirfile.cli.errors import USAGE, CliError
+from cirfile.cli.host import NOBODY, Host, host, netrc_of
+
+STORE = "/var/lib/cir"
+DEFAULT_VOLUME = "cir-store"
+#: Where files of the host are put into containers.
+_CA, _NETRC = "/run/cir/ca.crt", "/run/cir/netrc"
+#: Docker's switches; every other option of `docker run` takes a value.
+_SWITCHES = frozenset(
+    {
+        "--detach", "--disable-content-trust", "--help", "--init", "--interactive", "--no-healthcheck",
+        "--oom-kill-disable", "--privileged", "--publish-all", "--quiet", "--read-only", "--rm", "--sig-proxy",
+        "--tty", "--use-api-socket",
+    }
+)  # fmt: skip
+_SHORT_SWITCHES = frozenset("ditPq")
+#: Options of the application's container that the assembly needs as well.
+_SHARED = frozenset({"--platform", "--network", "--net", "--dns", "--dns-search", "--add-host", "--runtime"})
+_OWN = frozenset({"--store", "--no-forward", "--dry-run", "-h", "--help"})
+_EPILOG = """examples:
+  cir run --rm -p 8000:8000 registry.example/app:1
+  cir run --store /srv/cir --rm registry.example/train:1 --trees 200
+
+The store is the Docker volume `cir-store` unless --store names another volume or a folder.
+"""
+
+
+@dataclass(frozen=True, slots=True)
+class Invocation:
+    """The words of `docker run` taken apart: its options, the image, what follows it."""
+
+    options: tuple[tuple[str, ...], ...]
+    image: str
+    command: tuple[str, ...]
+
+    def shared(self) -> list[str]:
+        """Return the options that the assembly needs as well."""
+        needed = (o for o in self.options if o[0].partition("=")[0] in _SHARED and _value(o) != "none")
+        return [word for option in needed for word in option]
+
+    def all_options(self) -> list[str]:
+        """Return all options as they were given."""
+        return [word for option in self.options for word in option]
+
+    def platform(self) -> str:
+        """Return the platform asked for, empty for the machine's own."""
+        return next((_value(option) for option in self.options if option[0].startswith("--platform")), "")
+
+    def sets(self) -> set[str]:
+        """Return the names of the environment variables that the options set."""
+        named = (
+            o for o in self.options if o[0].partition("=")[0] in ("-e", "--env") or o[0].startswith("-e")
+        )
+        return {_value(option).partition("=")[0] for option in named}
+
+
+def configure(parser: argparse.ArgumentParser) -> None:
+    """Declare the options."""
+    parser.usage = (
+        "cir run [--store VOLUME] [--no-forward] [--dry-run] [DOCKER-OPTION...] IMAGE [ARGUMENT...]"
+    )
+    parser.epilog = _EPILOG
+    add_store_options(parser)
+
+
+def separate(words: Sequence[str]) -> tuple[list[str], list[str]]:
+    """Split the words after ``cir run`` into our own options, which come first, and Docker's."""
+    rest = list(words)
+    own: list[str] = []
+    while rest and rest[0].partition("=")[0] in _OWN:
+        own.append(rest.pop(0))
+        if own[-1] == "--store" and rest:
+            own.append(rest.pop(0))
+    return own, rest
+
+
+def add_store_options(parser: argparse.ArgumentParser) -> None:
+    """Declare the options that every command with a store has."""
+    parser.add_argument(
+        "--store",
+        default=DEFAULT_VOLUME,
+        metavar="VOLUME",
+        help=f"volume or folder (default: {DEFAULT_VOLUME})",
+    )
+    parser.add_argument(
+        "--no-forward", action="store_true", help="hand nothing of this machine to the containers"
+    )
+    parser.add_argument(
+        "--dry-run", action="store_true", help="print the docker commands instead of running them"
+    )
+
+
+def run(arguments: argparse.Namespace) -> int:
+    """Materialize, then become the application's container; the exit status is the application's."""
+    invocation = split(arguments.words)
+    machine = NOBODY if arguments.no_forward else host()
+    start = [
+        "run",
+        *("--volume", f"{arguments.store}:{STORE}:ro"),
+        *_forwarded(machine, invocation.sets()),
+        *invocation.all_options(),
+        invocation.image,
+        *invocation.command,
+    ]
+    status = assemble(arguments, machine, invocation.shared(), invocation.image, invocation.platform())
+    if arguments.dry_run:
+        show(shlex.join(["docker", *start]))
+        return 0
+    return status or docker.become(start)
+
+
+def assemble(
+    arguments: argparse.Namespace, machine: Host, shared: Sequence[str], image: str, platform: str
+) -> int:
+    """Make the layer in a container of its own, or print how with ``--dry-run``; return the shim's status."""
+    with tempfile.TemporaryDirectory(prefix="cir-run-") as folder:
+        command = assembly_command(arguments.store, machine, netrc_of(machine, Path(folder)), shared, image)
+        if arguments.dry_run:
+            show(shlex.join(["docker", *command]))
+            return 0
+        docker.ensure_image(image, platform)
+        return docker.attached(command)
+
+
+def assembly_command(
+    store: str, machine: Host, netrc: Path | None, shared: Sequence[str], image: str
+) -> list[str]:
+    """Return the `docker run` that makes the layer: as root, the store writable, nothing of the user's."""
+    login = ["--volume", f"{netrc}:{_NETRC}:ro", "--env", f"NETRC={_NETRC}"] if netrc else []
+    indexes = [word for name, value in machine.indexes for word in ("--env", f"{name}={value}")]
+    return [
+        *("run", "--rm", "--user", "0:0", "--no-healthcheck"),
+        *("--volume", f"{store}:{STORE}"),
+        *("--env", "CIR_MODE=materialize"),
+        *_forwarded(machine, set()),
+        *login,
+        *indexes,
+        *shared,
+        image,
+    ]
+
+
+def _forwarded(machine: Host, already: set[str]) -> list[str]:
+    """Hand over the CA bundle and proxies, unless the user sets them for the container."""
+    words: list[str] = []
+    if machine.certificates is not None and "SSL_CERT_FILE" not in already:
+        words += ["--volume", f"{machine.certificates}:{_CA}:ro", "--env", f"SSL_CERT_FILE={_CA}"]
+    for name, _ in machine.proxies:
+        if name not in already:
+            words += [
+                "--env",
+                name,
+            ]  # without a value: docker takes it from our environment, argv stays clean
+    return words
+
+
+def split(words: Sequence[str]) -> Invocation:
+    """Take the words of `docker run` apart. Raise `CliError` (64) where they name no image."""
+    options: list[tuple[str, ...]] = []
+    rest = list(words)
+    while rest and rest[0].startswith("-") and rest[0] != "-":
+        word = rest.pop(0)
+        if word == "--":
+            break
+        if _takes_value(word) and rest:
+            options.append((word, rest.pop(0)))
+        else:
+            options.append((word,))
+    if not rest:
+        raise CliError(USAGE, "no image is named", "write: cir run [DOCKER-OPTION...] IMAGE [ARGUMENT...]")
+    return Invocation(tuple(options), rest[0], tuple(rest[1:]))
+
+
+def _takes_value(word: str) -> bool:
+    """Tell whether the next word belongs to this option."""
+    if word.startswith("--"):
+        return "=" not in word and word not in _SWITCHES
+    letters = word[1:].rstrip()
+    for position, letter in enumerate(letters):
+        if letter not in _SHORT_SWITCHES:
+            return position == len(letters) - 1  # `-p 80:80`, but not `-p80:80`
+    return False
+
+
+def _value(option: tuple[str, ...]) -> str:
+    if len(option) > 1:
+        return option[1]
+    word = option[0]
+    return word.partition("=")[2] if word.startswith("--") else word[2:]
