@@ -86,7 +86,7 @@ class Build:
         """Build for all platforms and return the result."""
         shims = {platform: Later(lambda p=platform: self._shim(p)) for platform in self.platforms}
         targets = self.targets(shims)
-        warnings.report(self._gateway, self.context.definition, rules.check(self.cirfile, targets[0].plan))
+        self._report(targets[0])
         paths = [path for target in targets for path in context_paths(target.plan)]
         files = self.context.state(paths)
         built = [Later(lambda t=target: self._solve(t, files)) for target in targets]
@@ -97,7 +97,21 @@ class Build:
         platform = self.platforms[0]
         request = self.request(platform)
         base = self.base(planner.base(self.cirfile, request), platform)
-        return rules.check(self.cirfile, self.plan(request, base))
+        return rules.check(self.cirfile, self.plan(request, base), self._complete(request, base))
+
+    def _report(self, target: Target) -> None:
+        """Show what the rules say, once for all platforms; a Cirfile may say that this ends the build."""
+        request = self._complete(self.request(target.platform), target.base)
+        found = rules.check(self.cirfile, target.plan, request)
+        warnings.report(self._gateway, self.context.definition, found)
+        if found and rules.settings(self.cirfile, request).error:
+            codes = ", ".join(sorted({each.code for each in found}))
+            raise BuildError(
+                f"the check fails for {codes}, and `error=true` makes that an error\n"
+                f"hint: {found[0].message}, or leave a rule out with `# check=skip={found[0].code}`",
+                self.context.definition.source,
+                found[0].span,
+            )
 
     def targets(self, shims: Mapping[Platform, Later[Image]]) -> list[Target]:
         """Look up the bases of all platforms at once, then plan for each platform."""
@@ -134,12 +148,15 @@ class Build:
 
     def plan(self, request: Request, base: Image) -> Plan:
         """Plan for one platform. Without ``--platform`` the image is for whatever its base is for."""
-        configuration = from_oci(base.oci.get("config")) if base.oci else None
-        plan = planner.plan(self.cirfile, replace(request, base_config=configuration))
+        plan = planner.plan(self.cirfile, self._complete(request, base))
         if self._options.platforms or not base.oci.get("architecture"):
             return plan
         own = Platform(base.oci.get("os", "linux"), base.oci["architecture"], base.oci.get("variant", ""))
         return replace(plan, platform=platforms.normalize(own))
+
+    @staticmethod
+    def _complete(request: Request, base: Image) -> Request:
+        return replace(request, base_config=from_oci(base.oci.get("config")) if base.oci else None)
 
     def base(self, base: Base, platform: Platform) -> Image:
         """Look up the image of ``FROM``; a failure names the line."""

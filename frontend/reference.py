@@ -2,14 +2,9 @@
 
 from __future__ import annotations
 
-import re
+from cirfile.references import is_reference
 
 HUB = "docker.io"
-_NAME = r"[a-z0-9]+(?:(?:[._]|__|-+)[a-z0-9]+)*"
-_PATH = re.compile(rf"{_NAME}(?:/{_NAME})*\Z")
-_DOMAIN = re.compile(r"(?:[A-Za-z0-9](?:[A-Za-z0-9.-]*[A-Za-z0-9])?|\[[0-9a-fA-F:]+\])(?::[0-9]+)?\Z")
-_TAG = re.compile(r"\w[\w.-]{0,127}\Z", re.ASCII)
-_DIGEST = re.compile(r"[A-Za-z][A-Za-z0-9]*(?:[-_+.][A-Za-z][A-Za-z0-9]*)*:[0-9a-fA-F]{32,}\Z")
 
 
 class ImageNameError(ValueError):
@@ -21,16 +16,12 @@ def normalize(text: str) -> str:
 
     Raise `ImageNameError` where it is not the name of an image.
     """
-    name, _, digest = text.partition("@")
-    if digest and not _DIGEST.match(digest):
-        raise ImageNameError(f"`{text}` ends in no valid digest")
-    head, slash, last = name.rpartition("/")
-    last, colon, tag = last.partition(":")
-    if colon and not _TAG.match(tag):
-        raise ImageNameError(f"`{text}` has no valid tag behind its colon")
-    domain, path = _split(head + slash + last)
-    if not _DOMAIN.match(domain) or not _PATH.match(path):
+    if not is_reference(text):
         raise ImageNameError(f"`{text}` is not the name of an image: names are lower case, as in `python:3.11-slim`")
+    name, _, digest = text.partition("@")
+    head, slash, last = name.rpartition("/")
+    last, _, tag = last.partition(":")
+    domain, path = _split(head + slash + last)
     tag = tag or ("" if digest else "latest")
     return f"{domain}/{path}" + (f":{tag}" if tag else "") + (f"@{digest}" if digest else "")
 

@@ -21,7 +21,7 @@ def notice(definition: Definition, finding: Finding) -> Notice:
     return Notice(
         digest=definition.vertex,
         short=f"{finding.code}: {finding.message} (line {finding.span.line})",
-        detail=(finding.hint,) if finding.hint else (),
+        detail=(finding.summary,),
         url=finding.url,
         filename=source.filename,
         data=source.data,

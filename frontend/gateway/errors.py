@@ -11,8 +11,6 @@ import json
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from google.protobuf.any_pb2 import Any
-
 from frontend.proto import status_pb2
 
 #: The code for the user's own mistakes: any other is shown as a prefix, once for every hop.
@@ -83,7 +81,7 @@ def with_excerpt(status: status_pb2.Status, excerpt: Excerpt) -> status_pb2.Stat
     return copy
 
 
-def _source(excerpt: Excerpt) -> Any:
+def _source(excerpt: Excerpt) -> status_pb2.Any:
     info = {
         "filename": excerpt.filename,
         "data": base64.b64encode(excerpt.data).decode(),
@@ -93,5 +91,5 @@ def _source(excerpt: Excerpt) -> Any:
     return _detail("errdefs.Source", {"info": info, "ranges": [lines]})
 
 
-def _detail(name: str, value: object) -> Any:
-    return Any(type_url=f"{_TYPES}{name}+json", value=json.dumps(value).encode())
+def _detail(name: str, value: object) -> status_pb2.Any:
+    return status_pb2.Any(type_url=f"{_TYPES}{name}+json", value=json.dumps(value).encode())

@@ -1,12 +1,9 @@
-import datetime
-
 from frontend.proto import caps_pb2 as _caps_pb2
 from frontend.proto import ops_pb2 as _ops_pb2
 from frontend.proto import policy_pb2 as _policy_pb2
 from frontend.proto import stat_pb2 as _stat_pb2
 from frontend.proto import status_pb2 as _status_pb2
 from frontend.proto import worker_pb2 as _worker_pb2
-from google.protobuf import timestamp_pb2 as _timestamp_pb2
 from google.protobuf.internal import containers as _containers
 from google.protobuf.internal import enum_type_wrapper as _enum_type_wrapper
 from google.protobuf import descriptor as _descriptor
@@ -272,8 +269,8 @@ class ResolveSourceHTTPResponse(_message.Message):
     LASTMODIFIED_FIELD_NUMBER: _ClassVar[int]
     Checksum: str
     Filename: str
-    LastModified: _timestamp_pb2.Timestamp
-    def __init__(self, Checksum: _Optional[str] = ..., Filename: _Optional[str] = ..., LastModified: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ...) -> None: ...
+    LastModified: _status_pb2.Timestamp
+    def __init__(self, Checksum: _Optional[str] = ..., Filename: _Optional[str] = ..., LastModified: _Optional[_Union[_status_pb2.Timestamp, _Mapping]] = ...) -> None: ...
 
 class SolveRequest(_message.Message):
     __slots__ = ("Definition", "Frontend", "FrontendOpt", "allowResultReturn", "allowResultArrayRef", "CacheImports", "FrontendInputs", "Evaluate", "SourcePolicies")

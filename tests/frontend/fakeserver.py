@@ -226,8 +226,11 @@ def run(
 
 
 def _pump_out(descriptor: int, wire: socket.socket) -> None:
-    while data := os.read(descriptor, 65536):
-        wire.sendall(data)
+    try:
+        while data := os.read(descriptor, 65536):
+            wire.sendall(data)
+    except OSError:
+        return  # the server was stopped first
 
 
 def _pump_in(wire: socket.socket, descriptor: int) -> None:

@@ -336,9 +336,7 @@ def test_a_missing_shim_says_how_to_get_one(server: Server, frontend: Run) -> No
 
 
 def test_the_servers_own_details_are_passed_on(server: Server, frontend: Run) -> None:
-    from google.protobuf.any_pb2 import Any as AnyMessage
-
-    detail = AnyMessage(type_url="github.com/moby/buildkit/errdefs.Vertex+json", value=b'{"digest":"sha256:1"}')
+    detail = status_pb2.Any(type_url="github.com/moby/buildkit/errdefs.Vertex+json", value=b'{"digest":"sha256:1"}')
     server.fail_solve = status_pb2.Status(code=2, message="exit code: 69", details=[detail])
     frontend()
     assert error(server).message == "exit code: 69"
