@@ -10,8 +10,8 @@ argv          PROGRAM and its arguments: the image's ENTRYPOINT and CMD, or what
               place.
 environment   `CIR_STORE CIR_MODE CIR_ACCELERATOR CIR_OFFLINE CIR_LOG CIR_TIMEOUT` (`shim.settings` says what
               they mean), `PATH HOME XDG_CACHE_HOME NO_COLOR`; while fetching also the proxy variables,
-              `SSL_CERT_FILE SSL_CERT_DIR NETRC` and the index settings of pip and uv. Passed on unchanged, but
-              `PATH` is led by the layer's `bin`, and `PYTHONHOME` is removed where a layer is active.
+              `SSL_CERT_FILE SSL_CERT_DIR NETRC` and the index settings of pip and uv. Passed on unchanged,
+              but `PATH` is led by the layer's `bin`, and `PYTHONHOME` is removed where a layer is active.
 files read    /.cir/cir.json, /.cir/lock/*.json; of the base Python, C library and loader;
               /proc/cpuinfo, /proc/self/environ, /proc/sys/kernel/random/boot_id; the store.
 files written the store; the link /.cir/run/layer or /dev/shm/.cir/layer. Nothing else.

@@ -41,14 +41,27 @@ def _by_files(tree: Tree, real: str) -> Interpreter | None:
     library = f"{prefix}/lib/{name}"
     if not tree.is_file(f"{library}/os.py"):
         return None
-    pattern = re.compile(rb"\x00(3)\.%d\.(\d{1,3})\+?\x00" % minor)
-    found = pattern.search(tree.read(real)) or pattern.search(_libpython(tree, prefix, name))
-    return Interpreter(real, (3, minor, int(found[2])), "cpython", flags) if found else None
+    micro = _micro(tree, real, prefix, name, minor)
+    return None if micro is None else Interpreter(real, (3, minor, micro), "cpython", flags)
 
 
-def _libpython(tree: Tree, prefix: str, name: str) -> bytes:
-    """The shared library that holds the interpreter where the executable is only a small front for it."""
-    return tree.read(f"{prefix}/lib/lib{name}.so.1.0")
+def _micro(tree: Tree, real: str, prefix: str, name: str, minor: int) -> int | None:
+    """The third number of the version: from the headers or, as a string of its own, from the binaries.
+
+    The executable may be a small front for a shared library, and whole-program optimisation may have
+    dissolved the string.
+    """
+    header = re.compile(rb'#define\s+PY_VERSION\s+"3\.%d\.(\d{1,3})' % minor)
+    text = re.compile(rb"\x003\.%d\.(\d{1,3})\+?\x00" % minor)
+    for pattern, path in (
+        (header, f"{prefix}/include/{name}/patchlevel.h"),
+        (text, real),
+        (text, f"{prefix}/lib/lib{name}.so.1.0"),
+    ):
+        found = pattern.search(tree.read(path))
+        if found:
+            return int(found[1])
+    return None
 
 
 def _ask(real: str) -> Interpreter | None:

@@ -60,10 +60,14 @@ def test_memory(root: Root) -> None:
     """At most 40 MB resident when the application takes over."""
     application(root, "alpha")
     root.run("/bin/true")
+    # The last thing before execve is to say how large the process has become.
     code = (
-        "import os; os.execve = None; from shim import launch; import posix;"
-        "launch.posix = type('P', (), dict(vars(posix), execve=staticmethod(lambda *a: print(open('/proc/self/status').read()))));"
-        "import sys; sys.argv = ['', '/bin/true']; from shim.__main__ import main; main()"
+        "import posix, sys, types\n"
+        "from shim import launch\n"
+        "def say(*_): print(open('/proc/self/status').read())\n"
+        "launch.posix = types.SimpleNamespace(**{**vars(posix), 'execve': say})\n"
+        "sys.argv = ['', '/bin/true']\n"
+        "from shim.__main__ import main; main()\n"
     )
     status = root.run("-IS", "-c", code, program="/.cir/bin/python3").stdout
     peak = next(int(line.split()[1]) for line in status.splitlines() if line.startswith("VmHWM"))
