@@ -6,6 +6,7 @@ place, cause, the guilty lines, hint. Control characters of the file never reach
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable
 
 from cirfile.source import Source, Span
@@ -14,6 +15,7 @@ from cirfile.source import Source, Span
 _CONTEXT = 2
 #: A guilty range of more lines than this is cut in the middle.
 _LONGEST = 8
+_CREDENTIALS = re.compile(r"(https?://)([^/\s@]+)@", re.IGNORECASE)
 
 
 class CirfileError(Exception):
@@ -68,7 +70,7 @@ def render(error: CirfileError, source: Source | None = None) -> str:
 def _render_one(error: CirfileError, source: Source | None) -> str:
     name = source.name if source else "Cirfile"
     lines = [
-        f"{name}:{error.span.line}:{error.span.column}: error: {printable(error.message)} [{error.code}]"
+        f"{name}:{error.span.line}:{error.span.column}: error: {_single_line(error.message)} [{error.code}]"
     ]
     if source:
         lines += excerpt(source, error.span)
@@ -99,6 +101,10 @@ def excerpt(source: Source, span: Span) -> list[str]:
     return drawn
 
 
+def _single_line(text: str) -> str:
+    return printable(text).replace("\n", "\\n")
+
+
 def _carets(line: str, span: Span) -> str:
     """Return carets below the guilty columns, aligned with the line as it is printed."""
     start = max(0, span.column - 1)
@@ -108,7 +114,11 @@ def _carets(line: str, span: Span) -> str:
 
 
 def printable(text: str) -> str:
-    """Return ``text`` with control characters written as escapes, so that a terminal obeys none of them."""
+    """Return ``text`` fit for a terminal and a log.
+
+    Control characters are written as escapes, and credentials in web addresses are starred out.
+    """
+    text = _CREDENTIALS.sub(lambda match: match[1] + "*" * len(match[2]) + "@", text)
     if text.isprintable():
         return text
     return "".join(c if c.isprintable() or c in "\t\n" else c.encode("unicode_escape").decode() for c in text)

@@ -24,6 +24,14 @@ class ExpandError(ValueError):
     """The text cannot be expanded; the message says why."""
 
 
+class RequiredError(ExpandError):
+    """``${name:?message}`` found no value; ``name`` is the variable."""
+
+    def __init__(self, name: str, message: str) -> None:
+        super().__init__(message)
+        self.name = name
+
+
 @dataclass(slots=True)
 class Expansion:
     """The result: the whole text, the same split into words, and the names that were looked up."""
@@ -257,7 +265,7 @@ class _Run:
         if kind == "?":
             if absent:
                 default = f"is not allowed to be {'empty' if known else 'unset'}"
-                raise ExpandError(f"{name}: {word or default}")
+                raise RequiredError(name, f"`{name}` {default}: {word}" if word else f"`{name}` {default}")
             return value
         return self._trimmed(kind, word, value)
 

@@ -125,7 +125,8 @@ class Trace:
     """Where things of a plan were written; only rules and descriptions need it.
 
     ``requirements`` runs parallel to the manifest's, ``reads_base`` to the plan's. ``undefined`` holds
-    variables that were used and not set. ``arguments`` are the variables of ``ARG`` lines, the last definition of each.
+    variables that were used and not set. ``arguments`` are the variables of ``ARG`` lines, the last
+    definition of each.
     """
 
     requirements: tuple[Span, ...] = ()

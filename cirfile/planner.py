@@ -22,20 +22,13 @@ from cirfile.planning.requirements import all_indexes, apply_require
 from cirfile.planning.state import State
 from cirfile.planning.variables import Globals
 from cirfile.platforms import parse_platform
+from cirfile.references import is_reference
 from cirfile.request import Request
 from cirfile.source import Source
 from cirfile.suggest import did_you_mean
 from cirfile.syntax import Cirfile, Command, Instruction, PinAt, Platforms
 
 __all__ = ["base", "plan"]
-
-#: A reference: no scheme, lower-case path, optional tag and digest (https://github.com/distribution/reference).
-_PART = r"[a-z0-9]+(?:(?:\.|_|__|-+)[a-z0-9]+)*"
-_HOST = r"(?:\[[0-9a-fA-F:]+\]|[A-Za-z0-9](?:[A-Za-z0-9.-]*[A-Za-z0-9])?)(?::[0-9]+)?"
-_REFERENCE = re.compile(
-    rf"(?:{_HOST}/)?{_PART}(?:/{_PART})*(?::[A-Za-z0-9_][A-Za-z0-9_.-]{{0,127}})?"
-    r"(?:@[A-Za-z][A-Za-z0-9]*(?:[-_+.][A-Za-z][A-Za-z0-9]*)*:[0-9a-fA-F]{32,})?"
-)
 
 
 def base(cirfile: Cirfile, request: Request) -> Base:
@@ -74,10 +67,8 @@ def _base(cirfile: Cirfile, scope: Globals) -> Base:
                 str(error),
                 "write for example `--platform=linux/amd64`",
             ) from None
-    if reference != "scratch" and not _REFERENCE.fullmatch(reference):
-        hint = (
-            f"write `{reference.lower()}`" if _REFERENCE.fullmatch(reference.lower()) else "write `name:tag`"
-        )
+    if reference != "scratch" and not is_reference(reference):
+        hint = f"write `{reference.lower()}`" if is_reference(reference.lower()) else "write `name:tag`"
         raise CirfileError(word.span, "reference", f"`{reference}` is not the name of an image", hint)
     return Base(None if reference == "scratch" else reference, cirfile.base.span, platform)
 

@@ -32,10 +32,14 @@ def one_of(words: Iterable[str]) -> str:
 
 
 def _distance(left: str, right: str) -> int:
-    """Levenshtein distance of two short words."""
-    row = list(range(len(right) + 1))
+    """Count the letters to change, add, drop or swap with their neighbour between two words."""
+    older: list[int] = []
+    old = list(range(len(right) + 1))
     for i, a in enumerate(left, 1):
-        previous, row[0] = row[0], i
+        row = [i]
         for j, b in enumerate(right, 1):
-            previous, row[j] = row[j], min(row[j] + 1, row[j - 1] + 1, previous + (a != b))
-    return row[-1]
+            row.append(min(old[j] + 1, row[j - 1] + 1, old[j - 1] + (a != b)))
+            if i > 1 and j > 1 and a == right[j - 2] and b == left[i - 2]:
+                row[j] = min(row[j], older[j - 2] + 1)
+        older, old = old, row
+    return old[-1]

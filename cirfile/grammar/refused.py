@@ -24,6 +24,7 @@ _REPLACED = (
     (r"git\s+clone\s+(?:-\S+\s+)*(\S+).*", "ADD {} DESTINATION"),
 )
 _NOT_PACKAGES = re.compile(r"^(?:-(?!r$|c$|-requirement$|-constraint$)\S*|\\|\.)$")
+_R_OPTION = re.compile(r"\b(?:repos|lib|dependencies|type|method)\s*=")
 _R_NAME = re.compile(r"['\"]([A-Za-z][A-Za-z0-9.]*)['\"]")
 
 
@@ -33,7 +34,8 @@ def refuse_run(line: Line) -> CirfileError:
     Dependencies are named with ``REQUIRE``; what has to be computed from them once is a ``SETUP``.
     """
     _, rest, _ = line.arguments()
-    commands = [part.strip() for part in re.split(r"&&|;|\|\|", rest[:2000]) if part.strip()]
+    text = "".join(doc.content for doc in line.heredocs) if rest.startswith("<<") else rest
+    commands = [part.strip() for part in re.split(r"&&|;|\|\||\n", text[:2000]) if part.strip()]
     written = [instead for command in commands if (instead := _instead(command))]
     hint = "write " + ", ".join(f"`{one}`" for one in dict.fromkeys(written)) if written else (
         "name dependencies with `REQUIRE`; write `SETUP command` for what runs once per platform, "
@@ -55,7 +57,7 @@ def _instead(command: str) -> str:
 
 
 def _packages(text: str, replacement: str) -> str:
-    if "cran" in replacement and (names := _R_NAME.findall(text)):
+    if "cran" in replacement and (names := _R_NAME.findall(_R_OPTION.split(text)[0])):
         return " ".join(names)
     kept = [word.strip("\"'") for word in text.split()[:40] if not _NOT_PACKAGES.match(word.strip("\"'"))]
     return " ".join(word for word in kept if word) or "NAME"

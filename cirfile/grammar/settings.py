@@ -170,7 +170,7 @@ def parse_maintainer(line: Line) -> Words:
 def unknown(line: Line, keywords: tuple[str, ...]) -> CirfileError:
     """Return the complaint about an instruction the language does not have."""
     word = line.keyword()
-    match = nearest(word.text, keywords) or _MEANT.get(word.text.upper(), "")
+    match = _MEANT.get(word.text.upper()) or nearest(word.text, keywords)
     hint = f"did you mean `{match}`?" if match else "the instructions are " + " ".join(keywords)
     return CirfileError(word.span, "unknown-instruction", f"`{word.text}` is no instruction", hint)
 

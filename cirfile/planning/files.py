@@ -12,6 +12,8 @@ from cirfile.expand import Expander
 from cirfile.gotext import clean, resolve
 from cirfile.plan import ContextPath, Copy, CopySource, GitTree, InlineFile, MakeFolder, RemoteFile
 from cirfile.planning.state import State
+from cirfile.references import is_reference
+from cirfile.suggest import did_you_mean
 from cirfile.syntax import CopyFiles, Words
 from cirfile.words import Word
 
@@ -87,7 +89,7 @@ def apply_copy(state: State, instruction: CopyFiles) -> None:
     local = instruction.unpack if instruction.unpack is not None else instruction.keyword == "ADD"
     step = Copy(
         (*sources, *documents), destination, instruction.span,
-        origin=instruction.origin.text if instruction.origin else None,
+        origin=_origin(state, instruction.origin),
         chown=chown, chmod=chmod, exclude=tuple(word.text for word in instruction.exclude),
         link=instruction.link, parents=instruction.parents, unpack=local,
         unpack_remote=bool(instruction.unpack), keep_git_dir=bool(instruction.keep_git_dir),
@@ -96,6 +98,24 @@ def apply_copy(state: State, instruction: CopyFiles) -> None:
     _judge_base(state, step)
     state.steps.append(step)
     state.history.append(created_by)
+
+
+def _origin(state: State, word: Word | None) -> str | None:
+    """Return what ``--from`` names: a named context, an image or ``scratch``."""
+    if word is None or word.text in state.request.named_contexts:
+        return word.text if word else None
+    if word.text.lower() == state.cirfile.base.name:
+        raise CirfileError(
+            word.span, "copy-from-itself", f"`{word.text}` is this image, which cannot copy from itself",
+            "name another image, or a context of `--build-context`",
+        )  # fmt: skip
+    if not is_reference(word.text):
+        hint = did_you_mean(word.text, state.request.named_contexts)
+        raise CirfileError(
+            word.span, "reference", f"`{word.text}` is neither a named context nor the name of an image",
+            hint or f"give the build `--build-context {word.text}=PLACE`, or name an image",
+        )  # fmt: skip
+    return word.text
 
 
 def _flag(state: State, word: Word | None) -> str:

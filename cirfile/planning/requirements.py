@@ -90,8 +90,12 @@ class _RequireLine:
         if option in _FILE_OPTIONS:
             self._file(value, _FILE_OPTIONS[option], self._place(following) if following else span)
             return
-        indexes.check(value)
-        self._needs.indexes.append((Index("pypi", value, indexes.OPTIONS[option]), span))
+        place = self._place(following) if following else span
+        try:
+            indexes.check(value)
+        except NotationError as error:
+            raise CirfileError(place, "index", str(error), error.hint) from None
+        self._needs.indexes.append((Index("pypi", value, indexes.OPTIONS[option]), place))
 
     def _file(self, value: str, constraint: bool, span: Span) -> None:
         try:

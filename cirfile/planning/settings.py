@@ -159,7 +159,7 @@ def apply_stopsignal(state: State, instruction: Words) -> None:
     signal = state.expand(word.text, word.span)
     if not is_signal(signal):
         hint = (
-            did_you_mean(signal.upper().removeprefix("SIG"), NAMES)
+            did_you_mean(f"SIG{signal.upper().removeprefix('SIG')}", [f"SIG{name}" for name in NAMES])
             or "write for example `STOPSIGNAL SIGTERM`"
         )
         raise CirfileError(word.span, "signal", f"`{signal}` is no signal", hint)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from cirfile.errors import CirfileError
-from cirfile.expand import Expander, ExpandError, Expansion
+from cirfile.expand import Expander, ExpandError, Expansion, RequiredError
 from cirfile.lines import Line
 from cirfile.plan import Argument, Platform
 from cirfile.request import Request
@@ -23,6 +23,9 @@ def expand(expander: Expander, text: str, values: dict[str, str], span: Span) ->
     """Expand ``text``. Raise `CirfileError` at ``span`` where it is malformed."""
     try:
         return expander.expand(text, values)
+    except RequiredError as error:
+        hint = f"set it: `--build-arg {error.name}=VALUE` with `ARG {error.name}`, or ENV"
+        raise CirfileError(span, "required-variable", str(error), hint) from None
     except ExpandError as error:
         raise CirfileError(span, "expansion", f"cannot expand `{_short(text)}`: {error}", _HINT) from None
 

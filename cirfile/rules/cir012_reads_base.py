@@ -13,7 +13,7 @@ def _check(subject: Subject) -> Iterator[Found]:
     for reason, span in zip(subject.plan.reads_base, subject.plan.trace.reads_base, strict=True):
         yield (
             span,
-            f"the base has to be unpacked: {reason}; write to a folder of your own (`/app`), as a numbered user",
+            f"the base has to be unpacked: {reason}; write to a folder of your own, as a numbered user",
         )
 
 
