@@ -128,9 +128,12 @@ def _command(arguments: argparse.Namespace, machine: Host, netrc: Path | None, m
         command += ["--file", str(file)]
     if frontend := _frontend(arguments, file):
         command += ["--build-arg", f"BUILDKIT_SYNTAX={frontend}"]
-    for name, value in (*machine.proxies, *machine.indexes):
+    # A proxy may hold a password: without a value Docker takes it from our environment, argv stays clean.
+    forwarded = {name: name for name, _ in machine.proxies}
+    forwarded |= {name: f"{name}={value}" for name, value in machine.indexes}
+    for name, text in forwarded.items():
         if name not in given_args:
-            command += ["--build-arg", f"{name}={value}"]
+            command += ["--build-arg", text]
     for name, path in ((CA_SECRET, machine.certificates), (NETRC_SECRET, netrc)):
         if path is not None and name not in secrets:
             command += ["--secret", f"id={name},src={path}"]

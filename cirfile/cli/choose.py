@@ -23,11 +23,18 @@ class Machine:
     facts: tuple[tuple[str, str], ...] = ()
     patch: int = 99
 
+    def stated(self) -> dict[str, str]:
+        """Return what is known of the machine, by the names that PLATFORMS uses."""
+        build = "t" if self.target.free_threaded else ""
+        python = f"{self.target.python[0]}.{self.target.python[1]}{build}"
+        own = {"arch": self.target.arch, "libc": self.target.libc, "python": python, "accelerator": "none"}
+        return own | dict(self.facts)
+
     def environment(self) -> markers.Environment:
         """Return the marker environment of the machine."""
         major, minor = self.target.python
         full = f"{major}.{minor}.{self.patch}"
-        facts = {"libc": self.target.libc, "accelerator": "none"} | dict(self.facts)
+        facts = {fact: value for fact, value in self.stated().items() if fact not in ("arch", "python")}
         return {
             **markers.LINUX,
             "platform_machine": MACHINES.get(self.target.arch, self.target.arch),
@@ -49,7 +56,7 @@ class Machine:
 
 @dataclass(frozen=True, slots=True)
 class Chosen:
-    """One component on a machine: the artifact it gets (`None`: nothing fits), why, and what was passed over."""
+    """One component on a machine: the artifact it gets (`None`: nothing fits), why, and the rest."""
 
     component: Component
     artifact: Artifact | None

@@ -7,14 +7,14 @@ import json
 import os
 import subprocess
 import tarfile
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from typing import Any
 
 from cirfile.cli.errors import INVALID, NO_INPUT, UNAVAILABLE, CliError
+from cirfile.layout import LABEL_VERSION
 
 Reader = Callable[[str], str]
-
-LABEL = "cir.version"
 
 
 def call(*arguments: str) -> subprocess.CompletedProcess[bytes]:
@@ -85,9 +85,9 @@ def ensure_image(reference: str, platform: str = "") -> dict[str, Any]:
             )
         found = _inspect(reference) or {}
     config = found.get("Config") or {}
-    if LABEL not in (config.get("Labels") or {}):
+    if LABEL_VERSION not in (config.get("Labels") or {}):
         raise CliError(
-            INVALID, f"{reference} was not built from a Cirfile (it has no label `{LABEL}`)",
+            INVALID, f"{reference} was not built from a Cirfile (it has no label `{LABEL_VERSION}`)",
             "use docker itself, or build it with `cir build`",
         )  # fmt: skip
     return found
@@ -103,24 +103,25 @@ def _inspect(reference: str) -> dict[str, Any] | None:
     return dict(found[0]) if found else None
 
 
-def read_files(reference: str, folder: str) -> dict[str, bytes]:
-    """Return the files below a folder of an image, by path inside it; nothing of the image is run."""
+@contextmanager
+def opened(reference: str) -> Iterator[Callable[[str], bytes | None]]:
+    """Give a function that reads one file of an image (`None`: not there); nothing of the image is run."""
     created = call("create", reference)
     if created.returncode != 0:
         raise CliError(UNAVAILABLE, f"image {reference}: {last_line(created.stderr)}")
     container = created.stdout.decode().strip()
     try:
-        copied = call("cp", f"{container}:{folder}", "-")
+        yield lambda path: _single(call("cp", f"{container}:{path}", "-"))
     finally:
         call("rm", "--force", container)
+
+
+def _single(copied: subprocess.CompletedProcess[bytes]) -> bytes | None:
     if copied.returncode != 0:
-        return {}
-    return _files(copied.stdout)
-
-
-def _files(archive: bytes) -> dict[str, bytes]:
-    with tarfile.open(fileobj=io.BytesIO(archive)) as tar:
-        return {member.name: tar.extractfile(member).read() for member in tar if member.isreg()}  # type: ignore[union-attr]
+        return None
+    with tarfile.open(fileobj=io.BytesIO(copied.stdout)) as tar:
+        streams = (tar.extractfile(member) for member in tar if member.isreg())
+        return next((stream.read() for stream in streams if stream is not None), None)
 
 
 def last_line(output: bytes) -> str:

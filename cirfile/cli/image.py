@@ -11,11 +11,9 @@ from cirfile.cli import docker
 from cirfile.cli.errors import INVALID, CliError
 from cirfile.codec import CodecError, decode_lock, decode_manifest
 from cirfile.lock import Lock
-from cirfile.manifest import MANIFEST_PATH, Manifest
+from cirfile.manifest import LOCK_FOLDER, MANIFEST_PATH, LockReference, Manifest
 
-_FOLDER = "/.cir"
-#: Where a container of the image finds what was baked in.
-_MANIFEST = MANIFEST_PATH
+_AGAIN = "build it again"
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,35 +24,39 @@ class Image:
     manifest: Manifest
     locks: Mapping[str, Lock]
     environment: Mapping[str, str]
-    arch: str
 
 
 def read_image(reference: str, platform: str = "") -> Image:
     """Read an image, pulling it where it is not there. Raise `CliError` where it is none of ours."""
     known = docker.ensure_image(reference, platform)
-    manifest_data = _only(docker.read_files(reference, _MANIFEST), reference)
-    try:
-        manifest = decode_manifest(manifest_data)
-        locks = {entry.ecosystem: _lock(reference, entry.path, entry.sha256) for entry in manifest.locks}
-    except CodecError as error:
-        raise CliError(INVALID, f"image {reference}: {error}", "build it again") from None
+    with docker.opened(reference) as read:
+        try:
+            manifest = decode_manifest(_wanted(read(MANIFEST_PATH), reference, MANIFEST_PATH))
+            entries = [(entry, _inside(reference, entry.path)) for entry in manifest.locks]
+            locks = {
+                entry.ecosystem: _lock(reference, entry, _wanted(read(path), reference, path))
+                for entry, path in entries
+            }
+        except CodecError as error:
+            raise CliError(INVALID, f"image {reference}: {error}", _AGAIN) from None
     pairs = (entry.partition("=") for entry in (known.get("Config") or {}).get("Env") or ())
     environment = {name: value for name, _, value in pairs}
-    return Image(reference, manifest, locks, environment, str(known.get("Architecture") or ""))
+    return Image(reference, manifest, locks, environment)
 
 
-def _only(files: Mapping[str, bytes], reference: str) -> bytes:
-    if len(files) != 1:
-        raise CliError(INVALID, f"image {reference} has no {_MANIFEST}", "build it again")
-    return next(iter(files.values()))
+def _wanted(data: bytes | None, reference: str, path: str) -> bytes:
+    if data is None:
+        raise CliError(INVALID, f"image {reference} has no {path}", _AGAIN)
+    return data
 
 
-def _lock(reference: str, path: str, digest: str) -> Lock:
-    if not PurePosixPath(path).is_relative_to(_FOLDER) or ".." in PurePosixPath(path).parts:
-        raise CliError(
-            INVALID, f"image {reference} names a lock outside of {_FOLDER}: {path}", "build it again"
-        )
-    data = _only(docker.read_files(reference, path), reference)
-    if hashlib.sha256(data).hexdigest() != digest:
-        raise CliError(INVALID, f"image {reference}: {path} is not what the manifest says", "build it again")
+def _inside(reference: str, path: str) -> str:
+    if not PurePosixPath(path).is_relative_to(LOCK_FOLDER) or ".." in PurePosixPath(path).parts:
+        raise CliError(INVALID, f"image {reference} names a lock outside of {LOCK_FOLDER}: {path}", _AGAIN)
+    return path
+
+
+def _lock(reference: str, entry: LockReference, data: bytes) -> Lock:
+    if hashlib.sha256(data).hexdigest() != entry.sha256:
+        raise CliError(INVALID, f"image {reference}: {entry.path} is not what the manifest says", _AGAIN)
     return decode_lock(data)

@@ -15,7 +15,7 @@ from cirfile import __version__
 from cirfile.cli import docker, show
 from cirfile.cli.choose import Chosen, Machine, choose, insist
 from cirfile.cli.describe import describe
-from cirfile.cli.errors import USAGE, CliError
+from cirfile.cli.errors import NOT_PROMISED, USAGE, CliError
 from cirfile.cli.image import Image, read_image
 from cirfile.cli.lock import index_args
 from cirfile.cli.project import add_source_options, build_args, open_project, plan_of
@@ -98,6 +98,7 @@ def _plan_image(arguments: argparse.Namespace) -> int:
     image = read_image(arguments.what)
     lock = image.locks.get("pypi", Lock("pypi", ()))
     machine = _machine(arguments, image, lock)
+    _check_promised(image, machine)
     chosen = choose(lock, machine)
     if arguments.json:
         show(json.dumps(_as_json(image, machine, chosen), indent=2))
@@ -119,6 +120,18 @@ def _machine(arguments: argparse.Namespace, image: Image, lock: Lock) -> Machine
         )
     facts = tuple(sorted(_fact(text) for text in arguments.fact))
     return Machine(Target(arch, arguments.libc, (3, int(match[1])), free_threaded=bool(match[2])), facts)
+
+
+def _check_promised(image: Image, machine: Machine) -> None:
+    """Raise `CliError` (78) where the image promises other platforms only."""
+    asked = machine.stated()
+    for fact, values in image.manifest.platforms:
+        if fact in asked and asked[fact] not in values:
+            raise CliError(
+                NOT_PROMISED,
+                f"{image.reference} does not promise {fact}={asked[fact]}, but {fact}={','.join(values)}",
+                f"add it to PLATFORMS of the Cirfile: `PLATFORMS {fact}={','.join([*values, asked[fact]])}`",
+            )
 
 
 def _fact(text: str) -> tuple[str, str]:
