@@ -1,9 +1,9 @@
 """Python packages: wheels chosen from a lock, fetched, verified, unpacked once and hard-linked into layers.
 
-The modules follow the way of a wheel: `selection` (with `tags`, `names`) chooses; `fetch` (with `address`, `access`,
-`client`, `indexes`, `pages`, `sink`) brings it; `unpack` (with `archive`, `inflate`, `wheel`, `scripts`) makes
-files of it; `cache` keeps them; `layer` links them; `bytecode` (with `compiler`) compiles what will be imported;
-`pipeline` (with `crew`) does all of that at the same time.
+The modules follow the way of a wheel: `selection` (with `tags`, `names`) chooses; `fetch` (with `address`,
+`access`, `client`, `indexes`, `pages`, `sink`) brings it; `unpack` (with `archive`, `inflate`, `wheel`,
+`scripts`) makes files of it; `cache` keeps them; `layer` links them; `bytecode` (with `compiler`) compiles
+what will be imported; `pipeline` (with `crew`) does all of that at the same time.
 """
 
 from __future__ import annotations

@@ -1,6 +1,7 @@
-"""How this machine reaches the network: proxies, certificate authorities, credentials, all from the environment.
+"""How this machine reaches the network: proxies, certificate authorities, credentials.
 
-The variables are those of curl, pip and uv. Nothing here opens a connection.
+All of it comes from the environment; the variables are those of curl, pip and uv. Nothing here opens a
+connection.
 """
 
 from __future__ import annotations
@@ -83,7 +84,7 @@ class Access:
         return file or folder or "nowhere"
 
     def _bypassed(self, address: Address) -> bool:
-        """Whether NO_PROXY names the host: ``*``, a name, a domain, an address or a network, with or without port."""
+        """Whether NO_PROXY names the host: ``*``, a name, a domain, a network, with or without port."""
         value = self._environment.get("no_proxy") or self._environment.get("NO_PROXY") or ""
         for entry in (part.strip().lower() for part in value.split(",")):
             name, colon, port = entry.rpartition(":")
@@ -118,7 +119,7 @@ class Access:
         return any(self._environment.get(name) for name in (*_FILE_VARIABLES, "SSL_CERT_DIR"))
 
     def _places(self) -> tuple[str, str]:
-        """The file and the folder of authorities that the environment names, or the first usual file there is."""
+        """The file and the folder of authorities: those named in the environment, or the first usual file."""
         file = next((self._environment[name] for name in _FILE_VARIABLES if self._environment.get(name)), "")
         folder = self._environment.get("SSL_CERT_DIR", "")
         if folder and not Path(folder).is_dir():  # commonly set for a base that then lacks it

@@ -45,7 +45,10 @@ class Address:
 
 
 def parse(url: str) -> Address:
-    """Read an address. Raise `ValueError` for anything but a whole http or https address; the text is safe to show."""
+    """Read an address.
+
+    :raises ValueError: for anything but a whole http or https address; its text is safe to show
+    """
     try:
         parts = urlsplit(url)
         host, port = parts.hostname, parts.port

@@ -12,7 +12,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 STORED, DEFLATED = 0, 8
-#: More than this unpacked, and more than `_RATIO` times the archive, is taken for a bomb. Real wheels stay below 10.
+#: More than this unpacked, and more than `_RATIO` times the archive, is taken for a bomb; real wheels
+#: stay below 10 times.
 _LARGE, _RATIO = 1 << 30, 100
 _MOST_MEMBERS = 1_000_000
 _END = struct.Struct("<4s4H2LH")
@@ -66,7 +67,7 @@ def _directory(view: memoryview) -> tuple[int, int, int]:
     tail = bytes(view[-(_END.size + 0xFFFF) :])
     place = tail.rfind(b"PK\5\6")
     if place < 0:
-        raise ArchiveError("not a zip archive: it has no end record")
+        raise ArchiveError("this is not a zip archive: there is no end record")
     _, disk, first, here, count, size, offset, comment = _END.unpack_from(tail, place)
     if place + _END.size + comment != len(tail):
         raise ArchiveError("bytes follow the end record")

@@ -1,8 +1,8 @@
 """Bytecode for the modules that the application is going to import, made while other wheels still arrive.
 
-What is compiled is decided by import statements: from the application's files, and from the commands of the packages
-the image requires by name, through every wheel. Compiled files are linked back into the cache beside
-the wheel, so that another layer with the same wheel has them at once. Bytecode only saves time: an
+What is compiled is decided by import statements: from the application's files, and from the commands of the
+packages that the image requires by name, through every wheel. Compiled files are linked back into the cache
+beside the wheel, so that another layer with the same wheel has them at once. Bytecode only saves time: an
 assembly never fails for want of it.
 """
 
@@ -28,7 +28,10 @@ _PASSED = ("LD_LIBRARY_PATH", "PATH")
 
 @dataclass(frozen=True, slots=True)
 class Scope:
-    """What to compile: everything that ``files`` and ``projects``' commands import, or every module if both are empty."""
+    """What to compile: everything that ``files`` and the commands of ``projects`` import.
+
+    Without files, every module.
+    """
 
     files: tuple[Path, ...] = ()
     projects: frozenset[str] = frozenset()
@@ -105,8 +108,7 @@ class Compiler:
         if not self._pid:
             return False
         self._say(["."])
-        assert self._reader is not None
-        while self._reader.is_alive():  # in short steps, so that a signal ends the wait
+        while self._reader and self._reader.is_alive():  # in short steps, so that a signal ends the wait
             self._reader.join(0.1)
         return self._reap() == 0
 
@@ -132,7 +134,7 @@ class Compiler:
 
     def _read(self, output: int) -> None:
         try:
-            with open(output, encoding="utf-8", errors="surrogateescape") as stream:  # noqa: PTH123 (a descriptor)
+            with open(output, encoding="utf-8", errors="surrogateescape") as stream:
                 self._tag = stream.readline().strip()
                 self._tagged.set()
                 for line in stream:
@@ -149,7 +151,7 @@ class Compiler:
             try:
                 os.link(self._site / made, place)
             except FileNotFoundError:
-                os.makedirs(os.path.dirname(place), exist_ok=True)
+                Path(place).parent.mkdir(parents=True, exist_ok=True)
                 os.link(self._site / made, place)
 
     def _known(self, entry: Entry) -> list[str]:
@@ -157,7 +159,7 @@ class Compiler:
         root = self._bytecode(entry)
         known = []
         for folder, _, names in os.walk(root) if self._tag else ():
-            package = os.path.dirname(folder)[len(root) + 1 :]
+            package = folder[len(root) + 1 :].rpartition("/")[0]
             for name in names:
                 self._layer.link_bytecode(f"{folder}/{name}", f"{folder[len(root) + 1 :]}/{name}")
                 module = f"{name.partition('.')[0]}.py"

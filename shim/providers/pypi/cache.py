@@ -32,7 +32,7 @@ ENTRY = "entry.json"
 BYTECODE = "bytecode"
 _VERSION = 1
 _TEMPORARY, _PARTIAL, _LOCK = "tmp", "partial", "lock"
-#: Workspaces of another host's kernel cannot be asked for their lock; after this many seconds they are left over.
+#: A workspace of another host cannot be asked for its lock; after this many seconds it is left over.
 _LEFT_OVER = 2 * 24 * 3600.0
 
 

@@ -26,7 +26,10 @@ _AGENT = "cir"
 
 
 class TransientError(Exception):
-    """Worth another attempt: a broken connection or an overloaded server; ``wait`` is what it asked for, in seconds."""
+    """Worth another attempt: a broken connection or an overloaded server.
+
+    ``wait`` is what the server asked for, in seconds; ``hint`` is set where nothing answered at all.
+    """
 
     def __init__(self, message: str, wait: float = 0.0, hint: str = "") -> None:
         super().__init__(message)
@@ -41,7 +44,7 @@ class MissingError(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """A final answer: its status, kind and length (-1 if not told), where its body begins, and how to read it.
+    """A final answer: status, kind, length (-1 if not told), where its body begins, how to read it.
 
     ``read`` fills a buffer and returns how much of it, 0 at the end; it raises `TransientError`.
     """
@@ -209,7 +212,8 @@ class Client:
         way = f"through the proxy {proxy.authority}" if proxy else "directly, no proxy is set for it"
         if isinstance(error, ssl.SSLCertVerificationError):
             message = f"{place.authority} is not trusted: {error.verify_message} ({way})"
-            hint = f"authorities come from {self._access.authorities()}; name a bundle with yours in SSL_CERT_FILE"
+            source = self._access.authorities()
+            hint = f"authorities come from {source}; name a bundle with yours in SSL_CERT_FILE"
             return ShimError(UNAVAILABLE, message, hint)
         hint = "check the name, the network and HTTPS_PROXY, or name a mirror in UV_DEFAULT_INDEX"
         if isinstance(error, socket.gaierror):

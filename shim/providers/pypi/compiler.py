@@ -1,16 +1,17 @@
 """The program that compiles bytecode, run by the base's own interpreter.
 
-Bytecode must be made by the Python that will read it, which is the base's and not the shim's. So this is
-kept as text: the shim's own modules are shipped compiled for another interpreter. It runs as
-``python -I -S -c PROGRAM SITE SHOWN WORKERS ALL``, needs Python 3.8 or newer and the standard library only,
-never imports what it compiles, and works for all wheels of one assembly:
+Bytecode must be made by the Python that will read it, which is the base's and not the shim's. So this
+is kept as text: the shim's own modules are shipped compiled for another interpreter. It runs as ``python
+-I -S -c PROGRAM SITE SHOWN WORKERS ALL``, needs Python 3.8 or newer and the standard library only, never
+imports what it compiles, and works for all wheels of one assembly:
 
-- it reads lines on its input: ``+PATH`` a module without bytecode, ``=PATH`` a module that has it, ``@PATH`` a
-  file of the application, ``*NAME`` a module to begin with, ``.`` the end; paths of modules are relative to SITE
+- it reads lines on its input: ``+PATH`` a module without bytecode, ``=PATH`` a module that has it, ``@PATH``
+  a file of the application, ``*NAME`` a module to begin with, ``.`` the end; paths of modules are relative
+  to SITE
 - it follows import statements, wherever they stand, from the application's files through the modules; with
   ALL = 1 it takes every module
-- it writes ``__pycache__`` files, with hashes that are not checked (PEP 552), and names modules in them as below
-  SHOWN, their folder once the layer is active
+- it writes ``__pycache__`` files, with hashes that are not checked (PEP 552), and names modules in them as
+  below SHOWN, their folder once the layer is active
 - it answers one line a file written, the path of the source and that of the bytecode with a tab between,
   after a first line: the tag of its bytecode
 - when its input ends without ``.``, the assembly has died: it stops at once
@@ -70,8 +71,11 @@ class Worker:
         if not self.pid:
             status = 1
             try:
-                for descriptor in [0, 1, self.requests, self.answers] + [d for w in others for d in (w.requests, w.answers)]:
-                    os.close(descriptor)
+                for worker in [self, *others]:
+                    os.close(worker.requests)
+                    os.close(worker.answers)
+                os.close(0)
+                os.close(1)
                 work(requests, answers)
                 status = 0
             finally:

@@ -55,10 +55,8 @@ class Fetcher:
             continued = sink.received > 0
             if not sink.right():
                 self._retrying(choice, sink)
-            if (
-                continued and not sink.right()
-            ):  # what an earlier start had left was wrong: once more, from nothing
-                sink.reset()
+            if continued and not sink.right():
+                sink.reset()  # what an earlier start had left was wrong: once more, from nothing
                 self._retrying(choice, sink)
             if not sink.right():
                 how = "shorter" if sink.received < choice.artifact.size else "another"
@@ -70,18 +68,16 @@ class Fetcher:
         missing: list[str] = []
         for place in self._places(choice, missing):
             try:
-                self._receive(place, choice, sink)
+                self._receive(place, sink)
             except MissingError as error:
                 missing.append(str(error))
             else:
                 return
         message = f"{choice.artifact.name} cannot be found: {'; '.join(missing) or 'no index has it'}"
-        hint = (
-            "the index may have removed it; build the image again, or name an index that has it in UV_INDEX"
-        )
+        hint = "build the image again if the index removed it, or name an index that has it in UV_INDEX"
         raise ShimError(UNAVAILABLE, message, hint)
 
-    def _receive(self, place: Address, choice: Choice, sink: Sink) -> None:
+    def _receive(self, place: Address, sink: Sink) -> None:
         start = sink.received
         answer = self._client.get(place, start)
         if answer.start != start:
@@ -94,7 +90,7 @@ class Fetcher:
             self._shared.check()
 
     def _places(self, choice: Choice, missing: list[str]) -> Iterator[Address]:
-        """Where the file may be, the likeliest first; pages of indexes are only looked at when it comes to it."""
+        """Where the file may be, the likeliest first; pages are only looked at when it comes to it."""
         indexes = self._shared.indexes
         if indexes.first(choice):
             yield from self._listed(choice, missing)

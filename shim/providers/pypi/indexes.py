@@ -1,8 +1,8 @@
 """Indexes named at deployment, and how a file of the lock is found in them.
 
 A lock holds the address of every file. A site may have a mirror instead (``UV_DEFAULT_INDEX``,
-``PIP_INDEX_URL``) or an index beside (``UV_INDEX``, ``PIP_EXTRA_INDEX_URL``): there the same file is looked up by name and
-SHA-256 on the project's page (`pages`).
+``PIP_INDEX_URL``) or an index beside (``UV_INDEX``, ``PIP_EXTRA_INDEX_URL``): there the same file is looked
+up by name and SHA-256 on the project's page (`pages`).
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ class Indexes:
     replaced: frozenset[str] = frozenset()
 
     def places(self, choice: Choice) -> tuple[Address, ...]:
-        """Where to look up a component, before its own address (see `own`) and after it is what `extra` is for."""
+        """The indexes in which to look a component up."""
         replaced = choice.index in self.replaced
         if replaced and self.default:
             return (self.default, *self.extra)
@@ -36,7 +36,7 @@ class Indexes:
         return self.default is None or choice.index not in self.replaced
 
     def first(self, choice: Choice) -> bool:
-        """Whether the indexes named here go before the lock's address: for all but the client's default index."""
+        """Whether `places` go before the lock's address: for all but the client's default index."""
         return not self.own(choice) or bool(choice.index)
 
 

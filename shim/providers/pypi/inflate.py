@@ -1,8 +1,8 @@
 """Unpack deflated data: with libdeflate where it lies beside the interpreter, with zlib elsewhere.
 
-libdeflate takes whole buffers, needs no copies and was 2.4 times as fast as zlib (1.2.13) on real wheels. It is
-only loaded from the folder of the interpreter's own libraries: one found in a base image may be built for
-another C library.
+libdeflate takes whole buffers, needs no copies and was 2.4 times as fast as zlib (1.2.13) on real wheels. It
+is only loaded from the folder of the interpreter's own libraries: one found in a base image may be built
+for another C library.
 """
 
 from __future__ import annotations
@@ -173,7 +173,7 @@ class _Decompressor:
 
 
 def library(path: str = "") -> Library | None:
-    """Load libdeflate from ``path``, by default from beside the running interpreter; `None` if it is not there."""
+    """Load libdeflate from ``path``, by default beside the running interpreter; `None` without it."""
     place = path or str(Path(os.path.realpath(sys.executable)).parent.parent / "lib" / LIBRARY)
     if not Path(place).is_file():
         return None

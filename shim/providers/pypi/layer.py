@@ -1,8 +1,8 @@
 """The layer as a virtual environment, and cache entries hard-linked into it.
 
 A virtual environment (PEP 405) needs no program to be made: ``pyvenv.cfg`` names the folder of the base's
-interpreter, ``bin`` links to it. A file that several wheels bring is taken from the last by name, so that equal
-selections give equal layers in whatever order wheels arrive.
+interpreter, ``bin`` links to it. A file that several wheels bring is taken from the last by name, so that
+equal selections give equal layers in whatever order wheels arrive.
 """
 
 from __future__ import annotations
@@ -102,7 +102,7 @@ class Layer:
         if folder in self._made:
             return
         try:
-            os.makedirs(f"{self._target}/{folder}", exist_ok=True)
+            Path(self._target, folder).mkdir(parents=True, exist_ok=True)
         except (FileExistsError, NotADirectoryError):
             raise _in_the_way(folder) from None
         while folder and folder not in self._made:
@@ -121,7 +121,7 @@ class Layer:
             os.link(source, target)
         except FileExistsError:
             try:
-                os.unlink(target)
+                Path(target).unlink()
             except (IsADirectoryError, PermissionError):
                 raise _in_the_way(target[len(self._target) + 1 :]) from None
             self._link(source, target)

@@ -10,7 +10,7 @@ _UNLIMITED = 1 << 60
 
 
 def processors() -> int:
-    """Processors that may be used at once: the affinity mask, limited by the control group's quota, rounded up."""
+    """Processors that may be used at once: the affinity mask within the control group's quota."""
     allowed = len(os.sched_getaffinity(0))
     quota = _numbers(_V2 / "cpu.max")
     period: tuple[int, ...] = ()

@@ -48,7 +48,11 @@ class Pipeline:
         self._crew = Crew(workplace.check)
 
     def run(self) -> None:
-        """Fill the workplace's target. Raise `ShimError` or `OSError`; whatever was started has ended then."""
+        """Fill the workplace's target; whatever was started has ended when this returns or raises.
+
+        :raises ShimError: see `shim.providers.pypi.Pypi.assemble`
+        :raises OSError: for the store's file system
+        """
         workers = machine.processors()
         self._layer.begin(self._python)
         self._compiler.start(self._python, workers, self._place.environment)

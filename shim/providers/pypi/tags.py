@@ -69,10 +69,9 @@ def _own(python: Interpreter, tags: list[str]) -> list[str]:
         return [f"{name}{major}{minor}-none-{tag}" for tag in tags]
     own = f"cp{major}{minor}"
     ordered = [f"{own}-{own}{python.abiflags}-{tag}" for tag in tags]
-    stable = "t" not in python.abiflags  # the stable ABI does not serve free-threaded builds
-    if stable:
-        ordered += [f"{own}-abi3-{tag}" for tag in tags]
+    # Free-threaded builds have a stable ABI of their own (PEP 803).
+    stable = "abi3t" if "t" in python.abiflags else "abi3"
+    ordered += [f"{own}-{stable}-{tag}" for tag in tags]
     ordered += [f"{own}-none-{tag}" for tag in tags]
-    if stable:
-        ordered += [f"cp{major}{older}-abi3-{tag}" for older in range(minor - 1, 1, -1) for tag in tags]
+    ordered += [f"cp{major}{older}-{stable}-{tag}" for older in range(minor - 1, 1, -1) for tag in tags]
     return ordered

@@ -108,7 +108,7 @@ class Unpacker:
             raise ArchiveError(f"`{path}` and another file of the wheel are in each other's way") from None
 
     def _make(self, folder: str) -> None:
-        os.makedirs(f"{self._root}/{folder}", exist_ok=True)
+        Path(self._root, folder).mkdir(parents=True, exist_ok=True)
         while folder and folder not in self._made:
             self._made.add(folder)
             folder = folder.rpartition("/")[0]
@@ -126,7 +126,8 @@ class Unpacker:
 def recorded(path: str) -> str:
     """A path of an entry as RECORD writes it: relative to ``lib/pythonX.Y/site-packages``.
 
-    Headers go to a folder named by the Python version, which an entry does not know: ``{python}`` stands for it.
+    Headers go to a folder named by the Python version, which an entry does not know: ``{python}`` stands
+    for it.
     """
     scheme, _, rest = path.partition("/")
     if scheme == wheel.SITE:

@@ -1,7 +1,7 @@
 """What a wheel says about itself: metadata, RECORD, entry points, and where each file goes.
 
-Specifications: binary distribution format (PEP 427 and its successors), recording installed projects (RECORD),
-entry points. A wheel is a stranger's file: every name is checked before it becomes a path.
+Specifications: binary distribution format (PEP 427 and its successors), recording installed projects
+(RECORD), entry points. A wheel is a stranger's file: every name is checked before it becomes a path.
 """
 
 from __future__ import annotations

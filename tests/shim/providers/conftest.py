@@ -1,0 +1,41 @@
+"""Fixtures of the provider tests."""
+
+from __future__ import annotations
+
+import ctypes.util
+import os
+import platform
+import subprocess
+from pathlib import Path
+
+import pytest
+
+from shim.providers.pypi.inflate import LIBRARY, Library, library
+
+CACHE = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "cir-dev"
+
+
+@pytest.fixture(scope="session")
+def libdeflate() -> Path:
+    """The library as Debian has it: this machine's, or the package unpacked into the cache."""
+    if ctypes.util.find_library("deflate"):
+        found = sorted(Path("/usr/lib").glob(f"{platform.machine()}-linux-gnu/{LIBRARY}"))
+        if found:
+            return found[0]
+    folder = CACHE / "libdeflate"
+    if not list(folder.rglob(LIBRARY)):
+        folder.mkdir(parents=True, exist_ok=True)
+        subprocess.run(["apt-get", "download", "libdeflate0"], check=True, cwd=folder, capture_output=True)
+        package = next(folder.glob("libdeflate0_*.deb"))
+        subprocess.run(["dpkg-deb", "-x", str(package), str(folder)], check=True)
+    return next(folder.rglob(LIBRARY))
+
+
+@pytest.fixture(params=["zlib", "libdeflate"])
+def fast(request: pytest.FixtureRequest) -> Library | None:
+    """Both ways to unpack."""
+    if request.param == "zlib":
+        return None
+    found = library(str(request.getfixturevalue("libdeflate")))
+    assert found is not None
+    return found
