@@ -179,7 +179,8 @@ class _Lowering:
         needs = (
             (bool(step.exclude), "--exclude", "file.copy.includeexcludepatterns"),
             (step.parents, "--parents", "file.copy.includeexcludepatterns"),
-            (bool(mode(step.chmod)[1]), f"--chmod={step.chmod}", "file.copy.modestring"),
+            # No server lists `file.copy.modestring`; `exec.validexitcode` came with the same release, 0.17.
+            (bool(mode(step.chmod)[1]), f"--chmod={step.chmod}", "exec.validexitcode"),
         )
         for used, flag, cap in needs:
             refusal = self._parts.caps.refusal(cap) if used else ""
