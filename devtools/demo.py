@@ -110,9 +110,12 @@ def first_line(found: Docker, arguments: list[str]) -> tuple[float, str]:
 
 
 def platform_words(plan: dict[str, Any]) -> str:
-    """The platform of a shim's `plan` in a few words."""
-    platform = plan["platform"]
-    return ", ".join(str(value) for value in platform.values() if value) if isinstance(platform, dict) else str(platform)
+    """The facts of a shim's `plan` that people ask for, in a few words."""
+    facts = plan["facts"]
+    python = facts.get("python") or {}
+    version = ".".join(str(part) for part in python.get("version", ())[:2])
+    words = [facts["arch"], facts["microarch"], facts["libc"], f"Python {version}" if version else "no Python"]
+    return ", ".join(word for word in [*words, f"accelerator {facts['accelerator']}"] if word)
 
 
 def fetched(plan: dict[str, Any]) -> int:

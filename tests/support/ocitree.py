@@ -48,7 +48,7 @@ def _collect(index: dict[str, Any], blobs: dict[str, bytes], images: dict[str, I
             _collect(content, blobs, images)
         elif entry.get("platform", {}).get("os") != "unknown":
             config = json.loads(_blob(blobs, content["config"]["digest"]))
-            image = Image(config, [(layer["digest"], layer["size"]) for layer in content["layers"]])
+            image = Image(config, [(layer["digest"], layer["size"]) for layer in content["layers"] or []])
             for digest, _ in image.layers:
                 _apply(image.tree, _blob(blobs, digest))
             images[f"{config['os']}/{config['architecture']}"] = image
