@@ -48,6 +48,7 @@ def environment(instance: Instance, user: bool) -> dict[str, str]:
         "XDG_CONFIG_HOME": f"{home}/.config",
         "XDG_DATA_HOME": f"{home}/.local/share",
         "DOCKER_HOST": f"unix://{config.DOCKER_SOCKET}",
+        "PODMAN_IGNORE_CGROUPSV1_WARNING": "1",
         "APPTAINER_CACHEDIR": f"{home}/.apptainer/cache",
         "CIR_DEV_REGISTRY": instance.registry,
         "CIR_DEV_BRIDGE_REGISTRY": instance.bridge_registry,

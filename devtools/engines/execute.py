@@ -22,6 +22,7 @@ def run(args: argparse.Namespace) -> int:
     :raises DevError: when they cannot be brought up or the working folder is not visible among them
     """
     argv = args.command[1:] if args.command[:1] == ["--"] else args.command
+    lifecycle.require_root()
     instance = current()
     known = state.load(instance.root)
     holder = known.pid if known is not None and known.is_alive() else lifecycle.up(instance)

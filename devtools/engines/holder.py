@@ -79,6 +79,7 @@ def enter(spec: Spec) -> None:
     os.chdir(root)
     call(["pivot_root", ".", "run/host"])
     os.chdir("/")
+    mount("--make-rshared", "/")
     if not os.path.exists("/proc/sys/fs/binfmt_misc/register"):
         mount("-t", "binfmt_misc", "binfmt_misc", "/proc/sys/fs/binfmt_misc")
 

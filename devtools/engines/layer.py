@@ -22,7 +22,7 @@ from typing import IO
 
 #: State of the machine that made the tree, package lists and logs: no part of an image.
 LEFT_OUT = re.compile(
-    r"(dev|proc|sys|run|tmp|var/tmp)/.*"
+    r"(dev|proc|sys|run|tmp|var/tmp)/.+"
     r"|(var/log|var/cache/(apt|debconf|ldconfig)|var/lib/apt/lists)/.*[^/]"
     r"|etc/(resolv\.conf|hostname|machine-id)|etc/apt/apt\.conf\.d/.*mmdebstrap|var/lib/dpkg/.*-old|var/lib/dpkg/lock.*"
     r"|.*/__pycache__/.*\.pyc\.\d+|\.recipe"

@@ -97,9 +97,12 @@ def forward_rules(instance: Instance) -> list[list[str]]:
 
 def forward_tools(run: Run) -> list[str]:
     """The iptables flavours in use here; asking one that is not in use would leave empty tables behind."""
-    legacy = Path("/proc/net/ip_tables_names")
-    tools = ["iptables-legacy"] if legacy.is_file() and "filter" in legacy.read_text().split() else []
-    return tools + (["iptables-nft"] if run(["nft", "list", "chain", "ip", "filter", "FORWARD"]).returncode == 0 else [])
+    tools = []
+    if "filter" in run(["cat", "/proc/net/ip_tables_names"]).stdout.split():
+        tools.append("iptables-legacy")
+    if run(["nft", "list", "chain", "ip", "filter", "FORWARD"]).returncode == 0:
+        tools.append("iptables-nft")
+    return tools
 
 
 def start_forwarding(instance: Instance, run: Run) -> None:

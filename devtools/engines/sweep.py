@@ -1,6 +1,7 @@
 """Ends every process of the engines and removes the control groups they leave.
 
-A process is ours when its root directory is the engines' root filesystem, when it runs under the ids of the
+A process is ours when its root directory is the engines' root filesystem, when it was started with a file of the
+engines as an argument (that holds even after somebody deleted the cache folder), when it runs under the ids of the
 unprivileged account, or when it descends from such a process (a container does).
 """
 
@@ -14,17 +15,21 @@ from pathlib import Path
 
 from devtools.engines.instance import Instance
 
+#: Where Podman puts the containers of root; the name cannot be configured.
+PODMAN_CGROUP = "libpod_parent"
+
 
 def processes(instance: Instance) -> set[int]:
     """Ids of all processes of the engines, the holder included."""
     root = instance.rootfs.stat() if instance.rootfs.is_dir() else None
+    mark = os.fsencode(f"{instance.root}/etc/")
     parents: dict[int, int] = {}
     found: set[int] = set()
     for pid in (int(entry) for entry in os.listdir("/proc") if entry.isdigit()):
         with contextlib.suppress(OSError):
             parents[pid], owner = parent_and_owner(pid)
             is_inside = root is not None and os.path.samestat(root, os.stat(f"/proc/{pid}/root"))
-            if is_inside or instance.user_id in (owner, owner >> 16):
+            if is_inside or instance.user_id in (owner, owner >> 16) or mark in Path(f"/proc/{pid}/cmdline").read_bytes():
                 found.add(pid)
     while children := {pid for pid, parent in parents.items() if parent in found} - found:
         found |= children
@@ -59,11 +64,11 @@ def end_all(instance: Instance, patience: float = 3.0) -> None:
 
 
 def remove_cgroups(instance: Instance) -> None:
-    """Remove the control groups named after the instance, in every hierarchy."""
+    """Remove the control groups named after the instance, in every hierarchy, and Podman's if no process is left in it."""
     for line in Path("/proc/mounts").read_text().splitlines():
         _, mountpoint, kind = line.split()[:3]
-        group = Path(mountpoint, instance.cgroup)
-        if kind in ("cgroup", "cgroup2") and group.is_dir():
-            for folder, _, _ in os.walk(group, topdown=False):
-                with contextlib.suppress(OSError):
-                    os.rmdir(folder)
+        if kind in ("cgroup", "cgroup2"):
+            for name in (instance.cgroup, PODMAN_CGROUP):
+                for folder, _, _ in os.walk(Path(mountpoint, name), topdown=False):
+                    with contextlib.suppress(OSError):
+                        Path(folder).rmdir()
