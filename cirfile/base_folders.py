@@ -9,9 +9,8 @@ destination                                 needs the base?
 ==========================================  =====================================================
 below a first name that no base has         no, unless the working folder or a volume of the base
 (``/app``, ``/data``, ``/work`` ...)        lies above, at or below it
-a new name below ``/opt /srv /mnt``         no: these are real folders of root, mode 0755, in all
+a new name below ``/opt`` or ``/mnt``       no: these are real folders of root, mode 0755, in all
                                             distributions, or missing
-a new name below ``/home``                  no, unless it is the home of a user known images bring
 a file in ``/usr/local/bin``                no
 a new name below ``/usr/local/share``,      no, except those of language distributions
 ``/usr/local/etc``, ``/usr/local/lib``      (``python3.11``, ``R``, ``perl`` ...: often mode 2775)
@@ -19,7 +18,8 @@ a settings file in ``/etc``                 no, if its suffix is one of files (`
 a file with a suffix in ``/``               no
 everything else                             yes: ``/bin``, ``/sbin`` and ``/lib`` are links or folders,
                                             ``/tmp`` has mode 1777, ``/root`` 0700, ``/var/run`` is
-                                            a link, ``/var/local`` has mode 2775, and so on
+                                            a link, ``/var/local`` has mode 2775, folders in
+                                            ``/home`` and ``/srv`` belong to somebody, and so on
 ==========================================  =====================================================
 
 ``COPY --link`` promises not to depend on the base, and ``scratch`` holds nothing: both never ask.
@@ -67,27 +67,7 @@ HIERARCHY = frozenset(
 #: below them that are *not* new there.
 KNOWN = {
     "/opt": frozenset(("conda", "java", "nvidia", "rocm", "venv", "bitnami", "cuda")),
-    "/srv": frozenset(("jupyterhub", "shiny-server", "www")),
     "/mnt": frozenset[str](),
-    "/home": frozenset(
-        (
-            "airflow",
-            "coder",
-            "dask",
-            "ec2-user",
-            "gitpod",
-            "jovyan",
-            "linuxbrew",
-            "mambauser",
-            "node",
-            "nonroot",
-            "rstudio",
-            "runner",
-            "shiny",
-            "ubuntu",
-            "vscode",
-        )
-    ),
     "/usr/local/bin": frozenset[str](),
     "/usr/local/etc": frozenset(("R", "jupyter", "pam.d", "profile.d")),
     "/usr/local/share": frozenset(

@@ -29,14 +29,17 @@ def check(url: str) -> None:
         raise NotationError(f"`{url}` is no address of an index", "write `--index-url https://HOST/simple`")
 
 
-def from_variables(values: Mapping[str, str]) -> list[Index]:
-    """Return the indexes that variables name; entries of ``UV_INDEX`` may begin with ``name=``."""
-    found: list[Index] = []
-    default = next((values[name] for name in DEFAULT_VARIABLES if values.get(name)), "")
-    if default:
-        found.append(Index("pypi", _address(default), DEFAULT))
-    extra = next((values[name] for name in EXTRA_VARIABLES if values.get(name)), "")
-    return found + [Index("pypi", _address(entry), EXTRA) for entry in extra.split()]
+def from_variables(values: Mapping[str, str]) -> list[tuple[str, Index]]:
+    """Return the indexes that variables name, each with its variable.
+
+    Entries of ``UV_INDEX`` may begin with ``name=``.
+    """
+    found: list[tuple[str, Index]] = []
+    for role, names in ((DEFAULT, DEFAULT_VARIABLES), (EXTRA, EXTRA_VARIABLES)):
+        variable = next((name for name in names if values.get(name, "").strip()), "")
+        entries = values[variable].split() if variable else []
+        found += [(variable, Index("pypi", _address(entry), role)) for entry in entries]
+    return found
 
 
 def _address(entry: str) -> str:

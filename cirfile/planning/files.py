@@ -91,7 +91,8 @@ def apply_copy(state: State, instruction: CopyFiles) -> None:
         (*sources, *documents), destination, instruction.span,
         origin=_origin(state, instruction.origin),
         chown=chown, chmod=chmod, exclude=tuple(word.text for word in instruction.exclude),
-        link=instruction.link, parents=instruction.parents, unpack=local,
+        link=instruction.link and not chmod,  # as the stock frontend: a mode undoes the link
+        parents=instruction.parents, unpack=local,
         unpack_remote=bool(instruction.unpack), keep_git_dir=bool(instruction.keep_git_dir),
         checksum=checksum, created_by=created_by,
     )  # fmt: skip

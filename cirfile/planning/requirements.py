@@ -145,25 +145,30 @@ class _RequireLine:
 
 
 def all_indexes(state: State) -> tuple[Index, ...]:
-    """Return the indexes of the lines, or those that variables name. Raise `CirfileError` on two defaults."""
-    found: dict[Index, Span] = {}
+    """Return the indexes of the lines and, for roles no line gives, those that variables name.
+
+    Raise `CirfileError` on two default indexes, or a malformed one.
+    """
+    if not any(requirement.ecosystem == "pypi" for requirement in state.needs.requirements):
+        return ()
+    found: dict[Index, None] = {}
     for index, span in state.needs.indexes:
-        defaults = [other for other in found if other.role == indexes.DEFAULT]
-        if index.role == indexes.DEFAULT and defaults and index not in found:
+        default = next((other for other in found if other.role == indexes.DEFAULT), index)
+        if index.role == indexes.DEFAULT and default != index:
             raise CirfileError(
-                span, "two-indexes", f"`{index.url}` and `{defaults[0].url}` cannot both be the default",
+                span, "two-indexes", f"`{index.url}` and `{default.url}` cannot both be the default",
                 "name one of them with `--extra-index-url`",
             )  # fmt: skip
-        found.setdefault(index, span)
+        found[index] = None
+    given = {index.role for index in found}
     variables = {**state.values, **state.globals.given}
-    for index in indexes.from_variables(variables):
-        if any(other.role == index.role for other in found):
+    for name, index in indexes.from_variables(variables):
+        if index.role in given:
             continue
         try:
             indexes.check(index.url)
         except NotationError as error:
-            raise CirfileError(state.cirfile.base.span, "index", str(error), error.hint) from None
-        found[index] = state.cirfile.base.span
-    if not any(requirement.ecosystem == "pypi" for requirement in state.needs.requirements):
-        return ()
+            span = state.cirfile.base.span
+            raise CirfileError(span, "index", f"`{name}`: {error}", error.hint) from None
+        found[index] = None
     return tuple(found)

@@ -1,0 +1,1 @@
+"""Documentation; the pages made from code come from `docs.generate`."""
