@@ -7,9 +7,11 @@ import time
 from collections.abc import Sequence
 from pathlib import Path
 
+from cirfile.lock import Lock
 from shim import application, choice, image, location, materialize, probe, promise, report, warm
 from shim.choice import Choices
 from shim.errors import USAGE, ShimError
+from shim.facts import Facts
 from shim.guard import Guard, guarded
 from shim.image import Image
 from shim.progress import Silent, reporter
@@ -60,13 +62,35 @@ class _Start:
             return None
         self.progress.debug(f"machine: {promise.describe(facts)}")
         choice.check(loaded.manifest, facts)
-        wanted = choice.ecosystems(loaded.manifest, facts)
-        choices = choice.choose(loaded.manifest, facts, dict(loaded.locks)) if wanted else None
+        choices = None
+        if choice.ecosystems(loaded.manifest, facts):
+            choices = choice.choose(loaded.manifest, facts, self._locks(loaded, facts, mode))
         if mode == "plan":
             held = choices and location.holding(self.settings, self.given, choices.key)
             report.plan(loaded.manifest, facts, choices, held or None, self.settings.log == "json")
             return None
         return str(self._layer(loaded, choices, argv)) if choices else None
+
+    def _locks(self, loaded: Image, facts: Facts, mode: str) -> dict[str, Lock]:
+        """The image's locks, or those that its requirements are resolved to here."""
+        if loaded.manifest.pin.mode == "lock":
+            return dict(loaded.locks)
+        from shim import resolve  # with a reader of TOML, which a locked image has no use for
+
+        return {
+            resolve.ECOSYSTEM: resolve.locked(
+                warm.address(loaded.data, self.given),
+                resolve.Request(loaded.manifest, facts, self._text(), self.progress, self.guard.check),
+                [Store(path) for path in location.existing(self.settings, self.given)],
+                lambda: location.writable(self.settings, self.given, self.progress.note),
+                afresh=mode == "materialize",
+                offline=self.settings.offline,
+            )
+        }
+
+    def _text(self) -> dict[str, str]:
+        """The environment as text."""
+        return {os.fsdecode(name): os.fsdecode(value) for name, value in self.given.items()}
 
     def _layer(self, loaded: Image, choices: Choices, argv: Sequence[str]) -> Path:
         """The layer: found in a store, or made."""
@@ -95,7 +119,7 @@ class _Start:
             manifest=loaded.manifest,
             progress=self.progress,
             check=self.guard.check,
-            environment={os.fsdecode(name): os.fsdecode(value) for name, value in self.given.items()},
+            environment=self._text(),
             offline=self.settings.offline,
             prepare=application.files(argv, Path.cwd()),
         )

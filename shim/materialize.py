@@ -47,9 +47,10 @@ def materialize(work: Work, store: Store) -> Path:
     :raises ShimError: as the providers do, or 75 past the deadline
     :raises OSError: for the store's file system
     """
-    claim = _claim_or_wait(work, store)
+    key = work.choices.key
+    claim = claim_or_wait(store.claim(key), lambda: store.has(key), work.progress, work.check)
     if claim is None:
-        return store.path(work.choices.key)
+        return store.path(key)
     claim.keep()
     try:
         sweeper = threading.Thread(target=store.sweep, name="cir-sweep", daemon=True)
@@ -70,16 +71,21 @@ def heal(store: Store, key: str) -> None:
         cache.mkdir()
 
 
-def _claim_or_wait(work: Work, store: Store) -> Hold | None:
-    """The claim on the layer, or `None` once somebody else has published it."""
-    key = work.choices.key
-    path = store.claim(key)
+def claim_or_wait(
+    path: Path, is_done: Callable[[], bool], progress: Silent, check: Callable[[], None]
+) -> Hold | None:
+    """The claim on a piece of work, or `None` once somebody else has done it.
+
+    :param path: the claim
+    :param is_done: whether the work is done
+    :param check: raises once the deadline has passed
+    """
     watch = Watch(path)
     pause = _FIRST_PAUSE
     told = False
     while True:
         claim = Hold.take(path, seize=watch.stopped())
-        if store.has(key):
+        if is_done():
             if claim:
                 claim.release()
             return None
@@ -87,8 +93,8 @@ def _claim_or_wait(work: Work, store: Store) -> Hold | None:
             return claim
         if not told and pause > _TELL:
             told = True
-            work.progress.phase("waiting for another container that makes the same platform layer")
-        work.check()
+            progress.phase("waiting for another container that makes the same platform layer")
+        check()
         time.sleep(pause)
         pause = min(pause * 1.5, _LONGEST_PAUSE)
 

@@ -1,7 +1,8 @@
 """The store: platform layers and downloads, shared by all containers of a host or of a cluster.
 
     layers/<key>/       a layer, complete since it is there, never changed
-    active/<address>    names the layer of a manifest on a base (see `shim.warm`): ``<key> <boot>``
+    active/<address>    names the layer of a manifest on a base (see `shim.warm`): ``<key> <boot>``;
+                        ``<address>.lock`` is the answer to `PIN as-of` and `PIN latest`
     cache/<ecosystem>/  what its provider keeps
     claims/<key>        held by whoever assembles the layer (see `shim.hold`)
     tmp/<token>/        a layer in the making, with the hold ``<token>.hold``
@@ -57,9 +58,7 @@ class Store:
             (root / name).mkdir(exist_ok=True)
         store = cls(root)
         for name in ("layers", "active", "claims", "tmp"):
-            probe = root / name / f".probe.{_token()}"
-            probe.touch()
-            probe.unlink()
+            os.utime(root / name)  # needs the same permission as making a file, and leaves none behind
         return store
 
     def path(self, key: str) -> Path:
@@ -127,10 +126,18 @@ class Store:
         """Remember the layer of an address, so that the next start is a warm one."""
         boot = boot_id()
         mark = boot if contents.boot_of(self.path(key)) == boot.decode() else DURABLE
-        aside = self.root / "tmp" / f"active.{_token()}"
-        aside.write_bytes(key.encode() + b" " + mark + b"\n")
+        self.keep(address, key.encode() + b" " + mark + b"\n")
+
+    def answer(self, address: str) -> Path:
+        """Where the lock is kept that an address was resolved to at deployment."""
+        return self.root / "active" / f"{address}.lock"
+
+    def keep(self, name: str, data: bytes) -> None:
+        """Write a file of ``active`` atomically."""
+        aside = self.root / "active" / f".{_token()}"
+        aside.write_bytes(data)
         aside.chmod(0o644)
-        aside.replace(self.root / "active" / address)
+        aside.replace(self.root / "active" / name)
 
     def discard(self, path: Path) -> Path:
         """Move something to the trash and return where it is now."""
@@ -152,6 +159,10 @@ class Store:
                 hold = Hold.take(path)
                 if hold:
                     hold.release()
+        for path in _entries(self.root / "active"):
+            with contextlib.suppress(OSError):
+                if path.name.startswith(".") and _is_old(path):
+                    path.unlink()
         for path in _entries(self.root / "tmp"):
             self._sweep_work(path)
         for path in _entries(self.root / "trash"):

@@ -8,13 +8,14 @@ not real in these tests is the provider, a small module that is put where the re
 from __future__ import annotations
 
 import hashlib
+import json
 import os
 import shutil
 import subprocess
 import sys
 import sysconfig
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from cirfile.codec import encode_lock, encode_manifest
@@ -87,6 +88,9 @@ def make_template(folder: Path) -> None:
     fake = library / "shim/providers/pypi"
     fake.mkdir()
     (fake / "__init__.py").write_text(FAKE)
+    uv = artifact("uv", "0.9")
+    pin = {"name": uv.name, "url": uv.url, "sha256": uv.sha256, "size": uv.size, "version": "0.9"}
+    (library / "shim/uv.json").write_text(json.dumps(pin))
     ours = [library / "shim", library / "cirfile"]
     subprocess.run([binary, "-IS", "-m", "compileall", "-q", *ours], check=True)
 
@@ -121,13 +125,7 @@ class Root:
             path = f"/.cir/lock/{lock.ecosystem}.json"
             (self.folder / path[1:]).write_bytes(data)
             references.append(LockReference(lock.ecosystem, path, _sha256(data)))
-        whole = Manifest(
-            requirements=manifest.requirements,
-            platforms=manifest.platforms,
-            pin=manifest.pin,
-            setup=manifest.setup,
-            locks=(*manifest.locks, *references),
-        )
+        whole = replace(manifest, locks=(*manifest.locks, *references))
         (self.folder / ".cir/cir.json").write_bytes(encode_manifest(whole))
 
     def argv(self, start: Start, *words: str) -> list[str]:
@@ -200,6 +198,11 @@ class Fake:
         workplace.progress.phase("fetch", len(selection.choices))
         for choice in selection.choices:
             workplace.check()
+            if choice.name == "uv":  # the tests' own program
+                (workplace.target / "bin").mkdir()
+                (workplace.target / "bin/uv").write_bytes(Path("/work/uv").read_bytes())
+                (workplace.target / "bin/uv").chmod(0o755)
+                return
             if choice.name == "broken":
                 raise ShimError(69, "broken-1.0.whl: the index has no such file", "ask for another")
             if choice.name == "crash":

@@ -1,0 +1,144 @@
+"""`PIN as-of` and `PIN latest`: a program that plays uv, so that every answer can be had."""
+
+from __future__ import annotations
+
+from concurrent.futures import ThreadPoolExecutor
+
+import pytest
+
+from cirfile.manifest import Index, Manifest, Pin, Requirement
+from tests.shim.root import Root, Start, artifact
+
+FOUND = """\
+lock-version = "1.0"
+created-by = "uv"
+[[packages]]
+name = "{name}"
+version = "{version}"
+wheels = [{{ url = "http://127.0.0.1:9/{name}-{version}-{tag}.whl", hashes = {{ sha256 = "{sha256}" }} }}]
+"""
+PROGRAM = """\
+#!/bin/sh
+echo "$@" >> /work/calls; cat requirements.in constraints.txt >> /work/calls; env >> /work/calls
+cat /work/answer; cat /work/talk >&2; exit $(cat /work/status)
+"""
+
+
+def image(root: Root, pin: Pin, *, status: int = 0, name: str = "alpha", version: str = "1.0", talk: str = "",
+          tag: str = "py3-none-any") -> None:  # fmt: skip
+    """An image that is resolved at deployment, and what uv will say."""
+    work = root.folder / "work"
+    sha256 = artifact(name, version).sha256
+    (work / "answer").write_text(FOUND.format(name=name, version=version, sha256=sha256, tag=tag))
+    (work / "talk").write_text(talk)
+    (work / "status").write_text(f"{status}\n")
+    (work / "uv").write_text(PROGRAM)
+    only_cuda = (("accelerator", ("cuda",)),)
+    root.image(
+        Manifest(
+            requirements=(Requirement("pypi", "alpha>=1"), Requirement("pypi", "cupy", only_cuda)),
+            constraints=(Requirement("pypi", "beta<2"),),
+            indexes=(Index("pypi", "http://127.0.0.1:9/own", "extra"),),
+            pin=pin,
+        )
+    )
+
+
+def calls(root: Root) -> str:
+    path = root.folder / "work/calls"
+    return path.read_text() if path.exists() else ""
+
+
+def asked(root: Root) -> int:
+    return calls(root).count("pip compile")
+
+
+@pytest.mark.parametrize("pin", [Pin("as-of", "2026-11-20"), Pin("latest")])
+def test_resolves_once_and_keeps_the_answer(root: Root, pin: Pin) -> None:
+    image(root, pin)
+    secret = {
+        "AWS_SECRET": "s3cret",
+        "PIP_INDEX_URL": "http://127.0.0.1:9/pip",
+        "HTTP_PROXY": "http://127.0.0.1:9",
+    }
+    for _ in range(2):
+        done = root.run("python3", "-c", "import alpha; print(alpha.NAME)", start=Start(environment=secret))
+        assert (done.returncode, done.stdout) == (0, "alpha\n"), done.stderr
+    said = calls(root)
+    assert asked(root) == 1
+    assert "alpha>=1\nbeta<2\n" in said
+    assert "cupy" not in said
+    assert ("--exclude-newer 2026-11-20T23:59:59Z" in said) == (pin.mode == "as-of")
+    assert "--default-index http://127.0.0.1:9/pip" in said
+    assert "--index http://127.0.0.1:9/own" in said
+    assert "HTTP_PROXY=http://127.0.0.1:9" in said
+    assert "s3cret" not in said
+
+
+def test_answer_outlives_the_layer_and_works_offline(root: Root) -> None:
+    image(root, Pin("latest"))
+    root.run("/bin/true")
+    for path in (root.folder / "var/lib/cir/active").iterdir():
+        if path.suffix != ".lock":
+            path.unlink()
+    assert root.run("hello", start=Start(environment={"CIR_OFFLINE": "1"})).returncode == 0
+    assert asked(root) == 1
+
+
+def test_materialize_asks_again_for_latest_only(root: Root) -> None:
+    materialize = Start(environment={"CIR_MODE": "materialize"})
+    for pin, times in ((Pin("as-of", "2026-01-01"), 1), (Pin("latest"), 3)):
+        image(root, pin)
+        root.run("/bin/true")
+        image(root, pin, version="2.0")
+        assert root.run(start=materialize).returncode == 0
+        assert asked(root) == times
+    assert "alpha 2.0" in root.run(start=Start(environment={"CIR_MODE": "plan"})).stdout
+
+
+def test_ten_starts_ask_once(root: Root) -> None:
+    image(root, Pin("latest"))
+    with ThreadPoolExecutor(10) as pool:
+        done = list(pool.map(lambda _: root.run("hello"), range(10)))
+    assert [d.stdout for d in done] == ["script /.cir/run/layer\n"] * 10, done
+    assert asked(root) == 1
+
+
+def test_offline_without_an_answer(root: Root) -> None:
+    image(root, Pin("latest"))
+    done = root.run("hello", start=Start(environment={"CIR_OFFLINE": "1"}))
+    assert (done.returncode, done.stdout) == (69, "")
+    assert "CIR_OFFLINE" in done.stderr
+
+
+@pytest.mark.parametrize(
+    ("talk", "code"),
+    [
+        ("error: Failed to fetch: `https://me:hush@index/alpha/`\n  Caused by: timed out", 69),
+        (
+            "  \u00d7 No solution found when resolving:\n  ╰─▶ alpha was not found, unsatisfiable",
+            69,
+        ),
+        (
+            "  \u00d7 No solution found\n  ╰─▶ alpha>2 and alpha<1, so they are unsatisfiable.",
+            65,
+        ),
+    ],
+)
+def test_no_answer(root: Root, talk: str, code: int) -> None:
+    image(root, Pin("latest"), status=1, talk=talk)
+    done = root.run("hello")
+    assert (done.returncode, done.stdout) == (code, "")
+    assert "Traceback" not in done.stderr
+    assert "hush" not in done.stderr
+    assert "cannot be resolved: " in done.stderr
+    image(root, Pin("latest"))
+    assert root.run("hello").returncode == 0
+    assert [p for n in ("tmp", "claims", "trash") for p in (root.folder / "var/lib/cir" / n).iterdir()] == []
+
+
+def test_no_build_for_this_machine(root: Root) -> None:
+    image(root, Pin("latest"), tag="cp311-cp311-macosx_11_0_arm64")
+    done = root.run("hello")
+    assert (done.returncode, done.stdout) == (78, "")
+    assert "alpha" in done.stderr
