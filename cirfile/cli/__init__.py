@@ -40,7 +40,9 @@ def main(argv: Sequence[str] | None = None) -> int:
     arguments = parser(words[:1]).parse_args(words)
     arguments.words = rest
     try:
-        return int(arguments.run(arguments))
+        status = int(arguments.run(arguments))
+        sys.stdout.flush()  # here, where a reader that went away can still be dealt with
+        return status
     except CirfileError as error:
         say(render(error))
         return INVALID

@@ -24,9 +24,11 @@ DEFAULT_VOLUME = "cir-store"
 _CA, _NETRC = "/run/cir/ca.crt", "/run/cir/netrc"
 #: Docker's switches; every other option of `docker run` takes a value.
 _SWITCHES = frozenset(
-    ["--detach", "--disable-content-trust", "--help", "--init", "--interactive", "--no-healthcheck"]
-    + ["--oom-kill-disable", "--privileged", "--publish-all", "--quiet", "--read-only", "--rm"]
-    + ["--sig-proxy", "--tty", "--use-api-socket"]
+    {
+        *("--detach", "--disable-content-trust", "--help", "--init", "--interactive", "--no-healthcheck"),
+        *("--oom-kill-disable", "--privileged", "--publish-all", "--quiet", "--read-only", "--rm"),
+        *("--sig-proxy", "--tty", "--use-api-socket"),
+    }
 )
 _SHORT_SWITCHES = frozenset("ditPq")
 #: Options of the application's container that the assembly needs as well.

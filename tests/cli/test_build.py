@@ -1,0 +1,129 @@
+"""`cir build`: which command line reaches Docker."""
+
+from __future__ import annotations
+
+import shlex
+
+import pytest
+
+from cirfile import __version__
+from tests.cli.conftest import Cir
+
+_FRONTEND = f"--build-arg BUILDKIT_SYNTAX=localhost/cir/frontend:{__version__}"
+_CA = "--secret id=cir_ca,src=FOLDER/ca.crt"
+
+
+def _dry(cir: Cir, *words: str) -> str:
+    done = cir("build", "--dry-run", *words)
+    assert (done.returncode, done.stderr) == (0, "")
+    return cir.shown(done.stdout.strip()).removeprefix("docker buildx build ")
+
+
+@pytest.mark.parametrize(
+    ("words", "expected"),
+    [
+        ([], f"--file Cirfile {_FRONTEND} {_CA} ."),
+        (["app"], f"--file app/Cirfile {_FRONTEND} {_CA} app"),
+        (["-f", "app/Cirfile", "."], f"--file app/Cirfile {_FRONTEND} {_CA} ."),
+        (
+            ["-t", "a:1", "-t", "b:1", "--push", "."],
+            f"--tag a:1 --tag b:1 --file Cirfile {_FRONTEND} {_CA} --push .",
+        ),
+        (["--no-forward"], f"--file Cirfile {_FRONTEND} ."),
+        (["--frontend", "r.test/f:2"], f"--file Cirfile --build-arg BUILDKIT_SYNTAX=r.test/f:2 {_CA} ."),
+        (
+            [
+                "--platform",
+                "linux/amd64,linux/arm64",
+                "--build-arg",
+                "A=1",
+                "-o",
+                "type=oci,dest=x",
+                "--no-cache",
+            ],
+            f"--build-arg A=1 --file Cirfile {_FRONTEND} {_CA} "
+            "--platform linux/amd64,linux/arm64 --output type=oci,dest=x --no-cache .",
+        ),
+        (["--secret", "id=cir_ca,src=mine"], f"--file Cirfile {_FRONTEND} --secret id=cir_ca,src=mine ."),
+        (
+            ["https://git.test/x.git#main:sub"],
+            f"--file Cirfile {_FRONTEND} {_CA} 'https://git.test/x.git#main:sub'",
+        ),
+    ],
+)
+def test_the_command_line(cir: Cir, words: list[str], expected: str) -> None:
+    for name in ("Cirfile", "app/Cirfile"):
+        cir.write(name, "FROM scratch\n")
+    assert _dry(cir, *words) == expected
+    assert cir.calls() == []
+
+
+def test_a_syntax_line_chooses_the_frontend_unless_told_otherwise(cir: Cir) -> None:
+    cir.write("Cirfile", "# syntax=r.test/mine:1\nFROM scratch\n")
+    assert "BUILDKIT_SYNTAX" not in _dry(cir)
+    cir.environ["CIR_FRONTEND"] = "r.test/other:2"
+    assert "BUILDKIT_SYNTAX=r.test/other:2" in _dry(cir)
+
+
+def test_settings_of_the_machine_are_handed_over(cir: Cir) -> None:
+    cir.write("Cirfile", "FROM scratch\n")
+    cir.write(".netrc", "machine a.test login me password hush\n")
+    cir.environ |= {"HTTPS_PROXY": "http://u:hush@proxy.test", "UV_INDEX": "https://i.test/simple"}
+    line = _dry(cir)
+    assert "--secret id=cir_netrc,src=FOLDER/.netrc" in line
+    assert "--build-arg HTTPS_PROXY --build-arg UV_INDEX=https://i.test/simple" in line
+    assert "hush" not in line
+    assert "UV_INDEX=https://i.test" not in _dry(cir, "--build-arg", "UV_INDEX=https://mine.test")
+
+
+def test_credentials_in_an_address_become_a_secret(cir: Cir) -> None:
+    cir.write("Cirfile", "FROM scratch\n")
+    cir.write(".netrc", "machine a.test login me password other\n")
+    cir.environ |= {"PIP_INDEX_URL": "https://me:h%40sh@i.test/simple", "UV_INDEX": "x=https://tok@j.test/s"}
+    assert cir("build").returncode == 0
+    (call,) = cir.calls()
+    assert "PIP_INDEX_URL=https://i.test/simple" in call
+    assert "UV_INDEX=x=https://j.test/s" in call
+    assert "h@sh" not in shlex.join(call)
+    netrc = (cir.state / "cir_netrc").read_text().splitlines()
+    assert set(netrc) == {
+        "machine i.test login me password h@sh",
+        "machine j.test login tok password ",
+        "machine a.test login me password other",
+    }
+    secret = next(word for word in call if word.startswith("id=cir_netrc"))
+    assert not cir.folder.joinpath(secret.partition("src=")[2]).exists()
+
+
+def test_json_names_the_digest(cir: Cir) -> None:
+    cir.write("Cirfile", "FROM scratch\n")
+    done = cir("build", "--json", "-t", "a:1")
+    assert done.stdout == '{\n  "digest": "sha256:' + "0" * 64 + '",\n  "names": [\n    "a:1"\n  ]\n}\n'
+
+
+def test_the_status_is_that_of_docker(cir: Cir) -> None:
+    cir.write("Cirfile", "FROM scratch\n")
+    cir.environ["FAKE_STATUS"] = "17"
+    assert cir("build").returncode == 17
+
+
+def test_without_buildx(cir: Cir) -> None:
+    cir.write("Cirfile", "FROM scratch\n")
+    (cir.state / "no-buildx").touch()
+    done = cir("build")
+    assert done.returncode == 69
+    assert done.stderr == "error: this docker has no buildx\nhint: install the buildx plug-in of Docker\n"
+
+
+def test_without_docker(cir: Cir) -> None:
+    cir.write("Cirfile", "FROM scratch\n")
+    cir.environ["PATH"] = "/nonexistent"
+    done = cir("build")
+    assert done.returncode == 69
+    assert done.stderr.startswith("error: there is no `docker` on PATH\nhint: ")
+
+
+def test_without_a_cirfile(cir: Cir) -> None:
+    done = cir("build", "nowhere")
+    assert done.returncode == 66
+    assert done.stderr.startswith("error: there is no nowhere/Cirfile\nhint: ")
