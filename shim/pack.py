@@ -144,13 +144,20 @@ def _shared(packages: list[Path], source: Path) -> list[Path]:
     found = {source / "cirfile" / "__init__.py"}
     wanted = list(packages)
     while wanted:
-        for node in ast.walk(ast.parse(wanted.pop().read_text())):
-            if isinstance(node, ast.ImportFrom) and (node.module or "").startswith("cirfile."):
-                path = source / f"{(node.module or '').replace('.', '/')}.py"
-                if path not in found:
-                    found.add(path)
-                    wanted.append(path)
+        for name in _imports(wanted.pop()):
+            path = source / f"{name.replace('.', '/')}.py"
+            if path.is_file() and path not in found:
+                found.add(path)
+                wanted.append(path)
     return sorted(found)
+
+
+def _imports(module: Path) -> Iterator[str]:
+    """Yield what a module imports of the language package, by either form of ``from``."""
+    for node in ast.walk(ast.parse(module.read_text())):
+        if isinstance(node, ast.ImportFrom) and node.module and node.module.partition(".")[0] == "cirfile":
+            yield node.module
+            yield from (f"{node.module}.{alias.name}" for alias in node.names)
 
 
 def _compile(source: Path, target: Path, shown: str) -> None:
