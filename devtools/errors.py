@@ -29,12 +29,12 @@ class DevError(Exception):
 
 
 def indent(text: str) -> str:
-    """The lines of `text`, each set in by four spaces."""
+    """Return the lines of `text`, each set in by four spaces."""
     return "\n".join("    " + line for line in text.rstrip().splitlines())
 
 
 def tail(log: Path, lines: int = 20) -> str:
-    """The last lines of a log, or a word on its absence."""
+    """Return the last lines of a log, or a word on its absence."""
     if not log.is_file():
         return "(no log)"
     with log.open("rb") as source:

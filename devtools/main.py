@@ -38,8 +38,10 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 
 def _parser(wanted: str) -> argparse.ArgumentParser:
-    """A parser that knows all commands by name, and the options of the `wanted` one."""
-    parser = argparse.ArgumentParser(prog="dev", description="The one door for people who work on this project.")
+    """Return a parser that knows all commands by name, and the options of the `wanted` one."""
+    parser = argparse.ArgumentParser(
+        prog="dev", description="The one door for people who work on this project."
+    )
     commands = parser.add_subparsers(metavar="COMMAND", required=True)
     for name, module_name, help_line in COMMANDS:
         sub = commands.add_parser(name, help=help_line, description=help_line)

@@ -14,7 +14,7 @@ CHECKOUT = Path(__file__).resolve().parent.parent
 
 
 def cache() -> Path:
-    """The cache folder, absolute and without symbolic links; it need not exist yet."""
+    """Return the cache folder, absolute and without symbolic links; it need not exist yet."""
     own = os.environ.get("CIR_DEV_CACHE")
     if own:
         return Path(own).expanduser().resolve()
@@ -28,10 +28,13 @@ def engines() -> Path:
 
 
 def bases() -> Path:
-    """Base images, compressed and ready to be pushed: one folder for each name and architecture."""
+    """Return where base images lie, compressed and ready to be pushed.
+
+    One folder for each name and architecture.
+    """
     return cache() / "bases"
 
 
 def venvs() -> Path:
-    """The virtual environments that lint and tests run in, one for each set of requirements."""
+    """Return the virtual environments that lint and tests run in, one for each set of requirements."""
     return cache() / "venv"

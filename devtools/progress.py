@@ -15,7 +15,10 @@ def say(line: str) -> None:
 
 @contextmanager
 def step(what: str) -> Iterator[None]:
-    """Announce `what`, run the block, and tell how many seconds it took; a failing block tells nothing more."""
+    """Announce `what`, run the block, and tell how many seconds it took.
+
+    A failing block tells nothing more.
+    """
     say(f"{what} ...")
     start = time.monotonic()
     yield

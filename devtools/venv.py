@@ -1,4 +1,6 @@
-"""The virtual environment that lint, tests and benchmarks run in: what pyproject.toml names, nothing of the machine.
+"""The virtual environment that lint.
+
+Tests and benchmarks run in: what pyproject.toml names, nothing of the machine.
 
 It holds the dependencies, not the project, so that several checkouts can share one cache folder.
 """
@@ -14,6 +16,7 @@ import shutil
 import subprocess
 import sys
 import tomllib
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -46,7 +49,7 @@ def ensure() -> Path:
 
 
 def requirements(project: dict[str, Any], extra: str) -> list[str]:
-    """The requirements of the project and one of its extras, with references to other extras followed.
+    """Return the requirements of the project and one of its extras, with references to other extras followed.
 
     :param project: the content of pyproject.toml
     """
@@ -75,12 +78,13 @@ def make(home: Path, wanted: list[str]) -> None:
     :raises DevError: with the last lines of what the tools said
     """
     log = home.with_suffix(".log")
+    environment = os.environ | {"UV_SYSTEM_CERTS": "1", "DEBIAN_FRONTEND": "noninteractive"}
     shutil.rmtree(home, ignore_errors=True)
     with log.open("wb") as sink:
 
         def call(*argv: str | os.PathLike[str]) -> None:
-            status = subprocess.run(argv, stdin=subprocess.DEVNULL, stdout=sink, stderr=sink).returncode
-            if status:
+            done = subprocess.run(argv, stdin=subprocess.DEVNULL, stdout=sink, stderr=sink, env=environment)
+            if done.returncode:
                 raise DevError("cannot make the development environment", tail(log), f"the whole log: {log}")
 
         require_ensurepip(call)
@@ -93,16 +97,19 @@ def make(home: Path, wanted: list[str]) -> None:
             call(home / "bin/python", "-m", "pip", "install", "--quiet", *wanted)
 
 
-def require_ensurepip(call: Any) -> None:
+def require_ensurepip(call: Callable[..., None]) -> None:
     """Debian keeps what `python3 -m venv` needs in a package of its own: install that where it is missing.
 
+    :param call: runs a command that must succeed
     :raises DevError: when it is missing and cannot be installed
     """
     if importlib.util.find_spec("ensurepip"):
         return
     if os.geteuid() != 0 or not shutil.which("apt-get"):
         raise DevError(
-            "this Python cannot make virtual environments", "ensurepip is missing", "install python3-venv, e.g. with apt-get"
+            "this Python cannot make virtual environments",
+            "ensurepip is missing",
+            "install python3-venv, e.g. with apt-get",
         )
     call("apt-get", "update")
-    call("env", "DEBIAN_FRONTEND=noninteractive", "apt-get", "install", "--yes", "--no-install-recommends", "python3-venv")
+    call("apt-get", "install", "--yes", "--no-install-recommends", "python3-venv")

@@ -26,7 +26,7 @@ class Engines:
 
     @classmethod
     def ensure(cls) -> Engines:
-        """The engines of the current cache folder, brought up if they are down.
+        """Return the engines of the current cache folder, brought up if they are down.
 
         :raises DevError: when they cannot be brought up
         """
@@ -49,13 +49,13 @@ class Engines:
         return self.instance.bridge_registry
 
     def command(self, argv: Sequence[str], *, cwd: Path | None = None, user: bool = False) -> list[str]:
-        """The argument list that runs `argv` among the engines; more arguments may be appended.
+        """Return the argument list that runs `argv` among the engines; more arguments may be appended.
 
         :param cwd: working directory (default: the present one)
         :param user: as the unprivileged account, for rootless engines
         :raises DevError: when `cwd` cannot be shown among the engines
         """
-        folder = enter.visible(self.instance, self.holder, cwd or Path.cwd())
+        folder = enter.visible(self.holder, cwd or Path.cwd())
         return enter.command(self.instance, self.holder, list(argv), folder, user=user)
 
     def run(
@@ -73,7 +73,8 @@ class Engines:
 
         :param env: variables on top of the present environment
         :raises subprocess.CalledProcessError: when it fails and `check` is set
-        :raises subprocess.TimeoutExpired: when it takes longer than `timeout` seconds; it has been killed then
+        :raises subprocess.TimeoutExpired: when it takes longer than `timeout` seconds; it has been killed
+            then
         """
         return subprocess.run(
             self.command(argv, cwd=cwd, user=user),

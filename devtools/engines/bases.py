@@ -1,13 +1,12 @@
 """Base images as users name them, made from Debian 12 packages for amd64 and arm64.
 
-mmdebstrap makes the amd64 tree; the arm64 tree is derived from it (see `foreign`), which takes seconds instead of
-the minutes that emulation needs. What is kept in the cache are the compressed layers.
+mmdebstrap makes the amd64 tree; the arm64 tree is derived from it (see `foreign`), which takes seconds
+instead of the minutes that emulation needs. What is kept in the cache are the compressed layers.
 """
 
 from __future__ import annotations
 
 import json
-import os
 import shlex
 import shutil
 import sys
@@ -86,7 +85,8 @@ def ensure_foreign(log: Path) -> None:
     native = layer_folder(foreign.NATIVE[0], "python").parent
     names = tuple(json.loads((native / "python/packages.json").read_text()))
     with step(f"base images for {other} (once)"), complete_or_absent(other, *DEBIAN_STAGES, "debs") as out:
-        keep = f'mv "$1/var/cache/apt/archives" {shlex.quote(str(out / "debs"))}; mkdir -p "$1/var/cache/apt/archives/partial"'
+        archives = '"$1/var/cache/apt/archives'
+        keep = f'mv {archives}" {shlex.quote(str(out / "debs"))}; mkdir -p {archives}/partial"'
         bootstrap("extract", (*names, *MUSL_PACKAGES), other, log, (keep,))
         foreign.convert(native, DEBIAN_STAGES, out / "debs", out)
 
@@ -103,14 +103,21 @@ def ensure_foreign_musl(log: Path) -> None:
         debs = layer_folder(other, "debs")
         for name in (*MUSL_PACKAGES, "libc6"):
             (deb,) = debs.glob(f"{name}_*.deb")
-            rootfs.run_logged(["dpkg-deb", "-x", str(deb), str(out / "tree")], log, f"cannot unpack {deb.name}")
+            rootfs.run_logged(
+                ["dpkg-deb", "-x", str(deb), str(out / "tree")], log, f"cannot unpack {deb.name}"
+            )
         for command in (make_musl("tree"), cut("tree/image", out / "musl")):
             rootfs.run_logged(["sh", "-euc", command], log, "cannot make the musl base image for arm64", out)
         shutil.rmtree(debs)
 
 
 def bootstrap(
-    variant: str, packages: tuple[str, ...], architecture: str, log: Path, hooks: tuple[str, ...], dpkg: tuple[str, ...] = ()
+    variant: str,
+    packages: tuple[str, ...],
+    architecture: str,
+    log: Path,
+    hooks: tuple[str, ...],
+    dpkg: tuple[str, ...] = (),
 ) -> None:
     """Run mmdebstrap for what its hooks take from the tree; the tree itself is thrown away."""
     rootfs.require_mmdebstrap(log)
@@ -127,12 +134,12 @@ def bootstrap(
 
 
 def make_musl(tree: str) -> str:
-    """The shell command that makes the musl base in `image` below `tree`, a word of the shell."""
+    """Return the shell command that makes the musl base in `image` below `tree`, a word of the shell."""
     return f"sh {shlex.quote(str(MUSL_SCRIPT))} {tree}"
 
 
 def cut(tree: str, out: Path, below: Path | None = None) -> str:
-    """The shell command that writes a layer from `tree`, a word of the shell."""
+    """Return the shell command that writes a layer from `tree`, a word of the shell."""
     tool = [sys.executable, "-I", str(LAYER_TOOL), str(int(time.time()))]
     return f"{shlex.join(tool)} {tree} {shlex.join(str(folder) for folder in (out, below) if folder)}"
 
@@ -144,7 +151,7 @@ def is_complete(architecture: str, *names: str) -> bool:
 
 @contextmanager
 def complete_or_absent(architecture: str, *names: str) -> Iterator[Path]:
-    """A folder to make layers in; they move to their place in the cache when the block ends well."""
+    """Return a folder to make layers in; they move to their place in the cache when the block ends well."""
     partial = paths.bases() / f"{architecture}-{names[0]}.partial"
     shutil.rmtree(partial, ignore_errors=True)
     partial.mkdir(parents=True)
@@ -153,7 +160,7 @@ def complete_or_absent(architecture: str, *names: str) -> Iterator[Path]:
         final = layer_folder(architecture, name)
         shutil.rmtree(final, ignore_errors=True)
         final.parent.mkdir(parents=True, exist_ok=True)
-        os.rename(partial / name, final)
+        (partial / name).rename(final)
     shutil.rmtree(partial)
 
 
@@ -168,11 +175,18 @@ def are_complete() -> bool:
 
 
 def images() -> dict[str, list[Image]]:
-    """The base images by `repository:tag`, one for each architecture; all layers must be in the cache."""
+    """Return the base images by `repository:tag`, one for each architecture.
+
+    All layers must be in the cache.
+    """
     path = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
     table: dict[str, list[Image]] = {}
     for architecture in ARCHITECTURES:
-        python = (f"PATH=/usr/local/bin:{path}", "LANG=C.UTF-8", f"PYTHON_VERSION={python_version(architecture)}")
+        python = (
+            f"PATH=/usr/local/bin:{path}",
+            "LANG=C.UTF-8",
+            f"PYTHON_VERSION={python_version(architecture)}",
+        )
         for name, stages, environment, command in (
             ("library/debian:12-slim", ("debian",), (f"PATH={path}",), "bash"),
             ("library/python:3.11-slim", ("debian", "python"), python, "python3"),
@@ -185,11 +199,16 @@ def images() -> dict[str, list[Image]]:
 
 def python_version(architecture: str) -> str:
     """Version of the interpreter in the Python layer, `x.y.z`."""
-    packages: dict[str, str] = json.loads((layer_folder(architecture, "python") / "packages.json").read_text())
+    packages: dict[str, str] = json.loads(
+        (layer_folder(architecture, "python") / "packages.json").read_text()
+    )
     return packages["python3.11"].partition("-")[0]
 
 
 def layers(architecture: str, *names: str) -> tuple[Layer, ...]:
     """Finished layers by name, lowest first."""
     folders = [layer_folder(architecture, name) for name in names]
-    return tuple(Layer(folder / "layer.tar.gz", **json.loads((folder / "layer.json").read_text())) for folder in folders)
+    return tuple(
+        Layer(folder / "layer.tar.gz", **json.loads((folder / "layer.json").read_text()))
+        for folder in folders
+    )

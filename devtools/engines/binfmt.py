@@ -16,7 +16,8 @@ from devtools.errors import DevError
 MAGIC = bytes.fromhex("7f454c460201010000000000000000000200b700")
 MASK = bytes.fromhex("ffffffffffffff00fffffffffffffffffeffffff")
 
-#: O: the program is handed over opened; P: argv[0] stays; F: the emulator is opened now, so it works in any root.
+#: O: the program is handed over opened; P: argv[0] stays; F: the emulator is opened now, so it works in any
+#: root.
 FLAGS = "OPF"
 
 
@@ -42,7 +43,9 @@ def enable(instance: Instance, holder: int) -> None:
     try:
         (table(holder) / "register").write_text(line)
     except OSError as error:
-        raise DevError("cannot register the arm64 emulator", str(error), "the kernel needs binfmt_misc") from error
+        raise DevError(
+            "cannot register the arm64 emulator", str(error), "the kernel needs binfmt_misc"
+        ) from error
 
 
 def disable(instance: Instance, holder: int) -> None:
@@ -73,7 +76,7 @@ def is_enabled(holder: int) -> bool:
 
 
 def handlers(holder: int) -> Iterator[Path]:
-    """The enabled entries that match AArch64 executables."""
+    """Return the enabled entries that match AArch64 executables."""
     for entry in table(holder).iterdir():
         if entry.name not in ("register", "status"):
             text = entry.read_text()

@@ -43,19 +43,28 @@ def run(args: argparse.Namespace) -> int:
 
 
 def as_json(instance: Instance, now: health.Health) -> str:
-    """The status for programs."""
-    names = {"registry_address": instance.registry, "bridge_ip": instance.bridge_ip, "folder": str(instance.root)}
+    """Return the status for programs."""
+    names = {
+        "registry_address": instance.registry,
+        "bridge_ip": instance.bridge_ip,
+        "folder": str(instance.root),
+    }
     return json.dumps({"up": now.is_up, **asdict(now), **names}, indent=2)
 
 
 def as_text(instance: Instance, now: health.Health) -> str:
-    """The status for a person."""
+    """Return the status for a person."""
     if now.holder is None:
         return "down"
     rows = (
         ("holder", f"process {now.holder}"),
         ("docker", now.docker or "does not answer"),
-        ("registry", f"{instance.registry}, from containers {instance.bridge_registry}" if now.registry else "does not answer"),
+        (
+            "registry",
+            f"{instance.registry}, from containers {instance.bridge_registry}"
+            if now.registry
+            else "does not answer",
+        ),
         ("arm64", "programs run under emulation" if now.arm64 else "programs do not run"),
         ("folder", str(instance.root)),
     )

@@ -51,7 +51,7 @@ def dockerd(instance: Instance, mtu: int) -> str:
 
 
 def docker_registry(storage: Path, address: str) -> str:
-    """Configuration of the distribution registry, in YAML (JSON is YAML).
+    """Return the configuration of the distribution registry, in YAML (JSON is YAML).
 
     No in-memory descriptor cache: two registries serve one storage folder.
 
@@ -67,7 +67,10 @@ def docker_registry(storage: Path, address: str) -> str:
 
 
 def registries(instance: Instance) -> str:
-    """`registries.conf` (version 2) of Buildah, Podman and Skopeo: short names and docker.io come from the mirror."""
+    """`registries.conf` (version 2) of Buildah, Podman and Skopeo.
+
+    Short names and docker.io come from the mirror.
+    """
     lines = ['unqualified-search-registries = ["docker.io"]', 'short-name-mode = "permissive"', ""]
     lines += ["[[registry]]", 'location = "docker.io"', ""]
     lines += ["[[registry.mirror]]", f'location = "{instance.registry}"', "insecure = true", ""]
@@ -87,12 +90,15 @@ def containers(instance: Instance) -> str:
 
 
 def containers_of_user() -> str:
-    """`containers.conf` of the unprivileged account: a network namespace of its own, as rootless engines have it."""
+    """`containers.conf` of the unprivileged account.
+
+    A network namespace of its own, as rootless engines have it.
+    """
     return '[containers]\nnetns = "private"\n' + ENGINE_TABLE
 
 
 def accounts(instance: Instance) -> dict[str, str]:
-    """The line of the unprivileged account in each table of the root filesystem's `/etc`."""
+    """Return the line of the unprivileged account in each table of the root filesystem's `/etc`."""
     number = instance.user_id
     return {
         "passwd": f"{USER}:x:{number}:{number}::{HOME}:/bin/bash",
@@ -103,7 +109,7 @@ def accounts(instance: Instance) -> dict[str, str]:
 
 
 def with_line(table: str, line: str) -> str:
-    """The text of an account table with `line` in place of any line of the same account."""
+    """Return the text of an account table with `line` in place of any line of the same account."""
     others = [other for other in table.splitlines() if not other.startswith(f"{USER}:")]
     return "\n".join([*others, line]) + "\n"
 

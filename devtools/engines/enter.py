@@ -12,14 +12,38 @@ from devtools.engines.instance import Instance
 from devtools.errors import DevError
 
 #: What would lead a client to engines other than these.
-FOREIGN = ("DOCKER_CONTEXT", "DOCKER_CERT_PATH", "DOCKER_TLS_VERIFY", "BUILDX_BUILDER", "BUILDX_CONFIG", "CONTAINER_HOST")
+FOREIGN = (
+    "DOCKER_CONTEXT",
+    "DOCKER_CERT_PATH",
+    "DOCKER_TLS_VERIFY",
+    "BUILDX_BUILDER",
+    "BUILDX_CONFIG",
+    "CONTAINER_HOST",
+)
 
 #: Folders at the top that belong to the engines' root filesystem.
-SYSTEM = "bin boot dev etc lib lib32 lib64 libx32 proc run sbin sys usr var".split()
+SYSTEM = (
+    "bin",
+    "boot",
+    "dev",
+    "etc",
+    "lib",
+    "lib32",
+    "lib64",
+    "libx32",
+    "proc",
+    "run",
+    "sbin",
+    "sys",
+    "usr",
+    "var",
+)
 
 
 def command(instance: Instance, holder: int, argv: list[str], cwd: str, *, user: bool = False) -> list[str]:
-    """The argument list that runs `argv` among the engines: a prefix of programs that replace each other.
+    """Return the argument list that runs `argv` among the engines.
+
+    A prefix of programs that replace each other.
 
     No process stays in between, so signals, exit status and terminal are those of `argv` itself.
 
@@ -35,7 +59,7 @@ def command(instance: Instance, holder: int, argv: list[str], cwd: str, *, user:
 
 
 def environment(instance: Instance, user: bool) -> dict[str, str]:
-    """What is set for a command among the engines, on top of the caller's environment."""
+    """Return what is set for a command among the engines, on top of the caller's environment."""
     home = config.HOME if user else "/root"
     runtime = f"/run/user/{instance.user_id if user else 0}"
     variables = {
@@ -56,7 +80,7 @@ def environment(instance: Instance, user: bool) -> dict[str, str]:
     return variables if user else variables | {"DOCKER_CONFIG": str(instance.root / "docker-config")}
 
 
-def visible(instance: Instance, holder: int, folder: Path) -> str:
+def visible(holder: int, folder: Path) -> str:
     """`folder` as an absolute path, shown inside the namespace if it is not already.
 
     :raises DevError: when it lies where the engines' root filesystem has something of its own
@@ -72,7 +96,9 @@ def visible(instance: Instance, holder: int, folder: Path) -> str:
         )
     place = ["nsenter", f"--mount=/proc/{holder}/ns/mnt", "--"]
     subprocess.run([*place, "mkdir", "-p", str(path)], check=True, capture_output=True)
-    subprocess.run([*place, "mount", "--bind", f"/run/host{path}", str(path)], check=True, capture_output=True)
+    subprocess.run(
+        [*place, "mount", "--bind", f"/run/host{path}", str(path)], check=True, capture_output=True
+    )
     return str(path)
 
 

@@ -1,4 +1,7 @@
-"""`./dev exec -- CMD...`: run a command where the test engines are, in their place and with their settings."""
+"""`./dev exec -- CMD...`.
+
+Run a command where the test engines are, in their place and with their settings.
+"""
 
 from __future__ import annotations
 
@@ -12,8 +15,12 @@ from devtools.engines.instance import current
 
 def configure(parser: argparse.ArgumentParser) -> None:
     """Declare the options."""
-    parser.add_argument("--user", action="store_true", help="run as an unprivileged account (rootless engines)")
-    parser.add_argument("command", nargs=argparse.REMAINDER, metavar="-- CMD...", help="the command and its arguments")
+    parser.add_argument(
+        "--user", action="store_true", help="run as an unprivileged account (rootless engines)"
+    )
+    parser.add_argument(
+        "command", nargs=argparse.REMAINDER, metavar="-- CMD...", help="the command and its arguments"
+    )
 
 
 def run(args: argparse.Namespace) -> int:
@@ -26,6 +33,6 @@ def run(args: argparse.Namespace) -> int:
     instance = current()
     known = state.load(instance.root)
     holder = known.pid if known is not None and known.is_alive() else lifecycle.up(instance)
-    folder = enter.visible(instance, holder, Path.cwd())
+    folder = enter.visible(holder, Path.cwd())
     prefixed = enter.command(instance, holder, argv or ["bash"], folder, user=args.user)
     os.execvp(prefixed[0], prefixed)

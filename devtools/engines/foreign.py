@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import contextlib
 import hashlib
-import os
 import re
 import shutil
 import subprocess
@@ -21,7 +20,8 @@ from pathlib import Path
 
 from devtools.engines import layer
 
-#: Debian's name and multiarch triplet of the architecture that is exchanged, and of the one it is exchanged for.
+#: Debian's name and multiarch triplet of the architecture that is exchanged, and of the one it is exchanged
+#: for.
 NATIVE = ("amd64", "x86_64-linux-gnu")
 FOREIGN = ("arm64", "aarch64-linux-gnu")
 
@@ -47,7 +47,7 @@ class Exchange:
 
     @property
     def database(self) -> Path:
-        """dpkg's folder in the tree."""
+        """The folder of dpkg in the tree."""
         return self.tree / "var/lib/dpkg"
 
 
@@ -64,7 +64,14 @@ def convert(native: Path, names: Iterable[str], debs: Path, out: Path) -> None:
     exchange.tree.mkdir(parents=True)
     below: Path | None = None
     for name in names:
-        argv = ["tar", "-xpzf", str(native / name / "layer.tar.gz"), "--numeric-owner", "-C", str(exchange.tree)]
+        argv = [
+            "tar",
+            "-xpzf",
+            str(native / name / "layer.tar.gz"),
+            "--numeric-owner",
+            "-C",
+            str(exchange.tree),
+        ]
         subprocess.run(argv, check=True)
         swap_packages(exchange)
         layer.write(since, exchange.tree, out / name, *([below] if below else []))
@@ -87,7 +94,9 @@ def swap_packages(exchange: Exchange) -> None:
     (exchange.database / "arch").write_text(FOREIGN[0] + "\n")
     states = exchange.tree / "var/lib/apt/extended_states"
     if states.exists():
-        states.write_text(states.read_text().replace(f"Architecture: {NATIVE[0]}", f"Architecture: {FOREIGN[0]}"))
+        states.write_text(
+            states.read_text().replace(f"Architecture: {NATIVE[0]}", f"Architecture: {FOREIGN[0]}")
+        )
     remove_native_rest(exchange.tree)
 
 
@@ -95,7 +104,9 @@ def swap(exchange: Exchange, name: str) -> str:
     """Exchange one package; the result is its new status stanza."""
     deb = exchange.debs[name]
     remove_package(exchange, name)
-    control = subprocess.run(["dpkg-deb", "-f", str(deb)], check=True, capture_output=True, text=True).stdout.strip()
+    control = subprocess.run(
+        ["dpkg-deb", "-f", str(deb)], check=True, capture_output=True, text=True
+    ).stdout.strip()
     same = value(control, "Multi-Arch") == "same"
     prefix = f"{name}:{FOREIGN[0]}" if same else name
     unpack_control(deb, exchange.database / "info", prefix)
@@ -106,7 +117,10 @@ def swap(exchange: Exchange, name: str) -> str:
 
 
 def remove_package(exchange: Exchange, name: str) -> None:
-    """Delete the files of a native package and its control files; folders stay, and links to them (/bin, /lib)."""
+    """Delete the files of a native package and its control files.
+
+    Folders stay, and links to them (/bin, /lib).
+    """
     info = exchange.database / "info"
     prefix = f"{name}:{NATIVE[0]}" if (info / f"{name}:{NATIVE[0]}.list").exists() else name
     for line in (info / f"{prefix}.list").read_text().splitlines():
@@ -129,7 +143,10 @@ def unpack_control(deb: Path, info: Path, prefix: str) -> None:
 
 
 def unpack(deb: Path, tree: Path) -> list[str]:
-    """Unpack the files of a package into the tree, links to folders kept; the result is dpkg's list of them."""
+    """Unpack the files of a package into the tree, links to folders kept.
+
+    The result is dpkg's list of them.
+    """
     argv = ["tar", "-xpv", "--numeric-owner", "--keep-directory-symlink", "-C", str(tree)]
     with subprocess.Popen(["dpkg-deb", "--fsys-tarfile", str(deb)], stdout=subprocess.PIPE) as source:
         listed = subprocess.run(argv, stdin=source.stdout, check=True, capture_output=True, text=True).stdout
@@ -143,12 +160,18 @@ def unpack(deb: Path, tree: Path) -> list[str]:
 
 
 def conffiles(exchange: Exchange, prefix: str) -> list[str]:
-    """The Conffiles field of the status stanza: each configuration file with its MD5, as dpkg records it."""
+    """Return the Conffiles field of the status stanza.
+
+    Each configuration file with its MD5, as dpkg records it.
+    """
     listed = exchange.database / "info" / f"{prefix}.conffiles"
     if not listed.exists():
         return []
     paths = [line for line in listed.read_text().splitlines() if line.startswith("/")]
-    sums = [hashlib.md5((exchange.tree / path.lstrip("/")).read_bytes(), usedforsecurity=False).hexdigest() for path in paths]
+    sums = [
+        hashlib.md5((exchange.tree / path.lstrip("/")).read_bytes(), usedforsecurity=False).hexdigest()
+        for path in paths
+    ]
     return ["Conffiles:", *(f" {path} {md5}" for path, md5 in zip(paths, sums, strict=True))] if paths else []
 
 
@@ -166,24 +189,29 @@ def remove_native_rest(tree: Path) -> None:
 
 
 def is_current(code: Path, source: Path) -> bool:
-    """Whether Python would use this bytecode: its header holds the source's time and size (PEP 3147, PEP 552)."""
+    """Whether Python would use this bytecode.
+
+    Its header holds the source's time and size (PEP 3147, PEP 552).
+    """
     if not source.is_file():
         return False
     header = code.read_bytes()[8:16]
     info = source.stat()
-    return header == (int(info.st_mtime) & 0xFFFFFFFF).to_bytes(4, "little") + info.st_size.to_bytes(4, "little")
+    return header == (int(info.st_mtime) & 0xFFFFFFFF).to_bytes(4, "little") + info.st_size.to_bytes(
+        4, "little"
+    )
 
 
 def remove_quietly(path: Path) -> None:
     """Delete a file, or a folder if it is empty."""
     with contextlib.suppress(OSError):
         if path.is_dir() and not path.is_symlink():
-            os.rmdir(path)
+            path.rmdir()
         else:
             path.unlink()
 
 
 def value(stanza: str, name: str) -> str:
-    """The value of a one-line field of a control stanza, empty when it has none."""
+    """Return the value of a one-line field of a control stanza, empty when it has none."""
     found = re.search(rf"^{name}: (.*)$", stanza, re.M)
     return found[1] if found else ""

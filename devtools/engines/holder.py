@@ -80,7 +80,7 @@ def enter(spec: Spec) -> None:
     call(["pivot_root", ".", "run/host"])
     os.chdir("/")
     mount("--make-rshared", "/")
-    if not os.path.exists("/proc/sys/fs/binfmt_misc/register"):
+    if not Path("/proc/sys/fs/binfmt_misc/register").exists():
         mount("-t", "binfmt_misc", "binfmt_misc", "/proc/sys/fs/binfmt_misc")
 
 
@@ -104,34 +104,41 @@ def show_device(root: Path, major: int, minor: int, name: str) -> None:
         return
     node = root / "run" / name.replace("/", "-")
     os.mknod(node, 0o020666, os.makedev(major, minor))
-    os.chmod(node, 0o666)
+    node.chmod(0o666)
     mount("--bind", str(node), str(root / "dev" / name))
 
 
 def make_folder(path: Path, owner: int, mode: int) -> None:
-    """A folder of exactly this owner and mode."""
+    """Return a folder of exactly this owner and mode."""
     path.mkdir(parents=True, exist_ok=True)
     os.chown(path, owner, owner)
-    os.chmod(path, mode)
+    path.chmod(mode)
 
 
 def mount(*arguments: str) -> None:
-    """Call mount(8)."""
+    """Show a filesystem or a folder at another place; the arguments are those of the command."""
     call(["mount", *arguments])
 
 
 def call(argv: list[str]) -> None:
     """Run a command that must succeed; its output is kept for the message if it does not."""
     environment = os.environ | {"PATH": PATH}
-    subprocess.run(argv, check=True, stdin=subprocess.DEVNULL, capture_output=True, text=True, env=environment)
+    subprocess.run(
+        argv, check=True, stdin=subprocess.DEVNULL, capture_output=True, text=True, env=environment
+    )
 
 
 def start(daemon: dict[str, Any]) -> int:
     """Start one daemon in a session of its own; the result is its process id."""
     environment = os.environ | {"PATH": PATH} | daemon["env"]
-    with open(daemon["log"], "ab") as log:
+    with Path(daemon["log"]).open("ab") as log:
         child = subprocess.Popen(
-            daemon["argv"], stdin=subprocess.DEVNULL, stdout=log, stderr=log, env=environment, start_new_session=True
+            daemon["argv"],
+            stdin=subprocess.DEVNULL,
+            stdout=log,
+            stderr=log,
+            env=environment,
+            start_new_session=True,
         )
     return child.pid
 
@@ -139,7 +146,7 @@ def start(daemon: dict[str, Any]) -> int:
 def wait_for_end() -> None:
     """Collect children, daemons and what they left behind, until SIGTERM or until no child is left."""
 
-    def end(signum: int, frame: FrameType | None) -> None:
+    def end(_signum: int, _frame: FrameType | None) -> None:
         raise SystemExit
 
     signal.signal(signal.SIGTERM, end)
@@ -174,7 +181,7 @@ def ended(pid: int) -> bool:
 
 
 def describe(error: Exception) -> str:
-    """The failure in words, with what the command said."""
+    """Return the failure in words, with what the command said."""
     if isinstance(error, subprocess.CalledProcessError):
         return f"`{' '.join(error.cmd)}` ended with status {error.returncode}: {error.stderr.strip()}"
     return str(error)

@@ -68,17 +68,20 @@ class Image:
 
 
 def index(images: Sequence[Image]) -> bytes:
-    """The image index that offers one image for each architecture."""
+    """Return the image index that offers one image for each architecture."""
     entries = [
         descriptor(MANIFEST, image.manifest)
-        | {"platform": {"architecture": image.architecture, "os": "linux"} | ({"variant": "v8"} if image.architecture == "arm64" else {})}
+        | {
+            "platform": {"architecture": image.architecture, "os": "linux"}
+            | ({"variant": "v8"} if image.architecture == "arm64" else {})
+        }
         for image in images
     ]
     return canonical({"schemaVersion": 2, "mediaType": INDEX, "manifests": entries})
 
 
 def descriptor(media_type: str, content: bytes) -> dict[str, Any]:
-    """The OCI descriptor of a small document."""
+    """Return the OCI descriptor of a small document."""
     return {"mediaType": media_type, "digest": digest(content), "size": len(content)}
 
 

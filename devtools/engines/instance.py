@@ -33,7 +33,10 @@ class Instance:
 
     @property
     def user_id(self) -> int:
-        """User and group id of the unprivileged account; its subordinate ids are `user_id << 16` and following."""
+        """User and group id of the unprivileged account.
+
+        Its subordinate ids are `user_id << 16` and following.
+        """
         return 50000 + self.port
 
     @property
@@ -92,11 +95,16 @@ class Instance:
 
 
 def current() -> Instance:
-    """The instance of the cache folder in use: fixed numbers for the usual folder, derived ones for any other."""
+    """Return the instance of the cache folder in use.
+
+    Fixed numbers for the usual folder, derived ones for any other.
+    """
     cache = paths.cache()
     root = paths.engines()
     if cache == Path(pwd.getpwuid(os.getuid()).pw_dir, ".cache", "cir-dev").resolve():
         return Instance(root, "0", 5717, (10, 213, 0))
     digest = hashlib.sha256(os.fsencode(cache)).digest()
     number = int.from_bytes(digest[:4])
-    return Instance(root, digest.hex()[:6], 5800 + number % 2000, (10, 214 + number % 40, number // 40 % 16 * 16))
+    return Instance(
+        root, digest.hex()[:6], 5800 + number % 2000, (10, 214 + number % 40, number // 40 % 16 * 16)
+    )

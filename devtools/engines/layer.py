@@ -1,8 +1,8 @@
 """One image layer from a folder tree: a deterministic tar of what differs from the layer below, compressed.
 
-Format: OCI image specification 1.1, "Image Layer Filesystem Changeset" (whiteouts are empty files `.wh.<name>`).
-Run as `python3 layer.py SINCE TREE OUT [BELOW]` by the hooks of mmdebstrap; SINCE is when the tree was begun, in
-seconds after 1970, OUT and BELOW are folders as `write` makes.
+Format: OCI image specification 1.1, "Image Layer Filesystem Changeset" (whiteouts are empty files
+`.wh.<name>`). Run as `python3 layer.py SINCE TREE OUT [BELOW]` by the hooks of mmdebstrap; SINCE is when
+the tree was begun, in seconds after 1970, OUT and BELOW are folders as `write` makes.
 """
 
 from __future__ import annotations
@@ -34,10 +34,13 @@ Listing = dict[str, State]
 
 
 def write(since: int, tree: Path, out: Path, below: Path | None = None) -> None:
-    """Write `layer.tar.gz`, `layer.json` (digest, size, diff_id, created), `listing.json` and `packages.json` to `out`.
+    """Write `layer.tar.gz`.
 
-    Files keep the times that their packages gave them (bytecode depends on it). Those written since the tree was
-    begun get the time of the newest packaged file, so that making a base twice gives the same bytes.
+    `layer.json` (digest, size, diff_id, created), `listing.json` and `packages.json` to `out`.
+
+    Files keep the times that their packages gave them (bytecode depends on it). Those written since the
+    tree was begun get the time of the newest packaged file, so that making a base twice gives the same
+    bytes.
 
     :param since: when the tree was begun, seconds after 1970
     :param below: the folder of the layer below, whose files are left out when unchanged
@@ -74,7 +77,7 @@ class Hashing(io.RawIOBase):
         self.hash = hashlib.sha256()
 
     def writable(self) -> bool:
-        """Always: this is a sink."""
+        """Return true: this is a sink."""
         return True
 
     def write(self, data: object) -> int:
@@ -95,12 +98,12 @@ def entries(tree: Path, folder: str = "") -> Iterator[tuple[str, State]]:
     with os.scandir(tree / folder) as found:
         present = sorted(found, key=lambda entry: entry.name)
     for entry in present:
-        relative = os.path.join(folder, entry.name)
+        relative = f"{folder}/{entry.name}" if folder else entry.name
         is_folder = entry.is_dir(follow_symlinks=False)
         if LEFT_OUT.fullmatch(relative + "/" if is_folder else relative):
             continue
         info = entry.stat(follow_symlinks=False)
-        link = os.readlink(entry) if entry.is_symlink() else ""
+        link = str(Path(entry.path).readlink()) if entry.is_symlink() else ""
         size, time = (0, 0) if is_folder else (info.st_size, info.st_mtime_ns)
         yield relative, [info.st_mode, info.st_uid, info.st_gid, link, size, time]
         if is_folder:
@@ -115,7 +118,7 @@ def pack(packer: Packer, listing: Listing, base: Listing) -> None:
     for relative in sorted(base.keys() - listing.keys()):
         parent, name = os.path.split(relative)
         if parent in listing or not parent:
-            packer.archive.addfile(tarfile.TarInfo(os.path.join(parent, f".wh.{name}")))
+            packer.archive.addfile(tarfile.TarInfo(f"{parent}/.wh.{name}".lstrip("/")))
 
 
 @dataclass(frozen=True)

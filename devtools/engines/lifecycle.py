@@ -22,7 +22,7 @@ from devtools.engines import bases, binfmt, config, health, network, registry, r
 from devtools.engines.enter import command
 from devtools.engines.instance import Instance
 from devtools.errors import DevError, tail
-from devtools.progress import say, step
+from devtools.progress import step
 
 HOLDER = Path(__file__).with_name("holder.py")
 
@@ -73,7 +73,10 @@ def make_layers(instance: Instance) -> None:
 
 
 def publish(instance: Instance) -> None:
-    """Push the base images, for all architectures, unless the registry has them; Docker forgets older ones."""
+    """Push the base images, for all architectures, unless the registry has them.
+
+    Docker forgets older ones.
+    """
     bases.ensure_foreign_musl(log_path(instance, "bases-arm64"))
     for name, variants in bases.images().items():
         if not registry.has(instance.registry, name, variants):
@@ -121,7 +124,7 @@ def start(instance: Instance) -> None:
 
 
 def holder_spec(instance: Instance, mtu: int) -> dict[str, object]:
-    """What the holder is to show, make, run and start (see `holder`)."""
+    """Return what the holder is to show, make, run and start (see `holder`)."""
     shown = [str(paths.cache()), str(paths.CHECKOUT), "/tmp"]
     certificates = "/etc/ssl/certs/ca-certificates.crt"
     binds = [[path, path] for path in [*shown, certificates, "/etc/hosts"]]
@@ -139,13 +142,17 @@ def holder_spec(instance: Instance, mtu: int) -> dict[str, object]:
 
 
 def daemons(instance: Instance) -> list[dict[str, object]]:
-    """The registries and dockerd, in the order in which they start."""
+    """Return the registries and dockerd, in the order in which they start."""
     etc = instance.root / "etc"
-    commands = {name: ["docker-registry", "serve", str(etc / f"{name}.yml")] for name in config.registry_addresses(instance)}
+    commands = {
+        name: ["docker-registry", "serve", str(etc / f"{name}.yml")]
+        for name in config.registry_addresses(instance)
+    }
     commands["dockerd"] = ["dockerd", f"--config-file={etc / 'daemon.json'}"]
     quiet = {"OTEL_TRACES_EXPORTER": "none"}
     return [
-        {"name": name, "argv": argv, "env": quiet, "log": str(log_path(instance, name))} for name, argv in commands.items()
+        {"name": name, "argv": argv, "env": quiet, "log": str(log_path(instance, name))}
+        for name, argv in commands.items()
     ]
 
 
@@ -158,10 +165,26 @@ def start_holder(instance: Instance, spec: Path) -> int:
         log_path(instance, name).parent.mkdir(parents=True, exist_ok=True)
         log_path(instance, name).write_bytes(b"")
     reader, writer = os.pipe()
-    argv = ["unshare", "--mount", "--propagation=slave", "--", sys.executable, "-I", str(HOLDER), str(spec), str(writer)]
+    argv = [
+        "unshare",
+        "--mount",
+        "--propagation=slave",
+        "--",
+        sys.executable,
+        "-I",
+        str(HOLDER),
+        str(spec),
+        str(writer),
+    ]
     with log_path(instance, "holder").open("wb") as log:
         holder = subprocess.Popen(
-            argv, stdin=subprocess.DEVNULL, stdout=log, stderr=log, pass_fds=[writer], start_new_session=True, cwd="/"
+            argv,
+            stdin=subprocess.DEVNULL,
+            stdout=log,
+            stderr=log,
+            pass_fds=[writer],
+            start_new_session=True,
+            cwd="/",
         )
     os.close(writer)
     identity = state.identify(holder.pid)
@@ -212,7 +235,10 @@ def clean(instance: Instance) -> None:
 
 
 def kill_containers(run: network.Run) -> None:
-    """End Docker's containers at once; dockerd would wait ten seconds for one whose program ignores SIGTERM."""
+    """End Docker's containers at once.
+
+    Dockerd would wait ten seconds for one whose program ignores SIGTERM.
+    """
     if running := run(["docker", "ps", "--quiet"]).stdout.split():
         run(["docker", "kill", *running])
 
@@ -225,7 +251,10 @@ def wait_for_exit(holder: state.Process) -> None:
 
 
 def runner(instance: Instance, holder: int | None) -> network.Run:
-    """What runs a program of the root filesystem: in the namespace, or where there is none, in a changed root."""
+    """Return what runs a program of the root filesystem.
+
+    In the namespace, or where there is none, in a changed root.
+    """
 
     def run(argv: list[str]) -> subprocess.CompletedProcess[str]:
         prefixed = command(instance, holder, argv, "/") if holder else ["chroot", str(instance.rootfs), *argv]
@@ -235,13 +264,16 @@ def runner(instance: Instance, holder: int | None) -> network.Run:
 
 
 def inside(instance: Instance) -> network.Run:
-    """What runs a program among the engines that are up."""
+    """Return what runs a program among the engines that are up."""
     holder = state.load(instance.root)
     return runner(instance, holder.pid if holder else None)
 
 
 def resolver() -> str:
-    """The file with name servers that containers can reach: not a stub on loopback, where there is the real list."""
+    """Return the file with name servers that containers can reach.
+
+    Not a stub on loopback, where there is the real list.
+    """
     real = Path("/run/systemd/resolve/resolv.conf")
     named = Path("/etc/resolv.conf").resolve()
     is_stub = "nameserver 127." in named.read_text() if named.is_file() else True
@@ -249,22 +281,32 @@ def resolver() -> str:
 
 
 def require_root() -> None:
-    """:raises DevError: when not run by root."""
+    """Refuse to go on without the rights that mounts and interfaces need.
+
+    :raises DevError: when not run by root
+    """
     if os.geteuid() != 0:
         raise DevError(
-            "the test engines need root", "they mount a root filesystem of their own and make a bridge", "run as root or with sudo"
+            "the test engines need root",
+            "they mount a root filesystem of their own and make a bridge",
+            "run as root or with sudo",
         )
 
 
 def require_free_port(instance: Instance) -> None:
-    """:raises DevError: when something else listens on the registry's port."""
+    """Make sure that nothing else listens on the registry's port.
+
+    :raises DevError: when something does
+    """
     with socket.socket() as probe:
         probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         try:
             probe.bind(("127.0.0.1", instance.port))
         except OSError as error:
             raise DevError(
-                f"the registry's port {instance.registry} is taken", str(error), "set CIR_DEV_CACHE to another folder for another port"
+                f"the registry's port {instance.registry} is taken",
+                str(error),
+                "set CIR_DEV_CACHE to another folder for another port",
             ) from error
 
 

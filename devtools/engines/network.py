@@ -27,7 +27,7 @@ OFF_BEFORE = "forwarding_was_off"
 
 
 def setup_commands(instance: Instance, mtu: int) -> list[list[str]]:
-    """The commands that make the bridge and the table, to be run in order."""
+    """Return the commands that make the bridge and the table, to be run in order."""
     bridge, subnet = instance.bridge, instance.subnet
     chain = [instance.table, "postrouting"]
     return [
@@ -62,7 +62,10 @@ def tear_down(instance: Instance, run: Run) -> None:
 
 
 def own_bridges(instance: Instance, run: Run) -> list[str]:
-    """Names of the bridges with an address of the instance: the fixed one and those of networks made later."""
+    """Names of the bridges with an address of the instance.
+
+    The fixed one and those of networks made later.
+    """
     subnet = ipaddress.ip_network(instance.subnet)
     listed = run(["ip", "-json", "-4", "address", "show", "type", "bridge"]).stdout
     return [
@@ -75,7 +78,9 @@ def own_bridges(instance: Instance, run: Run) -> list[str]:
 def open_forward(instance: Instance, run: Run) -> None:
     """Let our packets pass where some firewall's FORWARD chain drops what it does not know."""
     for tool in forward_tools(run):
-        if re.search(r"^-P FORWARD DROP|^-A FORWARD .*-j (DROP|REJECT)", run([tool, "-S", "FORWARD"]).stdout, re.M):
+        if re.search(
+            r"^-P FORWARD DROP|^-A FORWARD .*-j (DROP|REJECT)", run([tool, "-S", "FORWARD"]).stdout, re.M
+        ):
             for rule in forward_rules(instance):
                 run([tool, "-I", "FORWARD", *rule])
 
@@ -90,13 +95,16 @@ def close_forward(instance: Instance, run: Run) -> None:
 
 
 def forward_rules(instance: Instance) -> list[list[str]]:
-    """Matches of packets from and to the instance's networks, marked as ours."""
+    """Return matches of packets from and to the instance's networks, marked as ours."""
     mark = ["-m", "comment", "--comment", instance.table, "-j", "ACCEPT"]
     return [["-s", instance.subnet, *mark], ["-d", instance.subnet, *mark]]
 
 
 def forward_tools(run: Run) -> list[str]:
-    """The iptables flavours in use here; asking one that is not in use would leave empty tables behind."""
+    """Return the iptables flavours in use here.
+
+    Asking one that is not in use would leave empty tables behind.
+    """
     tools = []
     if "filter" in run(["cat", "/proc/net/ip_tables_names"]).stdout.split():
         tools.append("iptables-legacy")
@@ -108,7 +116,8 @@ def forward_tools(run: Run) -> list[str]:
 def start_forwarding(instance: Instance, run: Run) -> None:
     """Let the machine pass packets on, and note in our table whether it did before.
 
-    The note is an empty chain: it lives exactly as long as the table, and a second set of engines takes it over.
+    The note is an empty chain: it lives exactly as long as the table, and a second set of engines takes it
+    over.
     """
     is_off = FORWARDING.read_text().strip() == "0"
     if is_off or any(notes_forwarding_off(table, run) for table in tables(run)):
@@ -118,9 +127,9 @@ def start_forwarding(instance: Instance, run: Run) -> None:
 
 
 def stop_forwarding(instance: Instance, run: Run) -> None:
-    """Turn forwarding off where it was off before, unless other engines or a Docker of the machine need it."""
-    others = [table for table in tables(run) if table != instance.table]
-    if notes_forwarding_off(instance.table, run) and not others and not Path("/sys/class/net/docker0").exists():
+    """Turn forwarding off where it was off before, unless other engines or the machine's Docker need it."""
+    is_needed = tables(run) != [instance.table] or Path("/sys/class/net/docker0").exists()
+    if notes_forwarding_off(instance.table, run) and not is_needed:
         FORWARDING.write_text("0\n")
 
 

@@ -1,4 +1,4 @@
-"""Pushing images into a registry without any client (distribution specification 1.1, plain HTTP on loopback)."""
+"""Pushing images into a registry without a client (distribution specification 1.1, HTTP on loopback)."""
 
 from __future__ import annotations
 
@@ -57,9 +57,14 @@ def put_manifest(address: str, repository: str, reference: str, media_type: str,
 
 
 def require_created(reply: http.client.HTTPResponse, what: str) -> None:
-    """:raises DevError: unless the registry says 201 Created."""
+    """Make sure that the registry said 201 Created.
+
+    :raises DevError: when it said something else
+    """
     if reply.status != 201:
-        raise DevError(f"the registry does not take {what}", f"status {reply.status}", "see registry.log in the cache")
+        raise DevError(
+            f"the registry does not take {what}", f"status {reply.status}", "see registry.log in the cache"
+        )
 
 
 def call(

@@ -1,4 +1,7 @@
-"""The root filesystem that the engines live in: current Debian packages, the machine's own stay as they are."""
+"""The root filesystem that the engines live in.
+
+Current Debian packages, the machine's own stay as they are.
+"""
 
 from __future__ import annotations
 
@@ -15,10 +18,33 @@ from devtools.progress import step
 #: The suite that has current engines; stable has no Apptainer and an old buildx.
 SUITE = "sid"
 
-PACKAGES = tuple(
-    "ca-certificates docker.io docker-cli docker-buildx buildah podman skopeo apptainer docker-registry crun runc "
-    "nftables iptables iproute2 fuse-overlayfs fuse3 squashfs-tools squashfuse uidmap netavark aardvark-dns passt "
-    "slirp4netns tini git qemu-user".split()
+PACKAGES = (
+    "ca-certificates",
+    "docker.io",
+    "docker-cli",
+    "docker-buildx",
+    "buildah",
+    "podman",
+    "skopeo",
+    "apptainer",
+    "docker-registry",
+    "crun",
+    "runc",
+    "nftables",
+    "iptables",
+    "iproute2",
+    "fuse-overlayfs",
+    "fuse3",
+    "squashfs-tools",
+    "squashfuse",
+    "uidmap",
+    "netavark",
+    "aardvark-dns",
+    "passt",
+    "slirp4netns",
+    "tini",
+    "git",
+    "qemu-user",
 )
 
 #: Nobody reads manuals there, and of all the emulated processors one is used.
@@ -35,7 +61,7 @@ APT_OPTIONS = ('Acquire::Check-Valid-Until "false"', 'APT::Install-Recommends "f
 
 
 def recipe() -> str:
-    """A digest of everything that decides what the root filesystem holds."""
+    """Return a digest of everything that decides what the root filesystem holds."""
     text = repr((SUITE, PACKAGES, DPKG_OPTIONS, APT_OPTIONS))
     return hashlib.sha256(text.encode()).hexdigest()
 
@@ -61,7 +87,7 @@ def ensure(root: Path, log: Path) -> None:
         options = ["--variant=minbase", "--format=directory"]
         mmdebstrap(options, SUITE, str(partial), log, include=PACKAGES, dpkg=DPKG_OPTIONS, apt=APT_OPTIONS)
         (partial / ".recipe").write_text(recipe())
-        os.rename(partial, root)
+        partial.rename(root)
 
 
 def mmdebstrap(
@@ -77,8 +103,8 @@ def mmdebstrap(
 ) -> None:
     """Run mmdebstrap with its default mirror, output appended to `log`.
 
-    :param hooks: shell commands run when everything is installed (only unpacked, in the variant "extract"); `$1`
-        is the tree
+    :param hooks: shell commands run when everything is installed (only unpacked, in the variant "extract");
+        `$1` is the tree
     :raises DevError: when it fails
     """
     moment = "extract" if "--variant=extract" in options else "customize"
@@ -90,7 +116,9 @@ def mmdebstrap(
 
 
 def require_mmdebstrap(log: Path) -> None:
-    """Install mmdebstrap, and arch-test which it asks about foreign architectures, with apt where they are missing.
+    """Install mmdebstrap.
+
+    And arch-test which it asks about foreign architectures, with apt where they are missing.
 
     :raises DevError: when apt cannot provide them
     """
@@ -111,8 +139,16 @@ def run_logged(argv: list[str], log: Path, problem: str, cwd: Path | None = None
     log.parent.mkdir(parents=True, exist_ok=True)
     temporary = paths.cache() / "tmp"
     temporary.mkdir(parents=True, exist_ok=True)
-    environment = os.environ | {"DEBIAN_FRONTEND": "noninteractive", "LC_ALL": "C.UTF-8", "TMPDIR": str(temporary)}
+    environment = os.environ | {
+        "DEBIAN_FRONTEND": "noninteractive",
+        "LC_ALL": "C.UTF-8",
+        "TMPDIR": str(temporary),
+    }
     with log.open("ab") as sink:
-        done = subprocess.run(argv, stdin=subprocess.DEVNULL, stdout=sink, stderr=sink, env=environment, cwd=cwd)
+        done = subprocess.run(
+            argv, stdin=subprocess.DEVNULL, stdout=sink, stderr=sink, env=environment, cwd=cwd
+        )
     if done.returncode:
-        raise DevError(problem, f"{argv[0]} ended with status {done.returncode}; last lines of {log}:\n" + tail(log))
+        raise DevError(
+            problem, f"{argv[0]} ended with status {done.returncode}; last lines of {log}:\n" + tail(log)
+        )

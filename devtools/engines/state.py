@@ -29,7 +29,7 @@ class Process:
 
 
 def identify(pid: int) -> Process | None:
-    """The identity of a running process, None when there is none of that id."""
+    """Return the identity of a running process, None when there is none of that id."""
     try:
         fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
     except OSError:
@@ -40,7 +40,7 @@ def identify(pid: int) -> Process | None:
 
 
 def load(root: Path) -> Process | None:
-    """The holder of the last `up`, None after a `down` or when the file is torn; it may be dead."""
+    """Return the holder of the last `up`, None after a `down` or when the file is torn; it may be dead."""
     try:
         return Process(**json.loads((root / "holder.json").read_text()))
     except (OSError, ValueError, TypeError):
@@ -60,7 +60,10 @@ def save(root: Path, holder: Process | None) -> None:
 
 @contextmanager
 def locked(root: Path) -> Iterator[None]:
-    """Hold the instance's lock, so that `up` and `down` never run at the same time; waits for the other one."""
+    """Hold the instance's lock, so that `up` and `down` never run at the same time.
+
+    Waits for the other one.
+    """
     root.mkdir(parents=True, exist_ok=True)
     with (root / "lock").open("w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)

@@ -1,8 +1,8 @@
 """Ends every process of the engines and removes the control groups they leave.
 
-A process is ours when its root directory is the engines' root filesystem, when it was started with a file of the
-engines as an argument (that holds even after somebody deleted the cache folder), when it runs under the ids of the
-unprivileged account, or when it descends from such a process (a container does).
+A process is ours when its root directory is the engines' root filesystem, when it was started with a file
+of the engines as an argument (that holds even after somebody deleted the cache folder), when it runs under
+the ids of the unprivileged account, or when it descends from such a process (a container does).
 """
 
 from __future__ import annotations
@@ -25,11 +25,15 @@ def processes(instance: Instance) -> set[int]:
     mark = os.fsencode(f"{instance.root}/etc/")
     parents: dict[int, int] = {}
     found: set[int] = set()
-    for pid in (int(entry) for entry in os.listdir("/proc") if entry.isdigit()):
+    for pid in (int(entry.name) for entry in Path("/proc").glob("[0-9]*")):
         with contextlib.suppress(OSError):
             parents[pid], owner = parent_and_owner(pid)
-            is_inside = root is not None and os.path.samestat(root, os.stat(f"/proc/{pid}/root"))
-            if is_inside or instance.user_id in (owner, owner >> 16) or mark in Path(f"/proc/{pid}/cmdline").read_bytes():
+            is_inside = root is not None and os.path.samestat(root, Path(f"/proc/{pid}/root").stat())
+            if (
+                is_inside
+                or instance.user_id in (owner, owner >> 16)
+                or mark in Path(f"/proc/{pid}/cmdline").read_bytes()
+            ):
                 found.add(pid)
     while children := {pid for pid, parent in parents.items() if parent in found} - found:
         found |= children
@@ -64,7 +68,7 @@ def end_all(instance: Instance, patience: float = 3.0) -> None:
 
 
 def remove_cgroups(instance: Instance) -> None:
-    """Remove the control groups named after the instance, in every hierarchy, and Podman's if no process is left in it."""
+    """Remove the instance's control groups in every hierarchy, and Podman's where it is empty."""
     for line in Path("/proc/mounts").read_text().splitlines():
         _, mountpoint, kind = line.split()[:3]
         if kind in ("cgroup", "cgroup2"):
