@@ -9,7 +9,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Mapping
 from dataclasses import replace
-from functools import cached_property
+from functools import cached_property, partial
 
 from cirfile import __version__, parser, planner, rules
 from cirfile.imageconfig import from_oci
@@ -30,6 +30,7 @@ from frontend.locking import Locker
 from frontend.options import Options
 from frontend.proto import ops_pb2 as pb
 from frontend.result import Built, Target, assemble
+
 
 class Build:
     """One build. Every method may raise `GatewayError`, `CirfileError` or `BuildError`."""
@@ -75,21 +76,25 @@ class Build:
         if text.isdigit():
             return int(text)
         if text != "context":
-            raise BuildError(f"SOURCE_DATE_EPOCH is `{text}`, which is neither a number of seconds nor `context`")
+            raise BuildError(
+                f"SOURCE_DATE_EPOCH is `{text}`, which is neither a number of seconds nor `context`"
+            )
         source = self.context.source
         if source is None:
             return None
         name = "[internal] resolve main build context metadata"
-        return self._gateway.source_time(pb.SourceOp(identifier=source.identifier, attrs=dict(source.attrs)), name)
+        return self._gateway.source_time(
+            pb.SourceOp(identifier=source.identifier, attrs=dict(source.attrs)), name
+        )
 
     def run(self) -> Result:
         """Build for all platforms and return the result."""
-        shims = {platform: Later(lambda p=platform: self._shim(p)) for platform in self.platforms}
+        shims = {platform: Later(partial(self._shim, platform)) for platform in self.platforms}
         targets = self.targets(shims)
         self._report(targets[0])
         paths = [path for target in targets for path in context_paths(target.plan)]
         files = self.context.state(paths)
-        built = [Later(lambda t=target: self._solve(t, files)) for target in targets]
+        built = [Later(partial(self._solve, target, files)) for target in targets]
         return assemble(self._gateway, self._options, [each.get() for each in built], self.seconds)
 
     def findings(self) -> tuple[rules.Finding, ...]:
@@ -117,7 +122,7 @@ class Build:
         """Look up the bases of all platforms at once, then plan for each platform."""
         requests = {platform: self.request(platform) for platform in self.platforms}
         found = {
-            platform: Later(lambda p=platform, r=request: self.base(planner.base(self.cirfile, r), p))
+            platform: Later(partial(self.base, planner.base(self.cirfile, request), platform))
             for platform, request in requests.items()
         }
         targets = []
@@ -183,7 +188,7 @@ class Build:
 
     def _solve(self, target: Target, context: ops.State) -> Built:
         plan = target.plan
-        locked = self._locker.lock(plan, self.build_platform)
+        locked = self._locker.complete(plan, self.build_platform)
         parts = lower.Parts(
             base=target.base.files,
             shim=target.shim.files,

@@ -142,7 +142,7 @@ class Context:
         return _Place(files, files, origin=files)
 
     def _download(self, address: str) -> _Place:
-        """A remote archive is context and Cirfile; any other remote file is the Cirfile alone."""
+        """Take a remote archive as context and Cirfile, any other remote file as the Cirfile alone."""
         around = ops.Surroundings(name="[internal] load remote build context")
         file = state.http(address, filename=_DOWNLOAD, around=around)
         ref = self._gateway.solve(marshal(file))

@@ -20,7 +20,6 @@ from frontend.proto import status_pb2
 
 #: More excerpts than this push the message off the screen.
 MOST_EXCERPTS = 4
-_FOREIGN_CODES = gateway.UNKNOWN
 
 
 class BuildError(Exception):
@@ -35,11 +34,7 @@ class BuildError(Exception):
 def placed(error: GatewayError, subject: str, source: SourceFile, span: Span) -> GatewayError:
     """Return the server's error with its subject in front and the lines that caused it."""
     status = gateway.with_excerpt(error.status, excerpt(source, span))
-    copy = status_pb2.Status()
-    copy.CopyFrom(status)
-    copy.code = _FOREIGN_CODES
-    copy.message = f"{subject}: {status.message}"
-    return GatewayError(copy)
+    return GatewayError(gateway.with_message(status, f"{subject}: {status.message}"))
 
 
 def excerpt(source: SourceFile, span: Span) -> Excerpt:
@@ -95,7 +90,9 @@ def _excerpts(error: CirfileError, definition: SourceFile | None) -> list[Excerp
 
 
 def _fault(error: BaseException) -> status_pb2.Status:
-    frames = [(f.name, f.filename, f.lineno or 0) for f in reversed(traceback.extract_tb(error.__traceback__))]
+    frames = [
+        (f.name, f.filename, f.lineno or 0) for f in reversed(traceback.extract_tb(error.__traceback__))
+    ]
     place = f" ({frames[0][1].rpartition('/')[2]}:{frames[0][2]})" if frames else ""
     message = f"internal error of the Cirfile frontend{place}: {type(error).__name__}: {error}"
     return gateway.internal(message + "\nhint: this is a fault of ours, please report it", frames)

@@ -14,7 +14,9 @@ from urllib.parse import parse_qsl, urlsplit, urlunsplit
 from frontend.llb import ops, state
 
 _PROTOCOL = re.compile(r"[a-zA-Z0-9]+://")
-_SCP = re.compile(r"(?P<user>[a-zA-Z0-9_.-]+)@(?P<host>[a-zA-Z0-9.-]+):(?P<path>[^?#]*)(?P<rest>.*)\Z", re.DOTALL)
+_SCP = re.compile(
+    r"(?P<user>[a-zA-Z0-9_.-]+)@(?P<host>[a-zA-Z0-9.-]+):(?P<path>[^?#]*)(?P<rest>.*)\Z", re.DOTALL
+)
 _SCHEMES = ("http", "https", "ssh", "git")
 _FLAGS = ("submodules", "keep-git-dir", "fetch-by-commit")
 _TRUE = ("1", "t", "T", "TRUE", "true", "True")
@@ -124,7 +126,11 @@ def _flag(asked: dict[str, str], key: str, default: bool | None) -> bool | None:
 
 
 def to_state(
-    address: GitAddress, around: ops.Surroundings, keep_git_dir: bool = False, checksum: str = "", mtime: str = ""
+    address: GitAddress,
+    around: ops.Surroundings,
+    keep_git_dir: bool = False,
+    checksum: str = "",
+    mtime: str = "",
 ) -> ops.State:
     """Return the files of the repository; the extra arguments are those of the instruction or the build."""
     identifier = "git://" + address.host + posixpath.normpath("/" + address.path.lstrip("/"))

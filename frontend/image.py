@@ -15,8 +15,8 @@ from cirfile import __version__
 from cirfile.imageconfig import to_oci
 from cirfile.layout import with_shim
 from cirfile.plan import Plan
-from frontend.lower import Lowered
 from frontend.images import Image
+from frontend.lower import Lowered
 from frontend.platforms import to_oci as platform_to_oci
 
 #: 1980-01-01: fixed, and the oldest time a zip archive can hold, so tools inside images are content.

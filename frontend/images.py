@@ -1,4 +1,4 @@
-"""Images and named contexts that a build reads: looked up, pinned by digest, replaced where the user says so."""
+"""Images and named contexts that a build reads: looked up, pinned, replaced where the user says so."""
 
 from __future__ import annotations
 
@@ -35,6 +35,16 @@ class Image:
     def layers(self) -> int:
         """How many layers it has."""
         return len((self.oci.get("rootfs") or {}).get("diff_ids") or ())
+
+
+@dataclass(frozen=True, slots=True)
+class _Named:
+    """A named context: its key among the options, its short name, its place without the scheme."""
+
+    key: str
+    short: str
+    place: str
+    platform: Platform
 
 
 class Images:
@@ -90,6 +100,7 @@ class Images:
 
     def _load(self, key: str, short: str, address: str, platform: Platform) -> Image:
         scheme, colon, rest = address.partition(":")
+        named = _Named(key, short, rest.removeprefix("//"), platform)
         loaders = {
             "docker-image": self._load_image,
             "oci-layout": self._load_layout,
@@ -97,7 +108,7 @@ class Images:
             "input": self._load_input,
         }
         if scheme in loaders and colon:
-            return loaders[scheme](key, short, rest.removeprefix("//"), platform)
+            return loaders[scheme](named)
         around = ops.Surroundings(name=f"[context {key}] {address}")
         repository = gitref.parse(address)
         if repository is not None:
@@ -106,31 +117,33 @@ class Images:
             return Image(state.http(address, filename="context", around=around))
         raise ContextError(f"the named context `{key}` is `{address}`, which is no folder, image or address")
 
-    def _load_image(self, key: str, short: str, name: str, platform: Platform) -> Image:
-        if name == "scratch":
+    def _load_image(self, named: _Named) -> Image:
+        if named.place == "scratch":
             return Image(ops.SCRATCH)
-        full = reference.normalize(name)
-        target = platforms.to_llb(platform)
-        mode = self._options.resolve_mode or "default"
-        found = self._gateway.resolve_image(full, target, mode, f"[context {key}] load metadata for {name}")
+        full = reference.normalize(named.place)
+        target = platforms.to_llb(named.platform)
+        mode = self._options.resolve_mode
+        log_name = f"[context {named.key}] load metadata for {named.place}"
+        found = self._gateway.resolve_image(full, target, mode or "default", log_name)
         pinned = reference.pin(found.reference, found.digest)
-        around = ops.Surroundings(name=f"[context {key}] {name}")
-        return Image(state.image(pinned, target, self._options.resolve_mode, around=around), pinned, _config(found.config))
+        around = ops.Surroundings(name=f"[context {named.key}] {named.place}")
+        return Image(state.image(pinned, target, mode, around=around), pinned, _config(found.config))
 
-    def _load_layout(self, key: str, short: str, name: str, platform: Platform) -> Image:
-        store, at, digest = name.partition("@")
+    def _load_layout(self, named: _Named) -> Image:
+        store, at, digest = named.place.partition("@")
         if not at:
-            raise ContextError(f"the named context `{key}` is an OCI layout without a digest")
-        dummy = reference.normalize(short).partition("@")[0] + f"@{digest}"
-        target = platforms.to_llb(platform)
+            raise ContextError(f"the named context `{named.key}` is an OCI layout without a digest")
+        dummy = reference.normalize(named.short).partition("@")[0] + f"@{digest}"
+        target = platforms.to_llb(named.platform)
         session = self._options.session
-        log_name = f"[context {key}] load metadata for {dummy}"
+        log_name = f"[context {named.key}] load metadata for {dummy}"
         found = self._gateway.resolve_image(dummy, target, "", log_name, (session, store))
-        around = ops.Surroundings(name=f"[context {key}] OCI load from client")
+        around = ops.Surroundings(name=f"[context {named.key}] OCI load from client")
         files = state.oci_layout(dummy, store, session, target, around)
         return Image(files, dummy, _config(found.config))
 
-    def _load_local(self, key: str, short: str, name: str, platform: Platform) -> Image:
+    def _load_local(self, named: _Named) -> Image:
+        key, name = named.key, named.place
         session = self._options.session_of(name)
         ignore = state.local(
             name,
@@ -154,10 +167,11 @@ class Images:
         )
         return Image(files)
 
-    def _load_input(self, key: str, short: str, name: str, platform: Platform) -> Image:
+    def _load_input(self, named: _Named) -> Image:
         inputs = self._gateway.inputs()
+        name = named.place
         if name not in inputs:
-            raise ContextError(f"the named context `{key}` should be the input `{name}`, which was not passed in")
+            raise ContextError(f"the named context `{named.key}` is the input `{name}`, which is missing")
         text = self._options.raw.get(f"input-metadata:{name}", "")
         try:
             config = json.loads(text).get("containerimage.config", "") if text else ""

@@ -41,7 +41,9 @@ class LockStep:
     @property
     def name(self) -> str:
         """What progress calls the step."""
-        return f"[lock] resolve {self.requirements} {self.ecosystem} requirement{'s' * (self.requirements != 1)}"
+        return (
+            f"[lock] resolve {self.requirements} {self.ecosystem} requirement{'s' * (self.requirements != 1)}"
+        )
 
 
 class OwnImageError(RuntimeError):
@@ -49,12 +51,14 @@ class OwnImageError(RuntimeError):
 
 
 def own_image(options: Options, platform: Platform, path: Path = OWN_IMAGE) -> ops.State:
-    """Return the root file system of this frontend. Raise `OwnImageError` where the server does not tell it."""
+    """Return the root file system of this frontend. Raise `OwnImageError` where nobody tells it."""
     if path.exists():
         return state.foreign(pb.Definition.FromString(path.read_bytes()))
     source = options.raw.get("source", "")
     if not source:
-        raise OwnImageError("`PIN lock` needs BuildKit 0.10 or newer here; update Docker, or write `PIN latest`")
+        raise OwnImageError(
+            "`PIN lock` needs BuildKit 0.10 or newer here; update Docker, or write `PIN latest`"
+        )
     name = reference.normalize(source)
     return state.image(name, platforms.to_llb(platform), options.resolve_mode)
 

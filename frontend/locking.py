@@ -14,6 +14,7 @@ from frontend import lock
 from frontend.context import Context
 from frontend.errors import BuildError
 from frontend.gateway.client import Gateway
+from frontend.gateway.errors import GatewayError, with_message
 from frontend.llb import ops
 from frontend.llb.marshal import marshal
 from frontend.lower import location
@@ -42,7 +43,7 @@ class Locker:
         self._known: dict[bytes, Locked] = {}
         self._mutex = threading.Lock()
 
-    def lock(self, plan: Plan, platform: Platform) -> Locked:
+    def complete(self, plan: Plan, platform: Platform) -> Locked:
         """Return the manifest of ``plan`` with its locks; ``platform`` is where the resolver runs.
 
         Raise `GatewayError` where the resolver fails (its reasons are in the build log).
@@ -65,18 +66,25 @@ class Locker:
             step = lock.LockStep(question, ecosystem, wanted, self._written(plan, ecosystem))
             own = lock.own_image(self._options, platform)
             files[ecosystem] = lock.lower(step, own, self._options, platform)
-            data = locks[ecosystem] = self._read(files[ecosystem], ecosystem)
+            data = locks[ecosystem] = self._read(files[ecosystem], step)
             path = f"{LOCK_FOLDER}/{ecosystem}.json"
             references.append(LockReference(ecosystem, path, hashlib.sha256(data).hexdigest()))
         complete = replace(manifest, locks=tuple(references))
         return Locked(codec.encode_manifest(complete), files, locks)
 
-    def _read(self, files: ops.State, ecosystem: str) -> bytes:
+    def _read(self, files: ops.State, step: lock.LockStep) -> bytes:
         ref = self._gateway.solve(marshal(files), self._options.cache_imports)
         try:
-            return self._gateway.read_file(ref, f"{ecosystem}.json")
+            return self._gateway.read_file(ref, f"{step.ecosystem}.json")
         except FileNotFoundError:
-            raise BuildError(f"the resolver wrote no lock for {ecosystem}; this is a fault of ours") from None
+            raise BuildError(
+                f"the resolver wrote no lock for {step.ecosystem}; this is a fault of ours"
+            ) from None
+        except GatewayError as error:
+            if "did not complete successfully" not in error.status.message:
+                raise
+            message = f"the {step.ecosystem} requirements cannot be locked; `{step.name}` above says why"
+            raise GatewayError(with_message(error.status, message)) from None
 
     def _written(self, plan: Plan, ecosystem: str) -> tuple[ops.Location, ...]:
         """Return where the requirements of an ecosystem are written, each place once."""

@@ -206,7 +206,9 @@ class _Lowering:
 
     def _selected(self, copy: ops.Copy, step: Copy, source: ContextPath) -> ops.Copy:
         """Complete a copy from a folder: contents of folders, wildcards, parents kept, archives unpacked."""
-        src, include, required = source.pattern, (), ()
+        src = source.pattern
+        include: tuple[str, ...] = ()
+        required: tuple[str, ...] = ()
         if step.parents:
             src, include, required = _pivot(source.pattern)
         if "file.copy.requiredpaths" not in self._parts.caps.llb:

@@ -21,7 +21,12 @@ CacheImport = tuple[str, Mapping[str, str]]
 
 _VARIABLE = re.compile(r"BUILDKIT_FRONTEND_OPT_[0-9]+\Z")
 _RESOLVE_MODES = ("", "default", "pull", "local")
-_NETWORKS = {"": pb.NetMode.UNSET, "sandbox": pb.NetMode.UNSET, "host": pb.NetMode.HOST, "none": pb.NetMode.NONE}
+_NETWORKS = {
+    "": pb.NetMode.UNSET,
+    "sandbox": pb.NetMode.UNSET,
+    "host": pb.NetMode.HOST,
+    "none": pb.NetMode.NONE,
+}
 _TRUE = ("1", "t", "T", "TRUE", "true", "True")
 _FALSE = ("0", "f", "F", "FALSE", "false", "False")
 
@@ -123,7 +128,7 @@ def _multi_platform(raw: Mapping[str, str], wanted: tuple[Platform, ...]) -> boo
 
 
 def _no_cache(raw: Mapping[str, str]) -> bool:
-    """An empty value means all stages; a Cirfile has one, without a name, so a list of names never hits it."""
+    """Tell whether all stages are meant; a list names stages of which a Cirfile has none."""
     return raw.get("no-cache") == ""
 
 

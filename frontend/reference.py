@@ -17,7 +17,9 @@ def normalize(text: str) -> str:
     Raise `ImageNameError` where it is not the name of an image.
     """
     if not is_reference(text):
-        raise ImageNameError(f"`{text}` is not the name of an image: names are lower case, as in `python:3.11-slim`")
+        raise ImageNameError(
+            f"`{text}` is not the name of an image: names are lower case, as in `python:3.11-slim`"
+        )
     name, _, digest = text.partition("@")
     head, slash, last = name.rpartition("/")
     last, _, tag = last.partition(":")

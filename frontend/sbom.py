@@ -8,7 +8,6 @@ platform layer is assembled from; the packages of the base are in the base's own
 from __future__ import annotations
 
 import hashlib
-import json
 from collections.abc import Iterator, Mapping
 from datetime import UTC, datetime
 from typing import Any
@@ -60,7 +59,9 @@ def attestation(gateway: Gateway, data: bytes, epoch: int) -> Attestation:
 
 
 def _identifier(ecosystem: str, name: str, version: str) -> str:
-    letters = (c if c.isascii() and (c.isalnum() or c in ".-") else "-" for c in f"{ecosystem}-{name}-{version}")
+    letters = (
+        c if c.isascii() and (c.isalnum() or c in ".-") else "-" for c in f"{ecosystem}-{name}-{version}"
+    )
     return "SPDXRef-" + "".join(letters)
 
 

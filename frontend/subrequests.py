@@ -12,7 +12,7 @@ import json
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
-from cirfile import outline, rules
+from cirfile import outline
 from cirfile.errors import CirfileError
 from cirfile.source import Span
 from frontend.build import Build
@@ -31,7 +31,7 @@ def answer(build: Build, name: str) -> Result:
     return known(build)
 
 
-def _describe(build: Build) -> Result:
+def _describe(_: Build) -> Result:
     listed = [
         {
             "name": name,
@@ -63,7 +63,11 @@ def _outline(build: Build) -> Result:
     secrets = [{"name": each.name, "required": each.required} for each in found.secrets]
     source = build.context.definition.source
     fields = _compact(
-        name=found.name, description=found.description, args=arguments, secrets=secrets, sources=_sources(source)
+        name=found.name,
+        description=found.description,
+        args=arguments,
+        secrets=secrets,
+        sources=_sources(source),
     )
     rows = [(each.name, each.value or "", each.description) for each in found.arguments]
     text = table(("BUILD ARG", "VALUE", "DESCRIPTION"), rows) if rows else ""
@@ -135,7 +139,10 @@ QUESTIONS: Sequence[tuple[str, str, Callable[[Build], Result]]] = (
 def table(head: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
     """Draw columns as wide as their widest cell, three blanks apart."""
     widths = [max(len(row[column]) for row in (head, *rows)) for column in range(len(head))]
-    drawn = ["   ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)) for row in (head, *rows)]
+    drawn = [
+        "   ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True))
+        for row in (head, *rows)
+    ]
     return "\n".join(line.rstrip() for line in drawn) + "\n"
 
 

@@ -139,7 +139,12 @@ class Gateway:
         return bytes(answer.Data)
 
     def resolve_image(
-        self, reference: str, platform: Platform, mode: str, log_name: str, store: tuple[str, str] | None = None
+        self,
+        reference: str,
+        platform: Platform,
+        mode: str,
+        log_name: str,
+        store: tuple[str, str] | None = None,
     ) -> Resolved:
         """Look up an image; ``store`` is (session, store) of an OCI layout on the client."""
         if "source.metaresolver" in self.caps.frontend and store is None:

@@ -81,6 +81,11 @@ def with_excerpt(status: status_pb2.Status, excerpt: Excerpt) -> status_pb2.Stat
     return copy
 
 
+def with_message(status: status_pb2.Status, message: str) -> status_pb2.Status:
+    """Return ``status`` with another text; what it carries beside the text stays."""
+    return status_pb2.Status(code=UNKNOWN, message=message, details=status.details)
+
+
 def _source(excerpt: Excerpt) -> status_pb2.Any:
     info = {
         "filename": excerpt.filename,

@@ -42,7 +42,7 @@ def marshal(state: ops.State) -> pb.Definition:
     """Return the definition whose result is ``state``; ``scratch`` gives an empty one."""
     if state.vertex is None:
         return pb.Definition()
-    return _Marshaller().definition(state)
+    return _Marshaller().definition(state, state.vertex)
 
 
 def head(definition: pb.Definition) -> str:
@@ -62,9 +62,9 @@ class _Marshaller:
         self._written: set[str] = set()
         self._files: list[ops.SourceFile] = []
 
-    def definition(self, state: ops.State) -> pb.Definition:
-        assert state.vertex is not None
-        self._visit(state.vertex)
+    def definition(self, state: ops.State, vertex: ops.Vertex) -> pb.Definition:
+        """Return the definition that ends in ``state``, an output of ``vertex``."""
+        self._visit(vertex)
         terminal = pb.Op(inputs=[self.input(state)]).SerializeToString(deterministic=True)
         self._terminal_caps(self._result.metadata[digest(terminal)])
         self._result.ops.append(terminal)
@@ -78,8 +78,9 @@ class _Marshaller:
         return self._result
 
     def input(self, state: ops.State) -> pb.Input:
-        """Return the edge to ``state``, whose vertex has been visited."""
-        assert state.vertex is not None
+        """Return the edge to ``state``, whose vertex has been visited. Raise `ValueError` for ``scratch``."""
+        if state.vertex is None:
+            raise ValueError("scratch is no input")
         return pb.Input(digest=self._digests[state.vertex], index=state.index)
 
     def _terminal_caps(self, metadata: pb.OpMetadata) -> None:
@@ -206,7 +207,7 @@ def _add(result: pb.Op, edge: pb.Input) -> int:
 def _exec_op(result: pb.Op, op: ops.Exec, edge: Callable[[ops.State], pb.Input]) -> None:
     command = result.exec
     command.meta.CopyFrom(_meta(op))
-    command.network = pb.NetMode.Name(op.network)
+    command.network = pb.NetMode.Name(op.network)  # type: ignore[assignment]  # messages take names, too
     outputs = 0
     for mount in op.sorted_mounts():
         position = ops.UNSET if mount.source.vertex is None else _add(result, edge(mount.source))
@@ -219,7 +220,9 @@ def _exec_op(result: pb.Op, op: ops.Exec, edge: Callable[[ops.State], pb.Input])
         if mount.cache:
             message.mountType = pb.MountType.CACHE
             message.cacheOpt.ID = mount.cache
-            message.cacheOpt.sharing = pb.CacheSharingOpt.LOCKED if mount.locked else pb.CacheSharingOpt.SHARED
+            message.cacheOpt.sharing = (
+                pb.CacheSharingOpt.LOCKED if mount.locked else pb.CacheSharingOpt.SHARED
+            )
         if mount.tmpfs:
             message.mountType = pb.MountType.TMPFS
             message.TmpfsOpt.SetInParent()

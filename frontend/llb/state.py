@@ -36,9 +36,13 @@ def go_json(words: Sequence[str]) -> str:
 
 
 def image(
-    reference: str, platform: Platform, resolve_mode: str = "", layer_limit: int = 0, around: Surroundings = PLAIN
+    reference: str,
+    platform: Platform,
+    resolve_mode: str = "",
+    layer_limit: int = 0,
+    around: Surroundings = PLAIN,
 ) -> State:
-    """Return the root file system of an image; ``resolve_mode`` is empty, ``default``, ``pull`` or ``local``."""
+    """Return the root file system of an image; ``resolve_mode`` is ``default``, ``pull`` or ``local``."""
     attrs: dict[str, str] = {}
     caps = {"source.image"}
     if resolve_mode and resolve_mode != "default":
@@ -86,7 +90,9 @@ def local(
     return _source(f"local://{name}", attrs, caps, around)
 
 
-def http(url: str, filename: str = "", checksum: str = "", perm: str = "", around: Surroundings = PLAIN) -> State:
+def http(
+    url: str, filename: str = "", checksum: str = "", perm: str = "", around: Surroundings = PLAIN
+) -> State:
     """Return a file system that holds one file, fetched from ``url``. ``perm`` is octal, as in ``0644``."""
     given = (
         ("http.checksum", checksum, "source.http.checksum"),

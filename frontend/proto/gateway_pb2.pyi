@@ -1,3 +1,4 @@
+# mypy: ignore-errors
 from frontend.proto import caps_pb2 as _caps_pb2
 from frontend.proto import ops_pb2 as _ops_pb2
 from frontend.proto import policy_pb2 as _policy_pb2

@@ -15,7 +15,7 @@ from pathlib import Path
 
 import pytest
 
-from devtools.docker import Docker
+from devtools.docker import Docker, certificate_secret
 from tests.e2e.conftest import Build, Built
 from tests.support.ocitree import Image
 
@@ -49,7 +49,13 @@ def times(built: Built) -> set[float]:
 
 def test_build_arguments_labels_and_target(build: Build) -> None:
     text = "ARG TAG=none\nFROM debian:${TAG} AS app\nARG WHO=nobody\nLABEL who=$WHO kept=1\n"
-    flags = ("--build-arg=TAG=12-slim", "--build-arg=WHO=me", "--label=new=x", "--label=kept=2", "--target=app")
+    flags = (
+        "--build-arg=TAG=12-slim",
+        "--build-arg=WHO=me",
+        "--label=new=x",
+        "--label=kept=2",
+        "--target=app",
+    )
     labels = only(build(text, {}, *flags)).config["config"]["Labels"]
     assert (labels["who"], labels["new"], labels["kept"]) == ("me", "x", "2")
 
@@ -75,7 +81,10 @@ def test_named_contexts(build: Build, tmp_path: Path, registry: str) -> None:
     (tmp_path / "extra" / ".dockerignore").write_text("hidden\n")
     (tmp_path / "extra" / "hidden").write_text("")
     text = "FROM scratch\nCOPY --from=extra / /extra/\nCOPY --from=tools /etc/os-release /tools/\n"
-    flags = (f"--build-context=extra={tmp_path / 'extra'}", "--build-context=tools=docker-image://debian:12-slim")
+    flags = (
+        f"--build-context=extra={tmp_path / 'extra'}",
+        "--build-context=tools=docker-image://debian:12-slim",
+    )
     tree = only(build(text, {}, *flags)).tree
     assert "extra/data" in tree
     assert "tools/os-release" in tree
@@ -83,7 +92,13 @@ def test_named_contexts(build: Build, tmp_path: Path, registry: str) -> None:
 
 
 def test_a_named_context_replaces_the_base(build: Build) -> None:
-    image = only(build("FROM nonesuch.invalid/base:1\n", {}, "--build-context=nonesuch.invalid/base:1=docker-image://debian:12-slim"))
+    image = only(
+        build(
+            "FROM nonesuch.invalid/base:1\n",
+            {},
+            "--build-context=nonesuch.invalid/base:1=docker-image://debian:12-slim",
+        )
+    )
     assert image.config["config"]["Cmd"] == ["bash"]
 
 
@@ -107,15 +122,21 @@ def test_a_git_context(docker: Docker, frontend_ref: str, tmp_path: Path) -> Non
     (repository / "Cirfile").write_text("FROM scratch\nCOPY main.py /\n")
     (repository / "main.py").write_text("x\n")
     git = ["git", "-c", "user.name=a", "-c", "user.email=a@b.invalid"]
-    for arguments in (["init", "-q", "-b", "main"], ["add", "."], ["commit", "-qm", "m"], ["update-server-info"]):
+    for arguments in (
+        ["init", "-q", "-b", "main"],
+        ["add", "."],
+        ["commit", "-qm", "m"],
+        ["update-server-info"],
+    ):
         subprocess.run([*git, *arguments], cwd=repository, check=True)
     bare = tmp_path / "www" / "app.git"
     subprocess.run(["git", "clone", "-q", "--bare", str(repository), str(bare)], check=True)
     subprocess.run(["git", "update-server-info"], cwd=bare, check=True)
     with serving(tmp_path / "www") as address:
         done = docker.run(
-            "buildx", "build", "--progress=plain", "-f", "Cirfile", f"--build-arg=BUILDKIT_SYNTAX={frontend_ref}",
-            "--build-arg=SOURCE_DATE_EPOCH=context", "--output", f"type=local,dest={tmp_path / 'out'}",
+            "buildx", "build", "--progress=plain", "-f", "Cirfile",
+            f"--build-arg=BUILDKIT_SYNTAX={frontend_ref}",
+            "--output", f"type=local,dest={tmp_path / 'out'}",
             f"{address}/app.git#main", check=False,
         )  # fmt: skip
     assert done.returncode == 0, done.stderr
@@ -127,10 +148,13 @@ def test_a_remote_cirfile_and_archive(docker: Docker, frontend_ref: str, tmp_pat
     www.mkdir()
     (tmp_path / "Cirfile").write_text("FROM scratch\nCOPY main.py /\n")
     (tmp_path / "main.py").write_text("y\n")
-    subprocess.run(["tar", "-C", str(tmp_path), "-czf", str(www / "context.tar.gz"), "Cirfile", "main.py"], check=True)
+    subprocess.run(
+        ["tar", "-C", str(tmp_path), "-czf", str(www / "context.tar.gz"), "Cirfile", "main.py"], check=True
+    )
     with serving(www) as address:
         done = docker.run(
-            "buildx", "build", "--progress=plain", "-f", "Cirfile", f"--build-arg=BUILDKIT_SYNTAX={frontend_ref}",
+            "buildx", "build", "--progress=plain", "-f", "Cirfile",
+            f"--build-arg=BUILDKIT_SYNTAX={frontend_ref}",
             "--output", f"type=local,dest={tmp_path / 'out'}", f"{address}/context.tar.gz", check=False,
         )  # fmt: skip
     assert done.returncode == 0, done.stderr
@@ -177,7 +201,10 @@ def test_the_lock_is_cached(build: Build) -> None:
     assert "[lock] resolve 1 pypi requirement" in first.talk
     second = build(LOCKED, {"main.py": "changed\n"})
     assert step(second.talk, r"\[lock\] resolve").endswith("CACHED")
-    assert only(first).config["config"]["Labels"]["cir.manifest"] == only(second).config["config"]["Labels"]["cir.manifest"]
+    assert (
+        only(first).config["config"]["Labels"]["cir.manifest"]
+        == only(second).config["config"]["Labels"]["cir.manifest"]
+    )
     third = build(LOCKED, FILES, "--no-cache")
     assert not step(third.talk, r"\[lock\] resolve").endswith("CACHED")
 
@@ -197,7 +224,12 @@ def test_cache_export_and_import(build: Build, docker: Docker, registry: str) ->
 
 
 def test_equal_inputs_give_equal_images(build: Build) -> None:
-    files: dict[str, object] = {"b": "1", "a/c": "2", "a/d": ("link", "c"), "x.sh": ("file", "#!/bin/sh\n", 0o755)}
+    files: dict[str, object] = {
+        "b": "1",
+        "a/c": "2",
+        "a/d": ("link", "c"),
+        "x.sh": ("file", "#!/bin/sh\n", 0o755),
+    }
     text = "FROM debian:12-slim\nWORKDIR /app\nCOPY . .\nCOPY a /opt/deep/er/\n"
     built = [build(text, dict(order), "--no-cache") for order in (files.items(), reversed(files.items()))]
     assert only(built[0]).config == only(built[1]).config
@@ -208,13 +240,15 @@ def test_equal_inputs_give_equal_images(build: Build) -> None:
     assert only(dated).config["created"] == "2001-09-09T01:46:40Z"
 
 
-def test_provenance_and_bill_of_materials(docker: Docker, frontend_ref: str, registry: str, tmp_path: Path) -> None:
+def test_provenance_and_bill_of_materials(
+    docker: Docker, frontend_ref: str, registry: str, tmp_path: Path
+) -> None:
     (tmp_path / "Cirfile").write_text(LOCKED)
     (tmp_path / "main.py").write_text("")
     name = f"{registry}/test/attested:1"
     docker.run(
         "buildx", "build", "-f", str(tmp_path / "Cirfile"), f"--build-arg=BUILDKIT_SYNTAX={frontend_ref}",
-        "--provenance=mode=max", "--sbom=true", "--push", "-t", name, str(tmp_path),
+        "--provenance=mode=max", "--sbom=true", "--push", "-t", name, *certificate_secret(), str(tmp_path),
     )  # fmt: skip
     done = docker.run("buildx", "imagetools", "inspect", name, "--format", "{{json .SBOM}}")
     packages = json.loads(done.stdout)["SPDX"]["packages"]

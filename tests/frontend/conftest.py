@@ -50,6 +50,12 @@ def frontend(server: Server, tmp_path: Path) -> Run:
         server.returned.clear()
         server.solves.clear()
         server.requests.clear()
-        return run(server, {"filename": "Cirfile", "source": "localhost/cir/frontend:1", **(options or {})}, folder, env, prefix)
+        return run(
+            server,
+            {"filename": "Cirfile", "source": "localhost/cir/frontend:1", **(options or {})},
+            folder,
+            env,
+            prefix,
+        )
 
     return call

@@ -30,23 +30,29 @@ SERVICE = "moby.buildkit.v1.frontend.LLBBridge"
 SHIM = "localhost/cir/shim:0.1.0"
 
 #: What BuildKit 0.8 (Docker 20.10) can, and what came by 0.25 (Docker 28.5).
-OLD_FRONTEND = (
-    "solve.base", "solve.inlinereturn", "resolveimage", "readfile", "return", "returnmap", "readdir", "statfile",
-    "importcaches", "proto.refarray", "reference.output", "frontend.inputs", "gateway.solve.metadata", "frontend.caps",
-)  # fmt: skip
+OLD_FRONTEND = tuple(
+    """
+    solve.base solve.inlinereturn resolveimage readfile return returnmap readdir statfile importcaches
+    proto.refarray reference.output frontend.inputs gateway.solve.metadata frontend.caps
+    """.split()
+)
 NEW_FRONTEND = (
-    *OLD_FRONTEND, "gateway.solve.evaluate", "gateway.warnings", "gateway.evaluate", "reference.attestations",
+    *OLD_FRONTEND,
+    *"gateway.solve.evaluate gateway.warnings gateway.evaluate reference.attestations".split(),
     "source.metaresolver",
-)  # fmt: skip
-OLD_LLB = (
-    "constraints", "platform", "meta.ignorecache", "meta.description", "exec.meta.base", "exec.meta.proxyenv",
-    "exec.meta.network", "exec.mount.bind", "exec.mount.cache", "exec.mount.cache.sharing", "exec.mount.secret",
-    "source.image", "source.local", "source.local.sessionid", "source.local.followpaths", "source.local.excludepatterns",
-    "source.local.sharedkeyhint", "source.git", "source.git.fullurl", "source.http", "source.http.checksum", "file.base",
-)  # fmt: skip
+)
+OLD_LLB = tuple(
+    """
+    constraints platform meta.ignorecache meta.description exec.meta.base exec.meta.proxyenv exec.meta.network
+    exec.mount.bind exec.mount.cache exec.mount.cache.sharing exec.mount.secret source.image source.local
+    source.local.sessionid source.local.followpaths source.local.excludepatterns source.local.sharedkeyhint
+    source.git source.git.fullurl source.http source.http.checksum file.base
+    """.split()
+)
 NEW_LLB = (
-    *OLD_LLB, "mergeop", "diffop", "file.copy.includeexcludepatterns", "file.copy.modestring", "source.ocilayout",
-)  # fmt: skip
+    *OLD_LLB,
+    *"mergeop diffop file.copy.includeexcludepatterns file.copy.modestring source.ocilayout".split(),
+)
 
 
 @dataclass
@@ -87,7 +93,9 @@ class Server:
         for metadata in request.Definition.metadata.values():
             for cap in metadata.caps:
                 if cap not in self.llb_caps:
-                    context.abort(grpc.StatusCode.UNKNOWN, f"failed to load LLB: unknown API capability {cap}")
+                    context.abort(
+                        grpc.StatusCode.UNKNOWN, f"failed to load LLB: unknown API capability {cap}"
+                    )
         self.solves.append(request)
         identifier = str(len(self.solves)) if request.Definition.ops else ""
         return gw.SolveResponse(result=gw.Result(ref=gw.Ref(id=identifier)))
@@ -144,7 +152,9 @@ class Server:
         head = pb.Op.FromString(definition.ops[-2])
         if head.WhichOneof("op") == "exec":
             return {"pypi.json": self.lock}
-        source = next(op for op in map(pb.Op.FromString, definition.ops) if op.WhichOneof("op") == "source").source
+        source = next(
+            op for op in map(pb.Op.FromString, definition.ops) if op.WhichOneof("op") == "source"
+        ).source
         files = self.files.get(source.identifier, {})
         follow = source.attrs.get("local.followpaths")
         excluded = json.loads(source.attrs.get("local.excludepatterns", "[]"))
@@ -192,7 +202,9 @@ def run(
     """Run one frontend against ``server`` until it leaves; ``folder`` is private to the call."""
     address = str(folder / "server")
     listening = server.serve(address)
-    variables = {f"BUILDKIT_FRONTEND_OPT_{n}": f"{key}={value}" for n, (key, value) in enumerate(options.items())}
+    variables = {
+        f"BUILDKIT_FRONTEND_OPT_{n}": f"{key}={value}" for n, (key, value) in enumerate(options.items())
+    }
     process = subprocess.Popen(
         [*prefix, sys.executable, "-m", "frontend"],
         stdin=subprocess.PIPE,

@@ -62,7 +62,7 @@ def test_base_and_shim_are_merged_and_pinned(server: Server, frontend: Run) -> N
     images = [op.source.identifier for op in ops if op.source.identifier.startswith("docker-image://")]
     assert sorted(images)[:2] == [
         f"docker-image://docker.io/library/python:3.11-slim@sha256:{'b' * 64}",
-        f"docker-image://localhost/cir/frontend:1",
+        "docker-image://localhost/cir/frontend:1",
     ]
     assert f"docker-image://{SHIM}@sha256:{'b' * 64}" in images
     assert kinds(ops)[-1] == "merge"
@@ -71,7 +71,9 @@ def test_base_and_shim_are_merged_and_pinned(server: Server, frontend: Run) -> N
 
 def test_only_needed_files_are_sent(server: Server, frontend: Run) -> None:
     frontend()
-    context = [source.attrs for source in sources(server) if source.attrs.get("local.sharedkeyhint") == "context"]
+    context = [
+        source.attrs for source in sources(server) if source.attrs.get("local.sharedkeyhint") == "context"
+    ]
     assert {attrs["local.followpaths"] for attrs in context} == {'["main.py"]'}
 
 
@@ -89,7 +91,9 @@ def test_the_label_names_the_manifest_in_the_image(server: Server, frontend: Run
 
 
 def manifest_of(ops: list[pb.Op]) -> bytes:
-    written = [action.mkfile for op in ops for action in op.file.actions if action.mkfile.path == "/.cir/cir.json"]
+    written = [
+        action.mkfile for op in ops for action in op.file.actions if action.mkfile.path == "/.cir/cir.json"
+    ]
     assert len(written) == 1
     return written[0].data
 
@@ -136,7 +140,9 @@ def test_the_lock_step(server: Server, frontend: Run) -> None:
     op = graph(solve)[-1]
     assert list(op.exec.meta.args[1:]) == ["-I", "-m", "cirfile.resolver", "/in/question.json", "/out"]
     assert op.exec.meta.proxy_env.https_proxy == "http://proxy:3128"
-    secrets = {mount.secretOpt.ID: mount for mount in op.exec.mounts if mount.mountType == pb.MountType.SECRET}
+    secrets = {
+        mount.secretOpt.ID: mount for mount in op.exec.mounts if mount.mountType == pb.MountType.SECRET
+    }
     assert sorted(secrets) == ["cir_ca", "cir_netrc"]
     assert all(mount.secretOpt.optional for mount in secrets.values())
     metadata = solve.Definition.metadata[digest_of(solve, -2)]
@@ -218,11 +224,15 @@ def test_no_cache_marks_the_steps(server: Server, frontend: Run) -> None:
 def test_ignore_files(server: Server, frontend: Run) -> None:
     server.files["local://context"][".dockerignore"] = b"secret\n!main.py\n"
     frontend()
-    patterns = {s.attrs["local.excludepatterns"] for s in sources(server) if "local.excludepatterns" in s.attrs}
+    patterns = {
+        s.attrs["local.excludepatterns"] for s in sources(server) if "local.excludepatterns" in s.attrs
+    }
     assert patterns == {'["secret","!main.py"]'}
     server.files["local://dockerfile"]["Cirfile.dockerignore"] = b"other\n"
     frontend()
-    patterns = {s.attrs["local.excludepatterns"] for s in sources(server) if "local.excludepatterns" in s.attrs}
+    patterns = {
+        s.attrs["local.excludepatterns"] for s in sources(server) if "local.excludepatterns" in s.attrs
+    }
     assert patterns == {'["other"]'}
 
 
@@ -269,7 +279,9 @@ def test_a_remote_cirfile_and_a_remote_archive(server: Server, frontend: Run) ->
     assert json.loads(result(server).metadata["containerimage.config"])["config"]["Labels"]["a"] == "1"
     server.files[address] = {"context": b"\x1f\x8b\x08rest", "Cirfile": b"FROM scratch\n"}
     frontend({"context": address})
-    unpacked = [a.copy for op in graph(server.solves[-2]) for a in op.file.actions if a.WhichOneof("action") == "copy"]
+    unpacked = [
+        a.copy for op in graph(server.solves[-2]) for a in op.file.actions if a.WhichOneof("action") == "copy"
+    ]
     assert any(copy.attemptUnpackDockerCompatibility for copy in unpacked)
 
 
@@ -302,7 +314,9 @@ def excerpts(status: status_pb2.Status) -> list[tuple[str, int, int]]:
         ("COPY main.py ./", "COPY --from=nonesuch:1 a b", 4, "nonesuch:1"),
     ],
 )
-def test_mistakes_name_the_line(server: Server, frontend: Run, old: str, new: str, line: int, words: str) -> None:
+def test_mistakes_name_the_line(
+    server: Server, frontend: Run, old: str, new: str, line: int, words: str
+) -> None:
     edit(server, old, new)
     assert frontend().status == 0
     status = error(server)
@@ -336,7 +350,9 @@ def test_a_missing_shim_says_how_to_get_one(server: Server, frontend: Run) -> No
 
 
 def test_the_servers_own_details_are_passed_on(server: Server, frontend: Run) -> None:
-    detail = status_pb2.Any(type_url="github.com/moby/buildkit/errdefs.Vertex+json", value=b'{"digest":"sha256:1"}')
+    detail = status_pb2.Any(
+        type_url="github.com/moby/buildkit/errdefs.Vertex+json", value=b'{"digest":"sha256:1"}'
+    )
     server.fail_solve = status_pb2.Status(code=2, message="exit code: 69", details=[detail])
     frontend()
     assert error(server).message == "exit code: 69"

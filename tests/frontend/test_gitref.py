@@ -10,7 +10,16 @@ from frontend.llb import ops
 
 @pytest.mark.parametrize(
     "text",
-    ["./app", "../app", "app", "/app.git", "https://example.com/file.txt", "ftp://example.com/a.git", "a b@c", "http://[x/a.git"],
+    [
+        "./app",
+        "../app",
+        "app",
+        "/app.git",
+        "https://example.com/file.txt",
+        "ftp://example.com/a.git",
+        "a b@c",
+        "http://[x/a.git",
+    ],
 )
 def test_what_is_no_repository(text: str) -> None:
     assert gitref.parse(text) is None
@@ -61,7 +70,9 @@ def source(text: str, keep_git_dir: bool = False) -> ops.Source:
 
 
 def test_equal_repositories_have_equal_names_whatever_the_protocol() -> None:
-    names = {source(t).identifier for t in ("https://example.com/o/a.git#v1:s", "git@example.com:o/a.git#v1:s")}
+    names = {
+        source(t).identifier for t in ("https://example.com/o/a.git#v1:s", "git@example.com:o/a.git#v1:s")
+    }
     assert names == {"git://example.com/o/a.git#v1:s"}
 
 
@@ -71,7 +82,12 @@ def test_attributes_and_capabilities() -> None:
     assert attrs["git.checksum"] == "abc"
     assert attrs["git.skipsubmodules"] == "true"
     assert attrs["git.keepgitdir"] == "true"
-    assert {"source.git", "source.git.checksum", "source.git.skipsubmodules", "source.git.keepgitdir"} <= op.caps
+    assert {
+        "source.git",
+        "source.git.checksum",
+        "source.git.skipsubmodules",
+        "source.git.keepgitdir",
+    } <= op.caps
 
 
 def test_the_address_decides_over_the_instruction() -> None:

@@ -17,7 +17,12 @@ def read(*pairs: str) -> Options:
 def test_defaults() -> None:
     chosen = read()
     assert chosen.filename == "Dockerfile"
-    assert (chosen.platforms, chosen.multi_platform, chosen.no_cache, chosen.resolve_mode) == ((), False, False, "")
+    assert (chosen.platforms, chosen.multi_platform, chosen.no_cache, chosen.resolve_mode) == (
+        (),
+        False,
+        False,
+        "",
+    )
 
 
 def test_values_keep_equal_signs_and_line_ends() -> None:
@@ -59,7 +64,9 @@ def test_multi_platform(pairs: tuple[str, ...], expected: bool) -> None:
     assert read(*pairs).multi_platform is expected
 
 
-@pytest.mark.parametrize(("pairs", "expected"), [((), False), (("no-cache=",), True), (("no-cache=other",), False)])
+@pytest.mark.parametrize(
+    ("pairs", "expected"), [((), False), (("no-cache=",), True), (("no-cache=other",), False)]
+)
 def test_no_cache(pairs: tuple[str, ...], expected: bool) -> None:
     assert read(*pairs).no_cache is expected
 
@@ -94,7 +101,9 @@ def test_network_hosts_and_name() -> None:
 
 
 def test_sessions_of_shared_folders() -> None:
-    chosen = options.read({"BUILDKIT_SESSION_ID": "own", "BUILDKIT_FRONTEND_OPT_0": "local-sessionid:data=other"})
+    chosen = options.read(
+        {"BUILDKIT_SESSION_ID": "own", "BUILDKIT_FRONTEND_OPT_0": "local-sessionid:data=other"}
+    )
     assert (chosen.session_of("context"), chosen.session_of("data")) == ("own", "other")
 
 

@@ -40,7 +40,7 @@ def fields(text: str) -> dict[str, dict[int, tuple[str, str]]]:
         head = re.match(r"(message|enum|oneof|service)\s+(\w+)", token)
         if token.endswith("{"):
             scope.append(head[2] if head and head[1] in ("message", "enum") else (scope[-1] if scope else ""))
-        elif token == "}":  # noqa: S105
+        elif token == "}":
             scope.pop()
         else:
             field = re.match(r"\s*(?:([\w.<>, ]+?)\s+)?(\w+)\s*=\s*(\d+)\s*;", token)

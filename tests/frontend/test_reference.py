@@ -30,7 +30,9 @@ def test_normalize(text: str, expected: str) -> None:
     assert reference.normalize(text) == expected
 
 
-@pytest.mark.parametrize("text", ["", "Python", "a/B", "a:", "a:b c", "a@sha256:1", "a//b", "-a", "a:" + "x" * 129, "a b"])
+@pytest.mark.parametrize(
+    "text", ["", "Python", "a/B", "a:", "a:b c", "a@sha256:1", "a//b", "-a", "a:" + "x" * 129, "a b"]
+)
 def test_what_is_no_name(text: str) -> None:
     with pytest.raises(reference.ImageNameError):
         reference.normalize(text)
@@ -38,7 +40,12 @@ def test_what_is_no_name(text: str) -> None:
 
 @pytest.mark.parametrize(
     ("text", "expected"),
-    [("docker.io/library/python:latest", "python"), ("python:3", "python:3"), ("user/a", "user/a"), ("q.io/a", "q.io/a")],
+    [
+        ("docker.io/library/python:latest", "python"),
+        ("python:3", "python:3"),
+        ("user/a", "user/a"),
+        ("q.io/a", "q.io/a"),
+    ],
 )
 def test_familiar(text: str, expected: str) -> None:
     assert reference.familiar(text) == expected
