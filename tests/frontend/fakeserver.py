@@ -31,27 +31,57 @@ SHIM = "localhost/cir/shim:0.1.0"
 
 #: What BuildKit 0.8 (Docker 20.10) can, and what came by 0.25 (Docker 28.5).
 OLD_FRONTEND = tuple(
-    """
-    solve.base solve.inlinereturn resolveimage readfile return returnmap readdir statfile importcaches
-    proto.refarray reference.output frontend.inputs gateway.solve.metadata frontend.caps
-    """.split()
+    [
+        "solve.base",
+        "solve.inlinereturn",
+        "resolveimage",
+        "readfile",
+        "return",
+        "returnmap",
+        "readdir",
+        "statfile",
+        "importcaches",
+        "proto.refarray",
+        "reference.output",
+        "frontend.inputs",
+        "gateway.solve.metadata",
+        "frontend.caps",
+    ]
 )
 NEW_FRONTEND = (
     *OLD_FRONTEND,
-    *"gateway.solve.evaluate gateway.warnings gateway.evaluate reference.attestations".split(),
+    *["gateway.solve.evaluate", "gateway.warnings", "gateway.evaluate", "reference.attestations"],
     "source.metaresolver",
 )
 OLD_LLB = tuple(
-    """
-    constraints platform meta.ignorecache meta.description exec.meta.base exec.meta.proxyenv exec.meta.network
-    exec.mount.bind exec.mount.cache exec.mount.cache.sharing exec.mount.secret source.image source.local
-    source.local.sessionid source.local.followpaths source.local.excludepatterns source.local.sharedkeyhint
-    source.git source.git.fullurl source.http source.http.checksum file.base
-    """.split()
+    [
+        "constraints",
+        "platform",
+        "meta.ignorecache",
+        "meta.description",
+        "exec.meta.base",
+        "exec.meta.proxyenv",
+        "exec.meta.network",
+        "exec.mount.bind",
+        "exec.mount.cache",
+        "exec.mount.cache.sharing",
+        "exec.mount.secret",
+        "source.image",
+        "source.local",
+        "source.local.sessionid",
+        "source.local.followpaths",
+        "source.local.excludepatterns",
+        "source.local.sharedkeyhint",
+        "source.git",
+        "source.git.fullurl",
+        "source.http",
+        "source.http.checksum",
+        "file.base",
+    ]
 )
 NEW_LLB = (
     *OLD_LLB,
-    *"mergeop diffop file.copy.includeexcludepatterns file.copy.modestring source.ocilayout".split(),
+    *["mergeop", "diffop", "file.copy.includeexcludepatterns", "file.copy.modestring", "source.ocilayout"],
 )
 
 
