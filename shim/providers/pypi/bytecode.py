@@ -89,11 +89,7 @@ class Compiler:
         """Give it a wheel's modules, and link the bytecode that the cache already has."""
         if not self._pid:
             return
-        modules = [
-            path
-            for file in entry.contents.files
-            if (path := _module(file.path)) and self._layer.owns(path, project)
-        ]
+        modules = [path for file in entry.contents.files if (path := _module(file.path))]
         self._tagged.wait()
         known = set(self._known(entry))
         with self._lock:
@@ -110,6 +106,7 @@ class Compiler:
         self._say(["."])
         while self._reader and self._reader.is_alive():  # in short steps, so that a signal ends the wait
             self._reader.join(0.1)
+        self._forget_contested()
         return self._reap() == 0
 
     def stop(self) -> None:
@@ -143,8 +140,17 @@ class Compiler:
         finally:
             self._tagged.set()
 
+    def _forget_contested(self) -> None:
+        """Remove the bytecode of files that several wheels bring: it may be of the one that did not stay."""
+        for path in self._layer.contested():
+            module = self._site / path
+            for made in module.parent.glob(f"__pycache__/{module.stem}.*"):
+                made.unlink(missing_ok=True)
+
     def _keep(self, source: str, made: str) -> None:
         """Link a compiled file into the cache; if somebody else has made it meanwhile, theirs stays."""
+        if self._layer.is_contested(source):
+            return
         folder = self._bytecode(self._entries[source])
         place = f"{folder}/{made}"
         with contextlib.suppress(OSError):

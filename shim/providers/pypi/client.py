@@ -23,6 +23,7 @@ _REDIRECTS = (301, 302, 303, 307, 308)
 _MOST_REDIRECTS = 10
 _TRANSIENT = (408, 425, 429, 500, 502, 503, 504)
 _AGENT = "cir"
+_ASK = "ask whoever runs that index"
 
 
 class TransientError(Exception):
@@ -63,7 +64,7 @@ class Answer:
         while count := self.read(buffer):
             size += count
             if size > most:
-                raise ShimError(UNAVAILABLE, f"{self.place} is longer than {most} bytes")
+                raise ShimError(UNAVAILABLE, f"{self.place} is longer than {most} bytes", _ASK)
             pieces.append(bytes(buffer[:count]))
         return b"".join(pieces)
 
@@ -88,7 +89,7 @@ class Client:
             if answer is not None:
                 return answer
             place = _redirected(place, location)
-        raise ShimError(UNAVAILABLE, f"{address}: more than {_MOST_REDIRECTS} redirects")
+        raise ShimError(UNAVAILABLE, f"{address}: more than {_MOST_REDIRECTS} redirects", _ASK)
 
     def close(self) -> None:
         """Close all connections."""
@@ -205,7 +206,7 @@ class Client:
             return ShimError(UNAVAILABLE, f"{place} may not be read ({status})", hint)
         if response.status in _TRANSIENT:
             return TransientError(f"{place} answered {status}", _wait(response.getheader("Retry-After", "")))
-        return ShimError(UNAVAILABLE, f"{place} answered {status}", "ask whoever runs that index")
+        return ShimError(UNAVAILABLE, f"{place} answered {status}", _ASK)
 
     def _unreachable(self, place: Address, proxy: Address | None, error: Exception) -> Exception:
         """Name the host, the way taken to it and the cause."""
@@ -227,11 +228,10 @@ def _redirected(place: Address, location: str) -> Address:
     try:
         target = place.join(location)
     except ValueError as error:
-        raise ShimError(
-            UNAVAILABLE, f"{place} redirects to an address that cannot be used: {error}"
-        ) from None
+        message = f"{place} redirects to an address that cannot be used: {error}"
+        raise ShimError(UNAVAILABLE, message, _ASK) from None
     if place.scheme == "https" and target.scheme == "http":
-        raise ShimError(UNAVAILABLE, f"{place} redirects to {target}, which is not encrypted")
+        raise ShimError(UNAVAILABLE, f"{place} redirects to {target}, which is not encrypted", _ASK)
     return target
 
 

@@ -117,17 +117,27 @@ def imports(source):
         if before.startswith(b"from") and before[4:5] in b" \t.":
             module = before[4:].strip()
             level = len(module) - len(module.lstrip(b"."))
-            opened = after.partition(b"#")[0]
-            if b"(" in opened and b")" not in opened or opened.rstrip().endswith(b"\\"):
-                stop = source.find(b")" if b"(" in opened else b"\n\n", end)
-                after += b"\n" + source[end : stop if stop >= 0 else end]
-            lines = [line.partition(b"#")[0] for line in after.split(b"\n")]
-            names = b" ".join(lines).replace(b"\\", b" ").strip(b" \t(),;)").split(b",")
+            text = whole(source, after.partition(b"#")[0], end + 1)
+            names = text.partition(b";")[0].replace(b"(", b" ").replace(b")", b" ").split(b",")
             yield level, module[level:].strip(), [name.split()[0] for name in names if name.split()]
         elif not before or before.endswith(b":"):
-            for part in after.partition(b"#")[0].split(b","):
+            for part in after.partition(b"#")[0].partition(b";")[0].split(b","):
                 if part.split():
                     yield 0, part.split()[0], []
+
+
+def whole(source, text, place):
+    """The names of a from-import, with the lines that follow where it goes on, without comments."""
+    opened = b"(" in text
+    while (opened and b")" not in text) or (not opened and text.rstrip().endswith(b"\\")):
+        if len(text) > 20000 or place >= len(source):
+            break
+        end = source.find(b"\n", place)
+        end = len(source) if end < 0 else end
+        text = text.rstrip().rstrip(b"\\") + b" " + source[place:end].partition(b"#")[0]
+        opened = opened or b"(" in text
+        place = end + 1
+    return text
 
 
 class Closure:

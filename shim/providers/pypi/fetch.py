@@ -19,6 +19,8 @@ from shim.providers.pypi.indexes import Indexes, page_address
 from shim.providers.pypi.sink import Sink, open_sink, wrong
 
 _ATTEMPTS = 6
+#: Attempts where nothing answers at all: somebody waits in front of it for the cause.
+_SILENT_ATTEMPTS = 3
 _LONGEST_WAIT = 60.0
 _LARGEST_PAGE = 64 << 20
 
@@ -128,7 +130,8 @@ class Fetcher:
             try:
                 self._attempt(choice, sink)
             except TransientError as error:
-                silent = bool(error.hint) and time.monotonic() - began > CONNECT_SECONDS - 0.5
+                waited = time.monotonic() - began
+                silent = bool(error.hint) and (number == _SILENT_ATTEMPTS or waited > CONNECT_SECONDS - 0.5)
                 if number == _ATTEMPTS or silent or error.wait > _LONGEST_WAIT:
                     message = f"{choice.artifact.name} cannot be fetched: {error.message}"
                     hint = error.hint or "try again later; what has been fetched is kept"

@@ -37,6 +37,7 @@ class Layer:
         self._python = f"python{python.tag}{python.abiflags}"
         self.site = f"lib/{self._python}/site-packages"
         self._owners: dict[str, str] = {}
+        self._contested: set[str] = set()
         self._made: set[str] = set()
         self._lock = threading.Lock()
 
@@ -62,26 +63,40 @@ class Layer:
         headers = any(file.path.startswith(f"{wheel.HEADERS}/") for file in entry.contents.files)
         for file in entry.contents.files:
             place = self._place(file.path, project)
-            with self._lock:
-                owner = self._owners.setdefault(place, project)
-                if owner > project:
-                    continue
-                self._owners[place] = project
+            if not self._claim(place, project):
+                continue
             self._folder(place.rpartition("/")[0])
             if headers and file.path == record:
                 self._record(f"{source}/{file.path}", place, project)
             else:
-                self._link(f"{source}/{file.path}", f"{self._target}/{place}")
+                self._link(f"{source}/{file.path}", place, project)
 
     def link_bytecode(self, source: str, path: str) -> None:
         """Link a bytecode file to ``path`` below ``site-packages``."""
         place = f"{self.site}/{path}"
         self._folder(place.rpartition("/")[0])
-        self._link(source, f"{self._target}/{place}")
+        self._link(source, place, self._owners.get(place, ""))
 
-    def owns(self, path: str, project: str) -> bool:
-        """Whether the file below ``site-packages`` is this project's, where several bring one."""
-        return self._owners.get(f"{self.site}/{path}") == project
+    def contested(self) -> list[str]:
+        """Files below ``site-packages`` of several projects; which one stays is only sure at the end."""
+        with self._lock:
+            prefix = f"{self.site}/"
+            return [place[len(prefix) :] for place in self._contested if place.startswith(prefix)]
+
+    def is_contested(self, path: str) -> bool:
+        """Whether several projects have brought a file below ``site-packages`` so far."""
+        return f"{self.site}/{path}" in self._contested
+
+    def _claim(self, place: str, project: str) -> bool:
+        """Note that a project brings a file; whether it may stay, as far as is known now."""
+        with self._lock:
+            owner = self._owners.setdefault(place, project)
+            if owner != project:
+                self._contested.add(place)
+            if owner > project:
+                return False
+            self._owners[place] = project
+            return True
 
     def _place(self, path: str, project: str) -> str:
         """Where a file of an entry goes in the layer."""
@@ -116,20 +131,32 @@ class Layer:
         target.unlink(missing_ok=True)
         target.write_text(text.replace("/include/site/{python}/", f"/include/site/{self._python}/{project}/"))
 
-    def _link(self, source: str, target: str) -> None:
+    def _link(self, source: str, place: str, project: str) -> None:
         try:
-            os.link(source, target)
+            _link_or_copy(source, f"{self._target}/{place}")
         except FileExistsError:
+            self._replace(source, place, project)
+
+    def _replace(self, source: str, place: str, project: str) -> None:
+        """Put a file in the place of another project's, unless that has become the owner meanwhile."""
+        with self._lock:
+            if self._owners.get(place, project) != project:
+                return
             try:
-                Path(target).unlink()
+                Path(self._target, place).unlink(missing_ok=True)
             except (IsADirectoryError, PermissionError):
-                raise _in_the_way(target[len(self._target) + 1 :]) from None
-            self._link(source, target)
-        except OSError as error:
-            if error.errno not in _NO_LINK:
-                raise
-            shutil.copyfile(source, target)
-            shutil.copymode(source, target)
+                raise _in_the_way(place) from None
+            _link_or_copy(source, f"{self._target}/{place}")
+
+
+def _link_or_copy(source: str, target: str) -> None:
+    try:
+        os.link(source, target)
+    except OSError as error:
+        if error.errno not in _NO_LINK:
+            raise
+        shutil.copyfile(source, target)
+        shutil.copymode(source, target)
 
 
 def _in_the_way(place: str) -> ShimError:

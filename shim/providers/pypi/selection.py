@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
-from packaging.markers import InvalidMarker, Marker
 from packaging.specifiers import InvalidSpecifier, SpecifierSet
 
+from cirfile import markers
 from cirfile.lock import Artifact, Component, Lock
+from cirfile.promise import member
+from shim import microarch
 from shim.errors import INVALID, NOT_PROMISED, ShimError
 from shim.facts import Facts, Interpreter
 from shim.provider import Choice, Selection
@@ -21,7 +23,7 @@ def select(lock: Lock, facts: Facts) -> Selection:
         65 where the lock contradicts itself
     """
     python = _python(lock, facts)
-    environment = marker_environment(facts, python)
+    environment: markers.Environment = {**marker_environment(facts, python), "extras": members(facts)}
     ranks = tags.ranks(facts, python)
     verdicts: dict[str, bool] = {"": True}
     chosen: dict[str, Choice] = {}
@@ -86,6 +88,18 @@ def marker_environment(facts: Facts, python: Interpreter) -> dict[str, str]:
     }
 
 
+def members(facts: Facts) -> frozenset[str]:
+    """Return what ``extras`` of a lock's markers holds here: facts that PEP 508 has no variable for.
+
+    A processor has every level below its own, and ``cuda:13.0`` is ``cuda``, too.
+    """
+    accelerators = {facts.accelerator, facts.accelerator.partition(":")[0]}
+    levels = {name for name in microarch.NAMES if microarch.includes(facts.microarch, name)}
+    stated = [("libc", facts.libc), ("microarch", facts.microarch)]
+    stated += [("accelerator", value) for value in accelerators] + [("microarch", value) for value in levels]
+    return frozenset(member(fact, value) for fact, value in stated if value)
+
+
 def _python(lock: Lock, facts: Facts) -> Interpreter:
     python = facts.python
     if python is None:
@@ -106,13 +120,13 @@ def _python(lock: Lock, facts: Facts) -> Interpreter:
     return python
 
 
-def _applies(component: Component, environment: dict[str, str], verdicts: dict[str, bool]) -> bool:
+def _applies(component: Component, environment: markers.Environment, verdicts: dict[str, bool]) -> bool:
     """Evaluate a component's marker; many components share one, and evaluating is the slow part."""
     text = component.marker
     if text not in verdicts:
         try:
-            verdicts[text] = Marker(text).evaluate(environment)
-        except InvalidMarker as error:
+            verdicts[text] = markers.evaluate(markers.parse(text), environment)
+        except markers.MarkerError as error:
             message = f"the lock's marker of {component.name} cannot be read: {error}"
             raise ShimError(INVALID, message, _REBUILD) from None
     return verdicts[text]

@@ -79,9 +79,9 @@ def serve(folder: Path, *wheels: Wheel) -> list[Path]:
     return [wheel.write(folder) for wheel in wheels]
 
 
-def assemble(index: Index, wheels: Iterable[Path], place: Workplace, **lock: str) -> Selection:
-    """Select all wheels from an index and assemble them; return the selection."""
-    selection = select(lock_of(wheels, index.root, **lock), place.facts)
+def assemble(index: Index, wheels: Iterable[Path], place: Workplace, private: str = "") -> Selection:
+    """Select all wheels from an index and assemble them; `private` is the index that the lock names."""
+    selection = select(lock_of(wheels, index.root, private), place.facts)
     PROVIDER.assemble(selection, place)
     return selection
 

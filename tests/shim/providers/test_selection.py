@@ -1,3 +1,4 @@
+# ruff: noqa: E501 (rows of tables are read as rows)
 """Choosing wheels from a lock: alone, and against what pip and uv choose."""
 
 from __future__ import annotations
@@ -93,7 +94,7 @@ def test_markers_are_those_of_the_base() -> None:
 def test_the_marker_environment_of_this_machine_is_that_of_packaging() -> None:
     mine = marker_environment(FACTS, PYTHON)
     theirs = {name: str(value) for name, value in packaging.markers.default_environment().items()}
-    varying = {"platform_release", "platform_version", "extra"}  # the kernel's, which no wheel can depend on
+    varying = {"platform_release", "platform_version", "extra"}  # the kernel's; no wheel can depend on it
     assert {k: v for k, v in mine.items() if k not in varying} == {
         k: v for k, v in theirs.items() if k not in varying
     }
@@ -125,7 +126,7 @@ def test_what_cannot_be_chosen_is_said(facts: Facts, lock: Lock, code: int, word
 def test_the_choice_is_that_of_uv(tmp_path: Path, version: tuple[int, int], arch: str, platform: str) -> None:
     """uv resolves for a machine it does not run on; of the same offers it must take the same wheel."""
     offers = [tag for tag in OFFERS if "linux_x86_64.manylinux" not in tag]
-    projects = {f"p{number}": offers[number::3] + ["py3-none-any"] for number in range(3)}
+    projects = {f"p{number}": [*offers[number::3], "py3-none-any"] for number in range(3)}
     for name, tags in projects.items():
         for tag in dict.fromkeys(tags):
             Wheel(name, tag=tag).write(tmp_path)

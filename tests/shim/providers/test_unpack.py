@@ -1,3 +1,4 @@
+# ruff: noqa: E501 (rows of tables are read as rows)
 """Wheels unpacked: the result against pypa/installer and uv, and what a hostile wheel cannot do."""
 
 from __future__ import annotations
@@ -113,7 +114,7 @@ def test_record_lists_what_was_installed(tmp_path: Path) -> None:
 
 def test_the_result_is_that_of_installer_and_uv(tmp_path: Path) -> None:
     """Same files, contents and modes; what differs on purpose is named here."""
-    mine = {path: row for path, row in unpack(FULL, tmp_path / "mine").items()}
+    mine = unpack(FULL, tmp_path / "mine")
     archive = tmp_path / "mine" / FULL.filename
     destination = tmp_path / "installer"
     argv = [
@@ -246,12 +247,12 @@ def test_a_large_file_with_another_hash_is_refused(
 @given(st.text(max_size=200))
 def test_any_entry_points_give_commands_or_an_error(text: str) -> None:
     try:
-        for point in metadata.entry_points(f"[console_scripts]\n{text}".encode("utf-8", "surrogatepass")):
-            assert "/" not in point.name
-            compile(f"from {point.module} import {point.attribute.partition('.')[0]}", "script", "exec")
-    except (ArchiveError, SyntaxError) as error:
-        # A keyword such as `if` is an identifier to Python; the script then fails when it is run.
-        assert isinstance(error, ArchiveError) or "invalid syntax" in str(error)
+        points = list(metadata.entry_points(f"[console_scripts]\n{text}".encode("utf-8", "surrogatepass")))
+    except ArchiveError:
+        return
+    for point in points:
+        assert "/" not in point.name
+        assert all(part.isidentifier() for part in f"{point.module}.{point.attribute}".split("."))
 
 
 @given(st.binary(max_size=300))

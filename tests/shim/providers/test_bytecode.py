@@ -1,0 +1,246 @@
+# ruff: noqa: E501 (rows of tables are read as rows)
+"""Bytecode: of the right modules, by the right Python, the same as py_compile makes, shared through the cache."""
+
+from __future__ import annotations
+
+import importlib.util
+import marshal
+import os
+import py_compile
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from cirfile.manifest import Manifest, Requirement
+from shim.facts import Facts, Interpreter
+from shim.paths import ACTIVE_LAYER
+from shim.provider import Workplace
+from shim.providers.pypi import machine
+from tests.shim.providers.support import PYTHON, assemble, serve, workplace
+from tests.support.index import Index
+from tests.support.wheels import Wheel
+
+TAG = f"cpython-{sys.version_info[0]}{sys.version_info[1]}"
+SITE = f"layer/lib/python{PYTHON.tag}/site-packages"
+
+PACKAGE = Wheel(
+    "package",
+    files={
+        "package/__init__.py": "from .core import thing\nfrom package import listed as name\n",
+        "package/core.py": "from . import (\n    first,  # a comment)\n    second,\n)\nfrom .deep.er import leaf\n",
+        "package/first.py": "import other.sub.module as alias, third\n",
+        "package/second.py": "def late():\n    from .lazy import value\n    return value\n",
+        "package/lazy.py": "import importlib\nmodule = importlib.import_module('package.dynamic')\n",
+        "package/dynamic.py": "try: import optional\nexcept ImportError: pass\n",
+        "package/listed.py": "if True:\n\timport tabbed; import following\n",
+        "package/deep/__init__.py": "",
+        "package/deep/er/__init__.py": "from ...core import \\\n    thing\nfrom .... import nothing\n",
+        "package/deep/er/leaf.py": "",
+        "package/unused.py": "importlib_like = 1\n",
+        "package/tests/test_package.py": "import package.unused\n",
+        "package/broken.py": "def (:\n",
+        "package/cli.py": "from package import command\n",
+        "package/command.py": "",
+        "package/not-a-module.py": "x = 1\n",
+    },
+    entry_points="[console_scripts]\npackage = package.cli:main\n",
+)
+OTHER = Wheel(
+    "other",
+    files={
+        "other/__init__.py": "",
+        "other/sub/module.py": "",  # a namespace package
+        "other/beside.py": "",
+        "third.py": "",
+        "tabbed.py": "",
+        "following.py": "",
+        "optional.py": "",
+    },
+)
+#: What an application that says `import package` reaches.
+REACHED = {
+    "package/__init__.py", "package/core.py", "package/first.py", "package/second.py", "package/lazy.py",
+    "package/dynamic.py", "package/listed.py", "package/deep/__init__.py", "package/deep/er/__init__.py",
+    "package/deep/er/leaf.py", "other/__init__.py", "other/sub/module.py", "third.py", "tabbed.py", "following.py",
+    "optional.py",
+}  # fmt: skip
+
+
+def compiled(folder: Path) -> set[str]:
+    """Sources below ``site-packages`` that have bytecode."""
+    site = folder / SITE
+    return {
+        str(path.parent.parent.relative_to(site) / f"{path.name.split('.')[0]}.py")
+        for path in site.rglob(f"__pycache__/*.{TAG}.pyc")
+    }
+
+
+def application(folder: Path, text: str = "import package\n") -> tuple[Path, ...]:
+    path = folder / "application.py"
+    path.write_text(text)
+    return (path,)
+
+
+def made(tmp_path: Path, name: str = "1", **changes: object) -> Workplace:
+    wheels = serve(tmp_path / "index", PACKAGE, OTHER)
+    with Index(tmp_path / "index") as index:
+        place = workplace(tmp_path / name, cache=tmp_path / "cache", **changes)
+        assemble(index, wheels, place)
+    return place
+
+
+def test_what_the_application_imports_is_compiled_and_nothing_else(tmp_path: Path) -> None:
+    made(tmp_path, prepare=application(tmp_path))
+    assert compiled(tmp_path / "1") == REACHED
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("import third", {"third.py"}),
+        ("import nothing.here, third as x", {"third.py"}),
+        ("from other.sub import module", {"other/__init__.py", "other/sub/module.py"}),
+        ("from other import *", {"other/__init__.py"}),
+        ("def f():\n    import third\n", {"third.py"}),
+        ("class C:\n  from third import (a,\n   b)\n", {"third.py"}),
+        ("x = 'import third'\nimportant = 1\n", set()),
+        ("\N{BYTE ORDER MARK}import third\n", set()),  # not worth the care: compiled when it is imported
+        ("import importlib\nimportlib.import_module(\"third\")\n", {"third.py"}),
+        ("this is no Python but import third", set()),
+        ("", set()),
+        ("import", set()),
+        ("from", set()),
+        ("from . import third", set()),
+    ],
+)  # fmt: skip
+def test_imports_are_found(tmp_path: Path, text: str, expected: set[str]) -> None:
+    made(tmp_path, prepare=application(tmp_path, text))
+    assert compiled(tmp_path / "1") == expected
+
+
+def test_commands_of_required_packages_are_prepared(tmp_path: Path) -> None:
+    manifest = Manifest(requirements=(Requirement("pypi", "Package[extra] >= 1"),))
+    made(tmp_path, prepare=application(tmp_path, "x = 1\n"), manifest=manifest)
+    assert compiled(tmp_path / "1") == {*REACHED, "package/cli.py", "package/command.py"}
+
+
+def test_without_an_application_everything_is_compiled(tmp_path: Path) -> None:
+    made(tmp_path)
+    sources = {name for wheel in (PACKAGE, OTHER) for name in wheel.files}
+    assert compiled(tmp_path / "1") == sources - {"package/broken.py", "package/not-a-module.py"}
+
+
+def test_bytecode_is_what_py_compile_makes(tmp_path: Path) -> None:
+    made(tmp_path)
+    for name in ("package/core.py", "third.py"):
+        source = tmp_path / "1" / SITE / name
+        expected = py_compile.compile(
+            str(source),
+            cfile=str(tmp_path / "expected.pyc"),
+            dfile=f"{ACTIVE_LAYER}/lib/python{PYTHON.tag}/site-packages/{name}",
+            invalidation_mode=py_compile.PycInvalidationMode.UNCHECKED_HASH,
+        )
+        found = Path(importlib.util.cache_from_source(str(source)))
+        assert expected
+        ours, theirs = found.read_bytes(), Path(expected).read_bytes()
+        assert ours[:16] == theirs[:16]
+        # Not the bytes: marshal marks objects that something else in the process refers to.
+        assert marshal.loads(ours[16:]) == marshal.loads(theirs[16:])
+        assert marshal.loads(ours[16:]).co_filename == marshal.loads(theirs[16:]).co_filename
+
+
+def test_python_imports_the_bytecode(tmp_path: Path) -> None:
+    made(tmp_path)
+    (tmp_path / "1" / SITE / "third.py").unlink()  # shared with the cache: a new file, not a change
+    (tmp_path / "1" / SITE / "third.py").write_text("raise SystemExit('read from source')\n")
+    done = subprocess.run(
+        [str(tmp_path / "1/layer/bin/python"), "-c", "import third"], capture_output=True, text=True
+    )
+    assert (done.returncode, done.stderr) == (0, "")
+
+
+def test_another_layer_finds_it_in_the_cache(tmp_path: Path) -> None:
+    made(tmp_path, "1", prepare=application(tmp_path, "import third\n"))
+    made(tmp_path, "2", prepare=application(tmp_path, "import package\n"))
+    assert compiled(tmp_path / "2") == REACHED
+    made(tmp_path, "3", prepare=application(tmp_path, "import package\n"))
+    pyc = f"{SITE}/package/__pycache__/core.{TAG}.pyc"
+    assert (tmp_path / "3" / pyc).samefile(tmp_path / "2" / pyc)
+
+
+def test_a_file_of_two_wheels_has_no_bytecode(tmp_path: Path) -> None:
+    """It might be that of the other wheel's file, and unchecked bytecode is believed."""
+    wheels = serve(
+        tmp_path / "index", *(Wheel(n, files={"shared/__init__.py": f"x = '{n}'\n"}) for n in ("a", "b"))
+    )
+    with Index(tmp_path / "index") as index:
+        for number, chosen in enumerate((wheels[:1], wheels[1:], wheels)):
+            assemble(index, chosen, workplace(tmp_path / str(number), cache=tmp_path / "cache"))
+    assert compiled(tmp_path / "1") == {"shared/__init__.py"}
+    assert compiled(tmp_path / "2") == set()
+
+
+def test_wheels_that_bring_bytecode_do_not_get_it_changed_in_the_cache(tmp_path: Path) -> None:
+    brought = f"__pycache__/third.{TAG}.pyc"
+    wheels = serve(tmp_path / "index", Wheel("third", files={"third.py": "", brought: b"stale"}))
+    with Index(tmp_path / "index") as index:
+        assemble(index, wheels, workplace(tmp_path / "1", cache=tmp_path / "cache"))
+    assert (tmp_path / "1" / SITE / brought).read_bytes() != b"stale"
+    assert next(tmp_path.glob(f"cache/*/site/{brought}")).read_bytes() == b"stale"
+
+
+OTHERS = sorted(
+    {os.path.realpath(sys.executable)}
+    | {os.path.realpath(path) for path in Path("/usr/bin").glob("python3*[0-9]")}
+    | {os.path.realpath(path) for path in Path.home().glob(".pyenv/versions/3.*/bin/python3")}
+)
+
+
+@pytest.mark.parametrize("python", OTHERS)
+def test_every_python_compiles_for_itself(tmp_path: Path, python: str) -> None:
+    """All interpreters of this machine; there is at least the one that runs the tests."""
+    code = "import sys; print(*sys.version_info[:3])"
+    done = subprocess.run([python, "-I", "-c", code], check=True, capture_output=True, text=True)
+    major, minor, patch = (int(part) for part in done.stdout.split())
+    if (major, minor) < (3, 8):
+        return
+    interpreter = Interpreter(python, (major, minor, patch))
+    facts = Facts("amd64", "glibc", (2, 36), interpreter)
+    made(tmp_path, prepare=application(tmp_path), facts=facts)
+    site = tmp_path / f"1/layer/lib/python{major}.{minor}/site-packages"
+    found = {path.name.split(".")[0] for path in site.rglob(f"*.cpython-{major}{minor}.pyc")}
+    assert found == {Path(name).stem for name in REACHED}
+    run = subprocess.run(
+        [str(tmp_path / "1/layer/bin/python"), "-v", "-c", "import third"],
+        check=True, capture_output=True, text=True,
+    )  # fmt: skip
+    assert f"third.cpython-{major}{minor}.pyc matches" in run.stderr or "code object from" in run.stderr
+
+
+def test_processors_and_memory_are_within_the_machine() -> None:
+    assert 1 <= machine.processors() <= (os.cpu_count() or 1)
+    assert machine.memory() > 1 << 20
+
+
+@pytest.mark.parametrize(
+    ("files", "processors", "memory"),
+    [
+        ({"cpu.max": "max 100000", "memory.max": "max"}, 8, 1 << 60),
+        ({"cpu.max": "150000 100000", "memory.max": "268435456"}, 2, 1 << 28),
+        ({"cpu/cpu.cfs_quota_us": "50000", "cpu/cpu.cfs_period_us": "100000"}, 1, 1 << 60),
+        ({"cpu/cpu.cfs_quota_us": "-1", "cpu/cpu.cfs_period_us": "100000"}, 8, 1 << 60),
+        ({"memory/memory.limit_in_bytes": "1048576"}, 8, 1 << 20),
+        ({"cpu.max": "nonsense"}, 8, 1 << 60),
+    ],
+)
+def test_control_groups_are_respected(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, files: dict[str, str], processors: int, memory: int
+) -> None:
+    for name, text in files.items():
+        (tmp_path / name).parent.mkdir(exist_ok=True)
+        (tmp_path / name).write_text(text + "\n")
+    monkeypatch.setattr(machine, "_V2", tmp_path)
+    monkeypatch.setattr(os, "sched_getaffinity", lambda pid: set(range(8)))
+    assert (machine.processors(), machine.memory()) == (processors, memory)

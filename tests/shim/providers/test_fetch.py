@@ -1,0 +1,389 @@
+"""Fetching from an index that misbehaves: what heals by itself does, the rest ends with a clear message."""
+
+from __future__ import annotations
+
+import os
+import time
+from pathlib import Path
+
+import pytest
+
+from shim.errors import ShimError
+from shim.providers.pypi import sink
+from tests.shim.providers.support import Recorded, assemble, serve, workplace
+from tests.support.index import Fault, Index, make_certificate
+from tests.support.proxy import Proxy
+from tests.support.wheels import Wheel
+
+#: Does not compress, so that the archive has more than one piece.
+NOISE = os.urandom(300_000)
+DEMO = Wheel("demo", files={"demo/__init__.py": "", "demo/noise.bin": NOISE})
+OTHER = Wheel("other", files={"other.py": ""})
+FILE = f"/files/{DEMO.filename}"
+
+
+def installed(folder: Path) -> bool:
+    return next((folder / "layer").rglob("noise.bin")).read_bytes() == NOISE
+
+
+def nothing_kept(folder: Path) -> bool:
+    cache = folder / "cache"
+    return not any(path for path in cache.rglob("*") if path.is_file() and path.stat().st_size)
+
+
+def failure(index: Index, wheels: list[Path], folder: Path, **changes: object) -> ShimError:
+    with pytest.raises(ShimError) as caught:
+        assemble(index, wheels, workplace(folder, **changes))
+    assert caught.value.hint
+    return caught.value
+
+
+@pytest.mark.parametrize(
+    "fault",
+    [
+        Fault("status", 1, 503, retry_after="1"),
+        Fault("status", 2, 502),
+        Fault("status", 1, 429, retry_after="Wed, 21 Oct 2015 07:28:00 GMT"),
+        Fault("truncate", 2),
+        Fault("close", 2),
+        Fault("slow", 1, seconds=0.05),
+    ],
+    ids=lambda fault: f"{fault.kind}-{fault.status}",
+)
+def test_passing_faults_heal(tmp_path: Path, fault: Fault) -> None:
+    wheels = serve(tmp_path / "index", DEMO)
+    with Index(tmp_path / "index") as index:
+        index.fail(FILE, fault)
+        assemble(index, wheels, workplace(tmp_path))
+        if fault.retry_after == "1":
+            assert index.counts()[FILE] == 2
+    assert installed(tmp_path)
+
+
+def test_a_broken_download_goes_on_where_it_broke(tmp_path: Path) -> None:
+    wheels = serve(tmp_path / "index", DEMO)
+    with Index(tmp_path / "index") as index:
+        index.fail(FILE, Fault("truncate", 1))
+        assemble(index, wheels, workplace(tmp_path))
+        ranges = [request.headers.get("range") for request in index.requests]
+    assert ranges == [None, f"bytes={wheels[0].stat().st_size // 2}-"]
+    assert installed(tmp_path)
+
+
+def test_a_server_without_ranges_is_asked_for_the_whole_again(tmp_path: Path) -> None:
+    wheels = serve(tmp_path / "index", DEMO)
+    with Index(tmp_path / "index") as index:
+        index.fail(FILE, Fault("truncate", 1))
+        index.fail(FILE, Fault("norange"))
+        assemble(index, wheels, workplace(tmp_path))
+    assert installed(tmp_path)
+
+
+def test_retry_after_is_honoured(tmp_path: Path) -> None:
+    wheels = serve(tmp_path / "index", DEMO)
+    with Index(tmp_path / "index") as index:
+        index.fail(FILE, Fault("status", 1, 503, retry_after="2"))
+        began = time.monotonic()
+        assemble(index, wheels, workplace(tmp_path))
+    assert time.monotonic() - began >= 2
+
+
+@pytest.mark.parametrize(
+    ("fault", "words"),
+    [
+        (Fault("status", status=404), ("cannot be found", "404")),
+        (Fault("status", status=403), ("403",)),
+        (Fault("status", status=401), ("401",)),
+        (Fault("status", status=400), ("400",)),
+        (Fault("status", status=503, retry_after="3600"), ("503",)),
+        (Fault("corrupt"), ("does not have the SHA-256", "nothing of it was kept")),
+        (Fault("status", status=302, location="http://127.0.0.1:1/x"), ("cannot be reached", "127.0.0.1:1")),
+        (Fault("status", status=302, location=FILE), ("redirects",)),
+        (Fault("status", status=302, location="file:///etc/passwd"), ("redirects", "cannot be used")),
+    ],
+    ids=lambda value: value.kind + str(value.status) if isinstance(value, Fault) else "",
+)
+def test_lasting_faults_end_with_a_message(tmp_path: Path, fault: Fault, words: tuple[str, ...]) -> None:
+    wheels = serve(tmp_path / "index", DEMO, OTHER)
+    with Index(tmp_path / "index") as index:
+        index.fail(FILE, fault)
+        error = failure(index, wheels[:1], tmp_path)
+    assert error.code == 69
+    assert all(word in error.message for word in words), error.message
+    assert DEMO.filename in error.message or "redirects" in error.message
+    assert nothing_kept(tmp_path)
+
+
+def test_a_longer_file_is_refused(tmp_path: Path) -> None:
+    wheels = serve(tmp_path / "index", DEMO)
+    with Index(tmp_path / "index") as index:
+        place = workplace(tmp_path)
+        from shim.providers.pypi import PROVIDER
+        from shim.providers.pypi.selection import select
+        from tests.shim.providers.support import lock_of
+
+        selection = select(lock_of(wheels, index.root), place.facts)
+        with wheels[0].open("ab") as stream:
+            stream.write(b"more")
+        with pytest.raises(ShimError, match="longer than the lock says"):
+            PROVIDER.assemble(selection, place)
+
+
+def test_an_improper_wheel_is_refused_and_nothing_is_kept(tmp_path: Path) -> None:
+    wheels = serve(tmp_path / "index", Wheel("demo", files={"../evil": ""}))
+    with Index(tmp_path / "index") as index:
+        error = failure(index, wheels, tmp_path)
+    assert error.code == 69
+    assert "demo-1.0-py3-none-any.whl is not a proper wheel" in error.message
+    assert nothing_kept(tmp_path)
+
+
+def test_a_silent_server_is_named_within_seconds(tmp_path: Path) -> None:
+    """Nothing listens: the message names host, way and what to do."""
+    wheels = serve(tmp_path / "index", DEMO)
+    index = Index(tmp_path / "index")
+    index.stop()
+    began = time.monotonic()
+    error = failure(index, wheels, tmp_path)
+    assert time.monotonic() - began < 10
+    assert error.code == 69
+    assert f"127.0.0.1:{index.port}" in error.message
+    assert "no proxy" in error.message
+    assert "UV_DEFAULT_INDEX" in error.hint
+
+
+def test_an_unknown_host_is_named(tmp_path: Path) -> None:
+    wheels = serve(tmp_path / "index", DEMO)
+    with Index(tmp_path / "index", address="127.0.0.1") as index:
+        index.address = "no-such-host.invalid"
+        error = failure(index, wheels, tmp_path)
+    assert "no-such-host.invalid" in error.message
+
+
+def test_the_deadline_ends_a_hanging_download(tmp_path: Path) -> None:
+    wheels = serve(tmp_path / "index", DEMO)
+    end = time.monotonic() + 1
+
+    def check() -> None:
+        if time.monotonic() > end:
+            raise ShimError(75, "the deadline has passed", "try again")
+
+    with Index(tmp_path / "index") as index:
+        index.fail(FILE, Fault("hang", seconds=30))
+        error = failure(index, wheels, tmp_path, check=check)
+    assert error.code == 75
+    assert time.monotonic() < end + 4
+
+
+def test_offline_says_what_is_missing(tmp_path: Path) -> None:
+    wheels = serve(tmp_path / "index", DEMO, OTHER)
+    with Index(tmp_path / "index") as index:
+        assemble(index, wheels[1:], workplace(tmp_path))
+        before = len(index.requests)
+        error = failure(index, wheels, tmp_path, offline=True)
+        assert len(index.requests) == before
+    assert error.code == 69
+    assert "demo 1.0" in error.message
+    assert "other" not in error.message
+
+
+def test_offline_is_enough_with_a_filled_cache(tmp_path: Path) -> None:
+    wheels = serve(tmp_path / "index", DEMO)
+    with Index(tmp_path / "index") as index:
+        assemble(index, wheels, workplace(tmp_path))
+        assemble(index, wheels, workplace(tmp_path / "..", cache=tmp_path / "cache", offline=True))
+        assert index.counts()[FILE] == 1
+
+
+def test_connections_are_kept(tmp_path: Path) -> None:
+    wheels = serve(tmp_path / "index", *(Wheel(f"p{number}") for number in range(40)))
+    with Index(tmp_path / "index") as index:
+        ports = set()
+        accept = index._server.get_request
+
+        def counting() -> object:
+            request = accept()
+            ports.add(request[1])
+            return request
+
+        index._server.get_request = counting  # type: ignore[method-assign, assignment]
+        assemble(index, wheels, workplace(tmp_path))
+    assert len(ports) <= 6
+
+
+@pytest.fixture
+def small_memory(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Every download goes through a file, as large ones do."""
+    monkeypatch.setattr(sink, "IN_MEMORY", 0)
+
+
+@pytest.mark.usefixtures("small_memory")
+class TestLargeFiles:
+    def test_they_are_fetched_and_not_kept(self, tmp_path: Path) -> None:
+        wheels = serve(tmp_path / "index", DEMO)
+        with Index(tmp_path / "index") as index:
+            index.fail(FILE, Fault("truncate", 1))
+            assemble(index, wheels, workplace(tmp_path))
+        assert installed(tmp_path)
+        assert not list((tmp_path / "cache/partial").iterdir())
+
+    def test_the_next_start_goes_on(self, tmp_path: Path) -> None:
+        wheels = serve(tmp_path / "index", DEMO)
+        with Index(tmp_path / "index") as index:
+            index.fail(FILE, Fault("truncate", 1))
+            index.fail(FILE, Fault("status", 1, 400))
+            failure(index, wheels, tmp_path)
+            assemble(index, wheels, workplace(tmp_path))
+            ranges = [request.headers.get("range") for request in index.requests]
+        half = f"bytes={wheels[0].stat().st_size // 2}-"
+        assert ranges == [None, half, half]
+        assert installed(tmp_path)
+
+    @pytest.mark.parametrize("left", [b"wrong bytes", b"x" * 1_000_000])
+    def test_a_wrong_beginning_is_thrown_away(self, tmp_path: Path, left: bytes) -> None:
+        wheels = serve(tmp_path / "index", DEMO)
+        from tests.support.wheels import sha256
+
+        (tmp_path / "cache/partial").mkdir(parents=True)
+        (tmp_path / "cache/partial" / sha256(wheels[0])).write_bytes(left)
+        with Index(tmp_path / "index") as index:
+            assemble(index, wheels, workplace(tmp_path))
+        assert installed(tmp_path)
+
+
+def test_basic_auth_from_netrc(tmp_path: Path) -> None:
+    wheels = serve(tmp_path / "index", DEMO)
+    secrets = tmp_path / "netrc"
+    secrets.write_text("machine 127.0.0.1 login me password s3cret\n")
+    with Index(tmp_path / "index", user="me", password="s3cret") as index:
+        error = failure(index, wheels, tmp_path)
+        assert "401" in error.message
+        assert "netrc" in error.hint
+        environment = {"NETRC": str(secrets)}
+        assemble(index, wheels, workplace(tmp_path, environment=environment))
+        secrets.write_text("machine 127.0.0.1 login me password wrong-s3cret\n")
+        error = failure(index, wheels, tmp_path / "again", environment=environment)
+        assert "s3cret" not in error.message + error.hint
+
+
+def test_a_broken_netrc_is_said_without_its_contents(tmp_path: Path) -> None:
+    wheels = serve(tmp_path / "index", DEMO)
+    (tmp_path / "netrc").write_text("machine x login y pass s3cret word\n")
+    with Index(tmp_path / "index") as index:
+        error = failure(index, wheels, tmp_path, environment={"NETRC": str(tmp_path / "netrc")})
+    assert "netrc" in error.message
+    assert "s3cret" not in error.message
+
+
+def test_redirects_do_not_carry_credentials_to_another_server(tmp_path: Path) -> None:
+    wheels = serve(tmp_path / "index", DEMO)
+    with Index(tmp_path / "index") as store, Index(tmp_path / "index", user="u", password="p") as index:
+        index.fail(FILE, Fault("status", status=302, location=store.file_url(DEMO.filename)))
+        environment = {"UV_INDEX": index.url.replace("://", "://u:p@")}
+        assemble(index, wheels, workplace(tmp_path, environment=environment), private=index.url)
+        assert {request.headers.get("authorization") is None for request in index.requests} == {False}
+        assert [request.headers.get("authorization") for request in store.requests] == [None]
+    assert installed(tmp_path)
+
+
+@pytest.mark.parametrize("variable", ["UV_DEFAULT_INDEX", "PIP_INDEX_URL"])
+@pytest.mark.parametrize("accept", ["json", "html"])
+def test_a_mirror_replaces_the_default_index(
+    tmp_path: Path, variable: str, accept: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from shim.providers.pypi import pages
+
+    if accept == "html":
+        monkeypatch.setattr(pages, "ACCEPT", "text/html")
+    wheels = serve(tmp_path / "index", DEMO)
+    with Index(tmp_path / "index") as origin, Index(tmp_path / "index") as mirror:
+        assemble(origin, wheels, workplace(tmp_path, environment={variable: mirror.url}))
+        assert not origin.requests
+        assert mirror.counts() == {"/simple/demo/": 1, FILE: 1}
+
+
+def test_a_mirror_with_another_file_of_that_name_is_not_used(tmp_path: Path) -> None:
+    wheels = serve(tmp_path / "index", DEMO)
+    serve(tmp_path / "mirror", Wheel("demo", files={"changed.py": ""}))
+    with Index(tmp_path / "index") as origin, Index(tmp_path / "mirror") as mirror:
+        error = failure(origin, wheels, tmp_path, environment={"UV_DEFAULT_INDEX": mirror.url})
+        assert not origin.requests
+    assert "does not list it with this SHA-256" in error.message
+
+
+def test_an_extra_index_goes_before_a_private_one_and_after_the_default(tmp_path: Path) -> None:
+    wheels = serve(tmp_path / "index", DEMO)
+    with Index(tmp_path / "index") as origin, Index(tmp_path / "index") as extra:
+        environment = {"UV_INDEX": f"corp={extra.url}"}
+        assemble(origin, wheels, workplace(tmp_path / "1", environment=environment))
+        assert (len(origin.requests), len(extra.requests)) == (1, 0)
+        assemble(origin, wheels, workplace(tmp_path / "2", environment=environment), private=origin.url)
+        assert (len(origin.requests), len(extra.requests)) == (1, 2)
+        origin.fail(FILE, Fault("status", status=404))
+        assemble(origin, wheels, workplace(tmp_path / "3", environment=environment))
+        assert (len(origin.requests), len(extra.requests)) == (2, 4)
+
+
+def test_named_indexes_take_credentials_from_the_environment(tmp_path: Path) -> None:
+    wheels = serve(tmp_path / "index", DEMO)
+    with Index(tmp_path / "index", user="u", password="p") as index:
+        environment = {"UV_DEFAULT_INDEX": f"my-corp={index.url}"}
+        environment |= {"UV_INDEX_MY_CORP_USERNAME": "u", "UV_INDEX_MY_CORP_PASSWORD": "p"}
+        assemble(index, wheels, workplace(tmp_path, environment=environment))
+    assert installed(tmp_path)
+
+
+@pytest.mark.parametrize(
+    "value", ["not an address", "ftp://user:s3cret@host/simple", "http://user:s3cret@[::1/x"]
+)
+def test_an_unusable_index_setting_is_a_usage_error_without_its_secrets(tmp_path: Path, value: str) -> None:
+    wheels = serve(tmp_path / "index", DEMO)
+    with Index(tmp_path / "index") as index:
+        error = failure(index, wheels, tmp_path, environment={"UV_DEFAULT_INDEX": value})
+    assert error.code == 64
+    assert "UV_DEFAULT_INDEX" in error.message
+    assert "s3cret" not in error.message + error.hint
+
+
+@pytest.mark.parametrize("user", ["", "me"])
+def test_proxies_carry_plain_and_encrypted_requests(tmp_path: Path, user: str) -> None:
+    wheels = serve(tmp_path / "index", DEMO)
+    certificate = make_certificate(tmp_path, "127.0.0.1")
+    trust = {"SSL_CERT_FILE": str(certificate.ca)}
+    with Proxy(user, "s3cret" if user else "") as proxy:
+        environment = {"http_proxy": proxy.url, "HTTPS_PROXY": proxy.url, **trust}
+        with Index(tmp_path / "index") as index:
+            assemble(index, wheels, workplace(tmp_path / "1", environment=environment))
+            assert proxy.requests == [f"GET {index.file_url(DEMO.filename)}"]
+            around = {**environment, "no_proxy": "localhost, 127.0.0.0/8"}
+            assemble(index, wheels, workplace(tmp_path / "2", environment=around))
+            assert len(proxy.requests) == 1
+        with Index(tmp_path / "index", tls=certificate.pair) as index:
+            assemble(index, wheels, workplace(tmp_path / "3", environment=environment))
+            assert proxy.requests[1:] == [f"CONNECT 127.0.0.1:{index.port}"]
+            assert installed(tmp_path / "3")
+    error = failure(index, wheels, tmp_path / "4", environment=environment)
+    assert proxy.authority in error.message
+    assert "s3cret" not in error.message + error.hint
+
+
+def test_an_untrusted_certificate_is_explained_and_a_bundle_helps(tmp_path: Path) -> None:
+    wheels = serve(tmp_path / "index", DEMO)
+    certificate = make_certificate(tmp_path, "127.0.0.1")
+    with Index(tmp_path / "index", tls=certificate.pair) as index:
+        error = failure(index, wheels, tmp_path, environment={})
+        assert error.code == 69
+        assert "is not trusted" in error.message
+        assert "SSL_CERT_FILE" in error.hint
+        assemble(index, wheels, workplace(tmp_path, environment={"SSL_CERT_FILE": str(certificate.ca)}))
+    assert installed(tmp_path)
+
+
+def test_progress_counts_the_bytes(tmp_path: Path) -> None:
+    wheels = serve(tmp_path / "index", DEMO, OTHER)
+    progress = Recorded()
+    with Index(tmp_path / "index") as index:
+        assemble(index, wheels, workplace(tmp_path, progress=progress))
+    assert progress.bytes == sum(wheel.stat().st_size for wheel in wheels)
+    assert progress.phases[0] == "fetch"
+    assert not progress.notes
