@@ -101,6 +101,7 @@ PAGES: dict[str, Callable[[], str] | str] = {
     "reference/language.md": language,
     "rules/README.md": rules,
     "reference/cli.md": "cirfile.cli.reference",
+    "reference/shim.md": "docs.shim",
 }
 
 
@@ -132,10 +133,8 @@ def main(arguments: list[str] | None = None) -> int:
     stale = [path for path, text in pages().items() if not path.exists() or path.read_text() != text]
     for path in stale:
         if options.check:
-            print(
-                f"{path.relative_to(DOCS.parent)} is not fresh: run `python -m docs.generate`",
-                file=sys.stderr,
-            )
+            place = path.relative_to(DOCS.parent)
+            sys.stderr.write(f"{place} is not fresh: run `python -m docs.generate`\n")
         else:
             path.parent.mkdir(parents=True, exist_ok=True)
             path.write_text(pages()[path])

@@ -32,11 +32,10 @@ def codes(text: str, **fields: object) -> set[str]:
 
 def examples(code: str, kind: str) -> list[tuple[str, tuple[tuple[str, str], ...]]]:
     page = (PAGES / f"{code}.md").read_text()
-    found = [
-        (text, ((name, value),) if name else ())
-        for what, name, value, text in _BLOCK.findall(page)
-        if what == kind
-    ]
+    found: list[tuple[str, tuple[tuple[str, str], ...]]] = []
+    for what, name, value, text in _BLOCK.findall(page):
+        if what == kind:
+            found.append((text, ((name, value),) if name else ()))
     assert found, f"{code}.md has no example of what is {kind.lower()}"
     return found
 
