@@ -20,7 +20,7 @@ from tests.cli.conftest import CHECKOUT, Cir
 
 def test_the_reference_page_is_fresh() -> None:
     written = (CHECKOUT / "docs" / "reference" / "cli.md").read_text()
-    assert written == page(), "write it anew: python -m cirfile.cli.reference > docs/reference/cli.md"
+    assert written == page(), "write it anew: python -m docs.generate"
 
 
 @pytest.mark.parametrize("command", COMMANDS)
