@@ -141,10 +141,18 @@ def test_setup_is_not_provided_yet(build: Build, docker: Docker) -> None:
 
 
 def test_platform_not_promised(build: Build, docker: Docker) -> None:
-    """An image for arm64 alone, forced onto this machine, says what it promises."""
+    """An image that promises musl alone, on a base with glibc, says what it promises and what this is."""
     image = "localhost/cir/promise"
-    build("FROM python:3.11-slim\nPLATFORMS arch=arm64\nCMD [\"true\"]\n", {}, "-t", image, "--load")
-    fails(start(docker, image), 78, "arm64", "amd64")
+    build("FROM python:3.11-slim\nPLATFORMS libc=musl\nCMD [\"true\"]\n", {}, "-t", image, "--load")
+    fails(start(docker, image), 78, "musl", "glibc")
+
+
+def test_architecture_not_promised(build: Build) -> None:
+    """An architecture that is built for and not promised is found at build."""
+    built = build("FROM python:3.11-slim\nPLATFORMS arch=arm64\nCMD [\"true\"]\n", ok=False)
+    assert built.status != 0
+    assert ">>> PLATFORMS arch=arm64" in built.talk
+    assert "amd64" in built.talk
 
 
 def test_unknown_package(build: Build, greeting_index: str) -> None:
