@@ -102,7 +102,7 @@ def test_killed_at_any_moment(root: Root) -> None:
             assert (done.returncode, done.stdout) == (0, "script /.cir/run/layer\n"), done.stderr
             assert leftovers(store_of(root)) == []
             assert Store(store_of(root)).is_sound(next(store_of(root).glob("layers/*")).name)
-    assert killed > KILLS / 2
+    assert killed > KILLS / 5, "most starts had ended before they were killed"
 
 
 def forget(store: Path) -> None:

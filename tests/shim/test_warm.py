@@ -135,7 +135,7 @@ def test_base_python_skips_the_front_doors(tmp_path: Path) -> None:
 
 
 def test_start_takes_no_longer_than_the_interpreter(root: Root) -> None:
-    """The shim's own work is a few milliseconds: it is compared with a bare interpreter in the same run."""
+    """The shim's own work is little beside the start of its interpreter, measured in the same run."""
     application(root, "alpha")
     root.run("/bin/true")
     loop = (
@@ -145,10 +145,10 @@ def test_start_takes_no_longer_than_the_interpreter(root: Root) -> None:
         "for _ in range(40):\n"
         "  for c, t in zip(C, T):\n"
         "    a = time.perf_counter(); subprocess.run(c); t.append(time.perf_counter() - a)\n"
-        "print(*[sorted(t)[10] * 1000 for t in T])\n"
+        "print(*[min(t) * 1000 for t in T])\n"
     )
     done = subprocess.run(
         root.argv(Start(), "/usr/bin/python3", "-c", loop), capture_output=True, text=True, check=True
     )
     shim, bare = map(float, done.stdout.split())
-    assert shim - bare < 8
+    assert shim < 1.5 * bare, "the best of forty each, so that a busy machine does not matter"
