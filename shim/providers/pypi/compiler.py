@@ -8,8 +8,9 @@ imports what it compiles, and works for all wheels of one assembly:
 - it reads lines on its input: ``+PATH`` a module without bytecode, ``=PATH`` a module that has it, ``@PATH``
   a file of the application, ``*NAME`` a module to begin with, ``.`` the end; paths of modules are relative
   to SITE
-- it follows import statements, wherever they stand, from the application's files through the modules; with
-  ALL = 1 it takes every module
+- it follows import statements from the application's files through the modules; with ALL = 1 it takes every
+  module. An import inside a function, and whatever it leads to, is followed inside its own package only:
+  packages do that to break circles and to start faster; across packages it mostly is an option not taken
 - it writes ``__pycache__`` files, with hashes that are not checked (PEP 552), and names modules in them as
   below SHOWN, their folder once the layer is active
 - it answers one line a file written, the path of the source and that of the bytecode with a tab between,
@@ -18,7 +19,7 @@ imports what it compiles, and works for all wheels of one assembly:
 """
 
 PROGRAM = r'''
-import gc, heapq, importlib.util, marshal, os, select, sys, _imp
+import bisect, gc, heapq, importlib.util, marshal, os, re, select, sys, _imp
 
 gc.disable()
 SITE, SHOWN, WORKERS, ALL = sys.argv[1], sys.argv[2], int(sys.argv[3]), sys.argv[4] == "1"
@@ -97,12 +98,49 @@ class Worker:
         os.waitpid(self.pid, 0)
 
 
+NEVER = (b"if TYPE_CHECKING", b"if typing.TYPE_CHECKING", b"if t.TYPE_CHECKING")
+BLOCK = re.compile(rb"^(?:async|class|def|elif|else|except|finally|for|if|try|while|with|@)[^\n]*", re.M)
+
+
+class Blocks:
+    """Which statement in the first column an indented line belongs to."""
+
+    def __init__(self, source):
+        self.starts, self.lines = [], []
+        for found in BLOCK.finditer(source):
+            self.starts.append(found.start())
+            self.lines.append(found.group())
+
+    def late(self, place, indent):
+        """Whether a line is in a function, so that it runs later if at all; None if it never runs."""
+        number = bisect.bisect(self.starts, place) - 1
+        line = self.lines[number] if number >= 0 else b""
+        if line.startswith(NEVER):
+            return None
+        return line.startswith((b"def", b"async", b"@")) or (line.startswith(b"class") and indent > 4)
+
+
 def imports(source):
-    """Yield (level, module, names) of the import statements of a source, roughly: too much does no harm."""
+    """Yield (late, level, module, names) of the imports of a source, roughly: too much does no harm."""
+    blocks = None
+    for begin, indent, level, module, names in statements(source):
+        late = False
+        if indent:
+            blocks = blocks or Blocks(source)
+            late = blocks.late(begin, indent)
+            if late is None:
+                continue
+        yield late, level, module, names
+
+
+def statements(source):
+    """Yield (place, indent, level, module, names) of what looks like an import."""
     place = source.find(INTERESTING)
     while place >= 0:
         begin = max(source.rfind(b"\n", 0, place), source.rfind(b";", 0, place)) + 1
-        before = source[begin:place].strip()
+        before = source[begin:place]
+        indent = len(before) - len(before.lstrip()) if source[begin - 1 : begin] != b";" else 4
+        before = before.strip()
         end = source.find(b"\n", place)
         end = len(source) if end < 0 else end
         after = source[place + 6 : end]
@@ -110,7 +148,8 @@ def imports(source):
         if after[:8] == b"_module(":
             text = after[8:].lstrip()
             module = text[1:].partition(text[:1])[0] if text[:1] in (b"'", b'"') else b""
-            yield len(module) - len(module.lstrip(b".")), module.lstrip(b"."), []
+            level = len(module) - len(module.lstrip(b"."))
+            yield begin, indent, level, module[level:], []
             continue
         if after[:1] not in b" \t(*\\":
             continue
@@ -119,11 +158,12 @@ def imports(source):
             level = len(module) - len(module.lstrip(b"."))
             text = whole(source, after.partition(b"#")[0], end + 1)
             names = text.partition(b";")[0].replace(b"(", b" ").replace(b")", b" ").split(b",")
-            yield level, module[level:].strip(), [name.split()[0] for name in names if name.split()]
+            names = [name.split()[0] for name in names if name.split()]
+            yield begin, indent, level, module[level:].strip(), names
         elif not before or before.endswith(b":"):
             for part in after.partition(b"#")[0].partition(b";")[0].split(b","):
                 if part.split():
-                    yield 0, part.split()[0], []
+                    yield begin, indent, 0, part.split()[0], []
 
 
 def whole(source, text, place):
@@ -141,12 +181,15 @@ def whole(source, text, place):
 
 
 class Closure:
+    """Modules to compile. Late ones are reached through a function and lead on in their package only."""
+
     def __init__(self):
         self.modules = {}
         self.compiled = set()
-        self.wanted = set()
-        self.seen = set()
+        self.wanted = {}
+        self.seen = {}
         self.ready = []
+        self.queue = []
 
     def add(self, path, compiled):
         name = path[:-3].replace("/", ".")
@@ -158,55 +201,57 @@ class Closure:
         if compiled:
             self.compiled.add(path)
         if ALL:
-            self.reach(path)
+            self.compile(path)
         elif name in self.wanted:
-            self.want(name)
+            self.want(name, self.wanted[name])
 
-    def want(self, name):
+    def want(self, name, late):
         """A module and the packages it is in; those that are not there yet are taken when they come."""
         while name:
-            if name in self.seen:
+            if self.seen.get(name, 2) <= late:
                 return
             path = self.modules.get(name)
             if path is None:
-                self.wanted.add(name)
+                self.wanted[name] = min(late, self.wanted.get(name, 2))
             else:
-                self.seen.add(name)
-                self.reach(path)
+                self.seen[name] = late
+                self.compile(path)
+                self.follow(SITE + "/" + path, path, late)
             name = name.rpartition(".")[0]
 
-    def reach(self, path):
+    def compile(self, path):
         if path not in self.compiled:
             self.compiled.add(path)
             try:
-                size = os.stat(SITE + "/" + path).st_size
+                heapq.heappush(self.ready, (-os.stat(SITE + "/" + path).st_size, path))
             except OSError:
-                return
-            heapq.heappush(self.ready, (-size, path))
-        if not ALL:
-            self.follow(SITE + "/" + path, path)
+                pass
 
-    def follow(self, file, path):
-        with open(file, "rb") as stream:
-            source = stream.read()
+    def follow(self, file, path, late):
+        """Queue what a file imports. Of the application's own files (no path) every import counts."""
+        try:
+            with open(file, "rb") as stream:
+                source = stream.read()
+        except OSError:
+            return
         package = path[:-3].split("/")[:-1]
-        for level, module, names in imports(source):
+        for inner, level, module, names in imports(source):
             base = module.decode("utf-8", "replace")
             if level:
                 parent = package[: len(package) - level + 1]
                 base = ".".join(parent + ([base] if base else []))
-            if base:
-                QUEUE.append(base)
-                for name in names:
-                    QUEUE.append(base + "." + name.decode("utf-8", "replace"))
+            inner = bool(inner and path)
+            if not base or (inner and late):
+                continue
+            if (inner or late) and base.partition(".")[0] != path.partition("/")[0]:
+                continue
+            self.queue.append((base, late or inner))
+            for name in names:
+                self.queue.append((base + "." + name.decode("utf-8", "replace"), late or inner))
 
-
-QUEUE = []
-
-
-def drain(closure):
-    while QUEUE:
-        closure.want(QUEUE.pop())
+    def drain(self):
+        while self.queue:
+            self.want(*self.queue.pop())
 
 
 def read(closure, line):
@@ -214,14 +259,11 @@ def read(closure, line):
     if kind in b"+=":
         closure.add(text, kind == b"=")
     elif kind == b"*":
-        closure.want(text)
-        closure.want(text + ".__main__")
+        closure.want(text, False)
+        closure.want(text + ".__main__", False)
     elif kind == b"@":
-        try:
-            closure.follow(text, "")
-        except OSError:
-            pass
-    drain(closure)
+        closure.follow(text, "", False)
+    closure.drain()
     return kind == b"."
 
 

@@ -43,6 +43,9 @@ PACKAGE = Wheel(
         "package/broken.py": "def (:\n",
         "package/cli.py": "from package import command\n",
         "package/command.py": "",
+        "package/options.py": "def f():\n    import beyond\n    import package.plotting\n",
+        "package/plotting.py": "import beyond\n",
+        "package/typed.py": "from typing import TYPE_CHECKING\nif TYPE_CHECKING:\n    import beyond\nclass C:\n    import method\n    def f(self):\n        import beyond\n",
         "package/not-a-module.py": "x = 1\n",
     },
     entry_points="[console_scripts]\npackage = package.cli:main\n",
@@ -57,14 +60,15 @@ OTHER = Wheel(
         "tabbed.py": "",
         "following.py": "",
         "optional.py": "",
+        "beyond.py": "",
+        "method.py": "",
     },
 )
-#: What an application that says `import package` reaches.
+#: What an application that says `import package` reaches: `optional` only through a function of another package.
 REACHED = {
     "package/__init__.py", "package/core.py", "package/first.py", "package/second.py", "package/lazy.py",
     "package/dynamic.py", "package/listed.py", "package/deep/__init__.py", "package/deep/er/__init__.py",
     "package/deep/er/leaf.py", "other/__init__.py", "other/sub/module.py", "third.py", "tabbed.py", "following.py",
-    "optional.py",
 }  # fmt: skip
 
 
@@ -100,6 +104,9 @@ def test_what_the_application_imports_is_compiled_and_nothing_else(tmp_path: Pat
     ("text", "expected"),
     [
         ("import third", {"third.py"}),
+        ("import package.options", {*REACHED, "package/options.py", "package/plotting.py"}),
+        ("import package.typed", {*REACHED, "package/typed.py", "method.py"}),
+        ("def f():\n    import package.plotting", {*REACHED, "package/plotting.py", "beyond.py"}),
         ("import nothing.here, third as x", {"third.py"}),
         ("from other.sub import module", {"other/__init__.py", "other/sub/module.py"}),
         ("from other import *", {"other/__init__.py"}),
