@@ -31,9 +31,10 @@ def run(args: argparse.Namespace) -> int:
     temporary = paths.cache() / "tmp"
     temporary.mkdir(parents=True, exist_ok=True)
     argv = [
-        home / "bin/python", "-m", "bench.main_path", "--engine", json.dumps(engine), "--uv", home / "bin/uv",
-        "--app", paths.CHECKOUT / "testdata/apps/sklearn", "--folder", temporary, "--rounds", str(args.rounds),
+        str(home / "bin/python"), "-m", "bench.main_path", "--engine", json.dumps(engine), "--uv", str(home / "bin/uv"),
+        "--app", str(paths.CHECKOUT / "testdata/apps/sklearn"), "--folder", str(temporary),
+        "--rounds", str(args.rounds),
     ]  # fmt: skip
     if args.json:
-        argv += ["--json", args.json]
+        argv += ["--json", str(args.json)]
     return subprocess.run(argv, cwd=paths.CHECKOUT).returncode

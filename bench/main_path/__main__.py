@@ -7,11 +7,11 @@ that is missed is printed as missed.
 from __future__ import annotations
 
 import argparse
-import json
 import os
 import platform
 import sys
 import tempfile
+from collections.abc import Callable
 from pathlib import Path
 
 from bench.main_path import builds, memory
@@ -24,7 +24,7 @@ from bench.main_path.starts import BASE, Starts
 def main() -> int:
     """Run all measurements, print them, save the raw samples."""
     args = arguments()
-    engine = Engine(**{key: tuple(value) if isinstance(value, list) else value for key, value in json.loads(args.engine).items()})
+    engine = Engine.from_json(args.engine)
     pairs: list[Pair] = []
     goals: list[Goal] = []
     with tempfile.TemporaryDirectory(dir=args.folder) as folder:
@@ -34,7 +34,7 @@ def main() -> int:
         engine.run("push", "-q", "--platform", f"linux/{args.architecture}", f"{engine.registry}/library/python-base:1")
         goals += builds.sizes(engine)
         with Starts(engine) as starts:
-            parts = [
+            parts: list[Callable[[], tuple[list[Pair], list[Goal]]]] = [
                 lambda: made.measure(args.rounds),
                 lambda: starts.warm(max(20, args.rounds)),
                 lambda: starts.imports(args.rounds),

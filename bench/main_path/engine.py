@@ -23,6 +23,13 @@ class Engine:
     secret: tuple[str, ...] = ()
     mount: tuple[str, ...] = ()
 
+    @classmethod
+    def from_json(cls, text: str) -> Engine:
+        """Read what `./dev bench` hands over."""
+        given = json.loads(text)
+        lists = {key: tuple(given.get(key, ())) for key in ("docker", "secret", "mount")}
+        return cls(registry=given["registry"], frontend=given["frontend"], **lists)
+
     def run(self, *arguments: str, check: bool = True) -> str:
         """Run a docker sub-command and return its output; raise where it fails."""
         done = subprocess.run([*self.docker, *arguments], capture_output=True, text=True, errors="replace")

@@ -26,31 +26,31 @@ class Starts:
     def __enter__(self) -> Starts:
         for image in (self.ours, self.bare, self.stock, BASE):
             self.engine.run("pull", "-q", image)
-        self.engine.run(*self._run(self.store), self.ours, "--trees", "1")
+        self.engine.run(*self.flags(self.store), self.ours, "--trees", "1")
         return self
 
     def __exit__(self, *_: object) -> None:
         self.engine.run("volume", "rm", "-f", self.store)
 
-    def _run(self, store: str, *flags: str) -> tuple[str, ...]:
-        return ("run", "--rm", "-v", f"{store}:/var/lib/cir", *self.engine.mount, "-e", "CIR_LOG=quiet", *flags)
+    def flags(self, store: str) -> tuple[str, ...]:
+        """`docker run` with a store volume, the CA forwarded."""
+        return ("run", "--rm", "-v", f"{store}:/var/lib/cir", *self.engine.mount, "-e", "CIR_LOG=quiet")
 
     def warm(self, rounds: int) -> tuple[list[Pair], list[Goal]]:
         """`docker run` with the layer present against the same base with the same command and flags."""
-        pairs, goals = [], []
-        for command in (("true",), ("python3", "-c", "pass")):
-            name = f"docker run, warm, `{' '.join(command)}`"
-            taken = pair(name, "s", rounds, lambda _, c=command: self._wall(self.bare, c), lambda _, c=command: self._wall(BASE, c), warmup=2)
-            pairs.append(taken)
-            goals.append(Goal("7", f"{name} over the base", taken.difference * 1000, 25, "ms"))
-        return pairs, goals
+        pairs = [self._warm(command, rounds) for command in (("true",), ("python3", "-c", "pass"))]
+        return pairs, [Goal("7", f"{taken.name} over the base", taken.difference * 1000, 25, "ms") for taken in pairs]
 
-    def _wall(self, image: str, command: tuple[str, ...]) -> float:
-        return self.engine.seconds(*self._run(self.store), image, *command)
+    def _warm(self, command: tuple[str, ...], rounds: int) -> Pair:
+        def wall(image: str) -> float:
+            return self.engine.seconds(*self.flags(self.store), image, *command)
+
+        name = f"docker run, warm, `{' '.join(command)}`"
+        return pair(name, "s", rounds, lambda _: wall(self.bare), lambda _: wall(BASE), warmup=2)
 
     def imports(self, rounds: int) -> tuple[list[Pair], list[Goal]]:
         """Seconds that the application's imports take, told by itself."""
-        taken = pair("imports, warm, against the stock image with bytecode", "s", rounds, lambda _: self._imported(self._run(self.store), self.ours), lambda _: self._imported(("run", "--rm"), self.stock))
+        taken = pair("imports, warm, against the stock image with bytecode", "s", rounds, lambda _: self._imported(self.flags(self.store), self.ours), lambda _: self._imported(("run", "--rm"), self.stock))
         return [taken], [Goal("7", "imports to the stock image's", taken.ratio, 1.05, "x")]
 
     def _imported(self, run: tuple[str, ...], image: str) -> float:
@@ -68,7 +68,7 @@ class Starts:
         self.engine.run("pull", "-q", self.ours)
         pulled = time.perf_counter() - start
         try:
-            seconds, _ = self.engine.first_line([*self._run(store), self.ours, "--trees", "1"])
+            seconds, _ = self.engine.first_line([*self.flags(store), self.ours, "--trees", "1"])
         finally:
             self.engine.run("volume", "rm", "-f", store)
         return pulled + seconds
