@@ -26,11 +26,13 @@ def main() -> None:
     read, write = stdio.take_over()
     address = stdio.bridge(read, write)
     from frontend.gateway.client import Gateway
+    from frontend.later import Later
 
     gateway = Gateway(address)
-    gateway.ping()
+    hello = Later(gateway.ping)
     from frontend import session
 
+    hello.get()
     session.serve(gateway, os.environ)
     sys.stderr.flush()
     os._exit(0)

@@ -35,13 +35,15 @@ from frontend.result import Built, Target, assemble
 class Build:
     """One build. Every method may raise `GatewayError`, `CirfileError` or `BuildError`."""
 
-    def __init__(self, gateway: Gateway, options: Options, environment: Mapping[str, str]) -> None:
+    def __init__(
+        self, gateway: Gateway, options: Options, environment: Mapping[str, str], context: Context
+    ) -> None:
         self._gateway = gateway
         self._options = options
         self._shim_name = options.build_arg("CIR_SHIM") or environment.get("CIR_SHIM") or default_shim()
         self.images = Images(gateway, options)
-        self.context = Context(gateway, options)
-        self._locker = Locker(gateway, options, self.context)
+        self.context = context
+        self._locker = Locker(gateway, options, context)
 
     @cached_property
     def platforms(self) -> tuple[Platform, ...]:
@@ -55,11 +57,6 @@ class Build:
         if not own:
             return platforms.local()
         return platforms.normalize(Platform(own[0].os, own[0].architecture, own[0].variant))
-
-    @property
-    def known_source(self) -> ops.SourceFile | None:
-        """The Cirfile if it has been read, None before that."""
-        return self.context.definition.source if self.context.has_definition else None
 
     @cached_property
     def cirfile(self) -> Cirfile:

@@ -1,14 +1,23 @@
-"""Answer the one request of a connection, whatever happens, exactly once."""
+"""Answer the one request of a connection, whatever happens, exactly once.
+
+What takes time to import - the language, the rules - is imported while the server is at work on the
+first answers.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
+from typing import TYPE_CHECKING
 
-from frontend import errors, options
-from frontend.build import Build
+from frontend import options
+from frontend.context import Context
 from frontend.gateway.client import Gateway, Result
-from frontend.gateway.errors import GatewayError, unsupported_capability
+from frontend.gateway.errors import GatewayError, failure, unsupported_capability
+from frontend.later import Later
 from frontend.options import Options
+
+if TYPE_CHECKING:
+    from frontend.build import Build
 
 #: What a client may ask of a frontend (``frontend.caps``); labels of the image say the same.
 CAPABILITIES = ("inputs", "subrequests", "contexts", "gitquerystring")
@@ -17,18 +26,24 @@ _PREFIX = "moby.buildkit.frontend."
 
 def serve(gateway: Gateway, environment: Mapping[str, str]) -> None:
     """Build, and hand back the result or what went wrong. Nothing is raised."""
-    build: Build | None = None
+    context: Context | None = None
     try:
         chosen = options.read(environment)
+        check_server(gateway)
         check_capabilities(chosen)
-        missing = gateway.caps.missing()
-        if missing:
-            raise errors.BuildError(missing)
-        build = Build(gateway, chosen, environment)
-        gateway.return_result(_answer(build, chosen))
+        context = Context(gateway, chosen)
+        # Whatever fails here fails again, with its reason, when the Cirfile is asked for.
+        Later(lambda: context.definition)
+        gateway.return_result(_answer(_build(gateway, chosen, environment, context), chosen))
     except BaseException as error:
         # The last line of defence: an exception that leaves this function is shown as an exit code only.
-        _give_up(gateway, error, build)
+        _give_up(gateway, error, context)
+
+
+def _build(gateway: Gateway, chosen: Options, environment: Mapping[str, str], context: Context) -> Build:
+    from frontend.build import Build  # here, because it imports the language; see above
+
+    return Build(gateway, chosen, environment, context)
 
 
 def _answer(build: Build, chosen: Options) -> Result:
@@ -40,6 +55,13 @@ def _answer(build: Build, chosen: Options) -> Result:
     return subrequests.answer(build, name)
 
 
+def check_server(gateway: Gateway) -> None:
+    """Raise `GatewayError` where the server is too old to build anything."""
+    missing = gateway.caps.missing()
+    if missing:
+        raise GatewayError(failure(missing))
+
+
 def check_capabilities(options: Options) -> None:
     """Raise `GatewayError` where the client needs something this frontend cannot do."""
     for wanted in filter(None, options.raw.get("frontend.caps", "").split(",")):
@@ -48,9 +70,12 @@ def check_capabilities(options: Options) -> None:
             raise GatewayError(unsupported_capability(name))
 
 
-def _give_up(gateway: Gateway, error: BaseException, build: Build | None) -> None:
+def _give_up(gateway: Gateway, error: BaseException, context: Context | None) -> None:
+    from frontend import errors  # here, because it imports the language
+
     try:
-        gateway.return_error(errors.status(error, build.known_source if build else None, gateway.caps))
+        source = context.definition.source if context is not None and context.has_definition else None
+        gateway.return_error(errors.status(error, source, gateway.caps))
     except GatewayError:
         # A result was handed back already, or the server is gone: there is nobody to tell.
         return

@@ -20,7 +20,8 @@ from frontend.proto import status_pb2
 
 SERVICE = "/moby.buildkit.v1.frontend.LLBBridge/"
 MAX_MESSAGE = 16 << 20
-PING_SECONDS = 15.0
+#: The server has its own limit of ten seconds for the first byte; this one is for its answer.
+PING_SECONDS = 60.0
 _OPTIONS = (
     ("grpc.max_receive_message_length", MAX_MESSAGE),
     ("grpc.max_send_message_length", MAX_MESSAGE),

@@ -50,12 +50,10 @@ def frontend(server: Server, tmp_path: Path) -> Run:
         server.returned.clear()
         server.solves.clear()
         server.requests.clear()
-        return run(
-            server,
-            {"filename": "Cirfile", "source": "localhost/cir/frontend:1", **(options or {})},
-            folder,
-            env,
-            prefix,
-        )
+        chosen = {"filename": "Cirfile", "source": "localhost/cir/frontend:1", **(options or {})}
+        ended = run(server, chosen, folder, env, prefix)
+        assert ended.status == 0, ended.talk
+        assert len(server.returned) == 1, f"exactly one return, not {len(server.returned)}; {ended.talk}"
+        return ended
 
     return call

@@ -30,59 +30,26 @@ SERVICE = "moby.buildkit.v1.frontend.LLBBridge"
 SHIM = "localhost/cir/shim:0.1.0"
 
 #: What BuildKit 0.8 (Docker 20.10) can, and what came by 0.25 (Docker 28.5).
-OLD_FRONTEND = tuple(
-    [
-        "solve.base",
-        "solve.inlinereturn",
-        "resolveimage",
-        "readfile",
-        "return",
-        "returnmap",
-        "readdir",
-        "statfile",
-        "importcaches",
-        "proto.refarray",
-        "reference.output",
-        "frontend.inputs",
-        "gateway.solve.metadata",
-        "frontend.caps",
-    ]
-)
-NEW_FRONTEND = (
-    *OLD_FRONTEND,
-    *["gateway.solve.evaluate", "gateway.warnings", "gateway.evaluate", "reference.attestations"],
-    "source.metaresolver",
-)
-OLD_LLB = tuple(
-    [
-        "constraints",
-        "platform",
-        "meta.ignorecache",
-        "meta.description",
-        "exec.meta.base",
-        "exec.meta.proxyenv",
-        "exec.meta.network",
-        "exec.mount.bind",
-        "exec.mount.cache",
-        "exec.mount.cache.sharing",
-        "exec.mount.secret",
-        "source.image",
-        "source.local",
-        "source.local.sessionid",
-        "source.local.followpaths",
-        "source.local.excludepatterns",
-        "source.local.sharedkeyhint",
-        "source.git",
-        "source.git.fullurl",
-        "source.http",
-        "source.http.checksum",
-        "file.base",
-    ]
-)
-NEW_LLB = (
-    *OLD_LLB,
-    *["mergeop", "diffop", "file.copy.includeexcludepatterns", "file.copy.modestring", "source.ocilayout"],
-)
+_FRONTEND = """
+solve.base solve.inlinereturn resolveimage readfile return returnmap readdir statfile importcaches
+proto.refarray reference.output frontend.inputs gateway.solve.metadata frontend.caps
+"""
+_FRONTEND_SINCE = """
+gateway.solve.evaluate gateway.warnings gateway.evaluate reference.attestations source.metaresolver
+"""
+_LLB = """
+constraints platform meta.ignorecache meta.description exec.meta.base exec.meta.proxyenv exec.meta.network
+exec.mount.bind exec.mount.cache exec.mount.cache.sharing exec.mount.secret source.image source.local
+source.local.sessionid source.local.followpaths source.local.excludepatterns source.local.sharedkeyhint
+source.git source.git.fullurl source.http source.http.checksum file.base
+"""
+_LLB_SINCE = """
+mergeop diffop file.copy.includeexcludepatterns file.copy.modestring source.ocilayout source.git.mtime
+"""
+OLD_FRONTEND = tuple(_FRONTEND.split())
+NEW_FRONTEND = tuple((_FRONTEND + _FRONTEND_SINCE).split())
+OLD_LLB = tuple(_LLB.split())
+NEW_LLB = tuple((_LLB + _LLB_SINCE).split())
 
 
 @dataclass
@@ -99,6 +66,8 @@ class Server:
     requests: list[tuple[str, Any]] = field(default_factory=list)
     solves: list[gw.SolveRequest] = field(default_factory=list)
     returned: list[gw.ReturnRequest] = field(default_factory=list)
+    pid: int = 0
+    peak_kib: int = 0
 
     def asked(self, name: str) -> list[Any]:
         """Return the requests of one method, in order."""
@@ -166,6 +135,8 @@ class Server:
         if self.returned:
             context.abort(grpc.StatusCode.UNKNOWN, "gateway result is already set")
         self.returned.append(request)
+        status = Path(f"/proc/{self.pid}/status").read_text()
+        self.peak_kib = int(next(line for line in status.splitlines() if line.startswith("VmHWM")).split()[1])
         return gw.ReturnResponse()
 
     # --- what they are made of ---
@@ -243,6 +214,7 @@ def run(
         cwd=ROOT,
         env={**os.environ, "BUILDKIT_SESSION_ID": "sess1", **variables, **(environment or {})},
     )
+    server.pid = process.pid
     assert process.stdin is not None
     assert process.stdout is not None
     assert process.stderr is not None

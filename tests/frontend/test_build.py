@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import hashlib
 import json
+import subprocess
+import sys
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -12,7 +15,7 @@ from frontend.proto import gateway_pb2 as gw
 from frontend.proto import ops_pb2 as pb
 from frontend.proto import status_pb2
 from tests.frontend.conftest import Run
-from tests.frontend.fakeserver import OLD_FRONTEND, OLD_LLB, SHIM, Server, graph
+from tests.frontend.fakeserver import OLD_FRONTEND, OLD_LLB, ROOT, SHIM, Server, graph
 
 TWO = {"platform": "linux/amd64,linux/arm64"}
 
@@ -396,3 +399,23 @@ def test_equal_builds_have_equal_graphs(server: Server, frontend: Run, seed: str
         configs = sorted((k, v) for k, v in result(server).metadata.items())
         graphs.add(hashlib.sha256(repr((encoded, configs)).encode()).hexdigest())
     assert len(graphs) == 1
+
+
+def test_memory_stays_below_120_megabytes(server: Server, frontend: Run) -> None:
+    frontend(TWO)
+    assert 0 < server.peak_kib <= 120 * 1024
+
+
+def test_the_wire_begins_with_http_2_and_nothing_else(tmp_path: Path) -> None:
+    process = subprocess.Popen(
+        [sys.executable, "-m", "frontend"], cwd=ROOT, stdin=subprocess.PIPE, stdout=subprocess.PIPE
+    )
+    assert process.stdout is not None
+    assert process.stdin is not None
+    try:
+        assert process.stdout.read(24) == b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n"
+    finally:
+        process.kill()
+        process.wait()
+        process.stdout.close()
+        process.stdin.close()
