@@ -8,7 +8,7 @@ only where we know what the base has there:
 destination                                 needs the base?
 ==========================================  =====================================================
 below a first name that no base has         no, unless the working folder or a volume of the base
-(``/app``, ``/data``, ``/work`` ...)        lies above, at or below it
+(``/app``, ``/data``, ``/work`` ...)        has the same first name
 a new name below ``/opt`` or ``/mnt``       no: these are real folders of root, mode 0755, in all
                                             distributions, or missing
 a file in ``/usr/local/bin``                no
@@ -158,11 +158,17 @@ def _is_file(target: Target, suffixes: tuple[str, ...]) -> bool:
 
 
 def _touches_base(path: str, base: ImageConfig | None) -> str:
+    """Compare with the folders the base's configuration tells of: at, above or below one, or beside it.
+
+    Beside counts only in folders of the base's own, such as the ``/work`` that ``/work/here`` lies in.
+    """
     if base is None:
         return ""
     folders = [("working folder", base.working_dir)] if clean(base.working_dir or "/") != "/" else []
+    first = path.split("/")[1]
     for what, folder in folders + [("volume", volume) for volume in base.volumes]:
         theirs = clean("/" + folder)
-        if theirs == path or theirs.startswith(path + "/") or path.startswith(theirs + "/"):
+        beside = first not in HIERARCHY and theirs.split("/")[1] == first
+        if beside or theirs == path or theirs.startswith(path + "/") or path.startswith(theirs + "/"):
             return f"writes to `{path}`, where the base has its {what} `{theirs}`"
     return ""

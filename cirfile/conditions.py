@@ -56,7 +56,7 @@ def parse_condition(text: str, span: Span) -> tuple[str, tuple[str, ...]]:
     if fact not in FACTS:
         hint = did_you_mean(fact, FACTS) or f"the facts are {one_of(FACTS)}"
         raise CirfileError(span, "unknown-fact", f"`{fact}` is no platform fact", hint)
-    values = listed.split(",") if listed else []
+    values = listed.split(",")
     if not equals or not all(values):
         example = VOCABULARY[fact].example or VOCABULARY[fact].values[0]
         raise CirfileError(

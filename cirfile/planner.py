@@ -121,7 +121,10 @@ def _triggers(cirfile: Cirfile, request: Request) -> list[Instruction]:
             if errors or len(lines) != 1:
                 raise CirfileError(cirfile.base.span, "onbuild-trigger", "it is not one instruction")
             place = (0, cirfile.base.span.line, cirfile.base.span.column)
-            found.append(parse_instruction(replace(lines[0], span=cirfile.base.span, places=(place,))))
+            instruction = parse_instruction(replace(lines[0], span=cirfile.base.span, places=(place,)))
+            if instruction.keyword not in _APPLY:
+                raise CirfileError(cirfile.base.span, "onbuild-trigger", "it cannot be a trigger")
+            found.append(instruction)
         except CirfileError as error:
             raise CirfileError(
                 cirfile.base.span, "onbuild-trigger",

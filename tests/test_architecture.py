@@ -116,7 +116,13 @@ def _forbidden_to_twin(importer: str, imported: str) -> str:
     return "the twin knows the language only" if wrong else ""
 
 
+#: Measures one part by itself, against its peers: there is no command line for that.
+PART_BENCHMARKS = ("bench.assembly",)
+
+
 def _forbidden_to_bench(importer: str, imported: str) -> str:
+    if below(importer, *PART_BENCHMARKS):
+        return ""
     wrong = below(imported, *set(PACKAGES) - {"bench", "devtools"})
     return "benchmarks use command lines only" if wrong else ""
 

@@ -35,25 +35,24 @@ def split(text: str) -> list[Item]:
 
     From a ``;`` outside of quotes on, all the rest of the text is the marker of that requirement.
     """
-    items: list[Item] = []
+    ranges: list[tuple[int, int]] = []
     closed = True
     for word, start, quoted in outer_words(text):
-        last = items[-1] if items else None
-        joins = last and not closed and (last.text[-1:] in _OPENS or word[:1] in _CONTINUES)
-        if quoted and not (joins and last and last.text[-1:] in _OPENS):
-            items.append(Item(word.strip(), start, len(word)))
+        end = start + len(word)
+        ahead = not closed and text[ranges[-1][1] - 1] in _OPENS
+        if quoted and not ahead:
+            ranges.append((start, end))
             closed = True
             continue
-        begin = last.offset if joins and last else start
-        if joins:
-            items.pop()
+        if not closed and (ahead or word[0] in _CONTINUES):
+            ranges[-1] = (ranges[-1][0], end)
+        else:
+            ranges.append((start, end))
         if ";" in word:
-            items.append(Item(text[begin:].strip(), begin, len(text.rstrip()) - begin))
-            return items
-        piece = text[begin : start + len(word)]
-        items.append(Item(" ".join(piece.split()), begin, len(piece)))
+            ranges[-1] = (ranges[-1][0], len(text.rstrip()))
+            break
         closed = word.startswith("-")
-    return items
+    return [Item(" ".join(text[begin:end].split()), begin, end - begin) for begin, end in ranges]
 
 
 def name(requirement: str) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 
 from cirfile.errors import CirfileError
 from cirfile.flags import Flags, read_flags
@@ -11,6 +12,9 @@ from cirfile.lines import Line
 from cirfile.source import Span
 from cirfile.syntax import Pair
 from cirfile.words import BLANK, Word, split_quoted
+
+#: What JSON can write and text cannot hold.
+_HALF_PAIR = re.compile("[\ud800-\udfff]")
 
 
 def no_flags(keyword: str, line: Line) -> tuple[str, int]:
@@ -54,7 +58,7 @@ def exec_form(rest: str, line: Line, offset: int) -> tuple[str, ...] | None:
             rest_span(line, rest, offset), "exec-form", "the array holds something other than strings",
             'put every word in double quotes: `["program", "argument"]`',
         )  # fmt: skip
-    return tuple(word.encode("utf-8", "replace").decode() for word in words)
+    return tuple(_HALF_PAIR.sub("\ufffd", word) for word in words)
 
 
 def _no_constant(name: str) -> None:

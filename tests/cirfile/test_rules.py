@@ -95,6 +95,7 @@ def test_more_that_is_caught(code: str, text: str) -> None:
     [
         ("CIR001", 'CMD ["/opt/app/bin/server"]'),
         ("CIR001", 'CMD ["python", "/usr/bin/python3"]'),
+        ("CIR001", "CMD echo 'never closed"),
         ("CIR002", 'SHELL ["/bin/bash", "-c"]\nCMD echo hi'),
         ("CIR002", "ENTRYPOINT []"),
         ("CIR003", "ENV PUBLIC_KEY=x KEYBOARD=us TOKEN_FILE=/run/secrets/t"),
