@@ -120,7 +120,6 @@ def bootstrap(
     dpkg: tuple[str, ...] = (),
 ) -> None:
     """Run mmdebstrap for what its hooks take from the tree; the tree itself is thrown away."""
-    rootfs.require_mmdebstrap(log)
     rootfs.mmdebstrap(
         [f"--variant={variant}", f"--architectures={architecture}", "--skip=check/qemu", "--format=null"],
         SUITE,

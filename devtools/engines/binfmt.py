@@ -6,11 +6,15 @@ handlers of others are never touched; where one exists, `disable` says that emul
 
 from __future__ import annotations
 
+import subprocess
 from collections.abc import Iterator
 from pathlib import Path
 
 from devtools.engines.instance import Instance
 from devtools.errors import DevError
+
+#: Where binfmt_misc belongs.
+TABLE = "/proc/sys/fs/binfmt_misc"
 
 #: Start of a 64-bit little-endian ELF executable for AArch64 (e_machine 183), and which bits of it count.
 MAGIC = bytes.fromhex("7f454c460201010000000000000000000200b700")
@@ -23,7 +27,7 @@ FLAGS = "OPF"
 
 def table(holder: int) -> Path:
     """Where the kernel's table of handlers is mounted, seen through the engines' namespace."""
-    return Path(f"/proc/{holder}/root/proc/sys/fs/binfmt_misc")
+    return Path(f"/proc/{holder}/root{TABLE}")
 
 
 def entry_name(instance: Instance) -> str:
@@ -51,23 +55,27 @@ def enable(instance: Instance, holder: int) -> None:
 def disable(instance: Instance, holder: int) -> None:
     """Take our handler away.
 
-    :raises DevError: when arm64 programs would still be emulated, by a handler that is not ours
+    :raises DevError: when arm64 programs would still be emulated, by a handler that is not ours; ours
+        stays, then
     """
-    remove(instance, holder)
-    others = sorted(entry.name for entry in handlers(holder))
+    others = sorted({entry.name for entry in handlers(holder)} - {entry_name(instance)})
     if others:
         raise DevError(
             "arm64 programs are still emulated",
             f"this machine has other handlers: {', '.join(others)}",
             "disable them while the test runs, e.g. `update-binfmts --disable qemu-aarch64`",
         )
+    remove(instance)
 
 
-def remove(instance: Instance, holder: int) -> None:
-    """Unregister our handler if it is there."""
-    entry = table(holder) / entry_name(instance)
-    if entry.exists():
-        entry.write_text("-1")
+def remove(instance: Instance) -> None:
+    """Unregister our handler if it is there; needs no engines, since a crash may have ended them.
+
+    The kernel's table may not be mounted on this machine, so a short-lived namespace has it.
+    """
+    script = f'mount -t binfmt_misc binfmt_misc {TABLE} 2>/dev/null; [ ! -e "$1" ] || echo -1 > "$1"'
+    argv = ["unshare", "--mount", "--", "sh", "-c", script, "sh", f"{TABLE}/{entry_name(instance)}"]
+    subprocess.run(argv, check=True, capture_output=True)
 
 
 def is_enabled(holder: int) -> bool:

@@ -28,7 +28,7 @@ def run(args: argparse.Namespace) -> int:
     """Do one action; the result is the exit status."""
     instance = current()
     if args.action == "up":
-        lifecycle.up(instance)
+        Engines.ensure().emulation(True)
         say("engines are up: ./dev exec -- docker version")
         return 0
     if args.action == "down":

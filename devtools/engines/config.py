@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import json
 import os
+import resource
 from pathlib import Path
 
 from devtools.engines.instance import Instance
@@ -17,6 +18,10 @@ DOCKER_SOCKET = "/run/docker.sock"
 #: The unprivileged account for rootless runs.
 USER = "cir"
 HOME = f"/home/{USER}"
+
+#: Hard limits of this process: open files, and processes (-1: none).
+NOFILE = resource.getrlimit(resource.RLIMIT_NOFILE)[1]
+NPROC = resource.getrlimit(resource.RLIMIT_NPROC)[1]
 
 #: No systemd in the namespace: control groups and events are kept in files.
 ENGINE_TABLE = '\n[engine]\nruntime = "runc"\ncgroup_manager = "cgroupfs"\nevents_logger = "file"\n'
@@ -84,9 +89,11 @@ def containers(instance: Instance) -> str:
 
     runc, since crun refuses hybrid control groups. The host's network by default and no packet rules, since
     netavark's have fixed names; networks asked for by name lie in the instance's subnet (see `network`).
+    Limits within ours, since root may lack the capability to raise them, and Buildah would.
     """
+    ulimits = f'default_ulimits = ["nofile={NOFILE}:{NOFILE}", "nproc={NPROC}:{NPROC}"]\n'
     network = f'firewall_driver = "none"\ndefault_subnet = "{instance.podman_subnet}"\n'
-    return '[containers]\nnetns = "host"\n' + ENGINE_TABLE + f"\n[network]\n{network}"
+    return f'[containers]\nnetns = "host"\n{ulimits}' + ENGINE_TABLE + f"\n[network]\n{network}"
 
 
 def containers_of_user() -> str:
@@ -129,6 +136,9 @@ def write(instance: Instance, mtu: int) -> None:
     for name, line in accounts(instance).items():
         table = inside / name
         files[table] = with_line(table.read_text() if table.exists() else "", line)
+    credentials = instance.root / "docker-config/config.json"
+    if not credentials.exists():
+        files[credentials] = "{}\n"
     for path, text in files.items():
         path.parent.mkdir(parents=True, exist_ok=True)
         partial = path.with_name(path.name + ".partial")

@@ -184,8 +184,16 @@ def remove_native_rest(tree: Path) -> None:
             path.unlink(missing_ok=True)
     for code in tree.glob("usr/lib/python3*/**/__pycache__/*.pyc"):
         source = code.parent.parent / (code.name.partition(".")[0] + ".py")
-        if not is_current(code, source):
+        if not is_current(code, target(source, tree)):
             code.unlink()
+
+
+def target(path: Path, tree: Path) -> Path:
+    """Return where a file of the tree really lies: an absolute link starts at the root of the tree."""
+    if not path.is_symlink():
+        return path
+    link = path.readlink()
+    return tree / link.relative_to("/") if link.is_absolute() else path.parent / link
 
 
 def is_current(code: Path, source: Path) -> bool:

@@ -104,7 +104,6 @@ def current() -> Instance:
     if cache == Path(pwd.getpwuid(os.getuid()).pw_dir, ".cache", "cir-dev").resolve():
         return Instance(root, "0", 5717, (10, 213, 0))
     digest = hashlib.sha256(os.fsencode(cache)).digest()
-    number = int.from_bytes(digest[:4])
-    return Instance(
-        root, digest.hex()[:6], 5800 + number % 2000, (10, 214 + number % 40, number // 40 % 16 * 16)
-    )
+    port, network = int.from_bytes(digest[:4]), int.from_bytes(digest[4:8])
+    third = network // 40 % 16 * 16
+    return Instance(root, digest.hex()[:6], 5800 + port % 2000, (10, 214 + network % 40, third))

@@ -54,7 +54,8 @@ def up(instance: Instance) -> int:
 
 def bring_up(instance: Instance) -> None:
     """Do what is missing of root filesystem, base images and daemons, side by side where that is possible."""
-    rootfs.require_mmdebstrap(log_path(instance, "apt"))
+    if not (rootfs.is_ready(instance.rootfs) and bases.are_complete()):
+        rootfs.require_mmdebstrap(log_path(instance, "apt"))
     with ThreadPoolExecutor(max_workers=1) as pool:
         layers = pool.submit(make_layers, instance)
         if not health.check(instance).is_up:
@@ -223,11 +224,11 @@ def clean(instance: Instance) -> None:
     """End what runs and undo what was changed, from whatever state the last run left."""
     holder = state.load(instance.root)
     if holder is not None and holder.is_alive():
-        binfmt.remove(instance, holder.pid)
         kill_containers(runner(instance, holder.pid))
         os.kill(holder.pid, signal.SIGTERM)
         wait_for_exit(holder)
     sweep.end_all(instance)
+    binfmt.remove(instance)
     sweep.remove_cgroups(instance)
     if instance.rootfs.is_dir():
         network.tear_down(instance, runner(instance, None))

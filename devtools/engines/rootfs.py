@@ -79,7 +79,6 @@ def ensure(root: Path, log: Path) -> None:
     """
     if is_ready(root):
         return
-    require_mmdebstrap(log)
     partial = root.with_name(root.name + ".partial")
     for old in (partial, root):
         shutil.rmtree(old, ignore_errors=True)

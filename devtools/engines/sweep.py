@@ -11,6 +11,7 @@ import contextlib
 import os
 import signal
 import time
+from collections.abc import Iterator
 from pathlib import Path
 
 from devtools.engines.instance import Instance
@@ -67,12 +68,27 @@ def end_all(instance: Instance, patience: float = 3.0) -> None:
             signal_number, told = signal.SIGKILL, set()
 
 
-def remove_cgroups(instance: Instance) -> None:
-    """Remove the instance's control groups in every hierarchy, and Podman's where it is empty."""
+def remove_cgroups(instance: Instance, patience: float = 3.0) -> None:
+    """Remove the instance's control groups in every hierarchy, and Podman's where it is empty.
+
+    A group stays busy for a moment after its last process was killed, hence the patience, in seconds.
+    """
+    deadline = time.monotonic() + patience
+    while [group for group in groups(instance) if is_left(group)] and time.monotonic() < deadline:
+        time.sleep(0.05)
+
+
+def groups(instance: Instance) -> Iterator[Path]:
+    """Yield the folder of each of our control groups, and of Podman's."""
     for line in Path("/proc/mounts").read_text().splitlines():
         _, mountpoint, kind = line.split()[:3]
         if kind in ("cgroup", "cgroup2"):
-            for name in (instance.cgroup, PODMAN_CGROUP):
-                for folder, _, _ in os.walk(Path(mountpoint, name), topdown=False):
-                    with contextlib.suppress(OSError):
-                        Path(folder).rmdir()
+            yield from (Path(mountpoint, name) for name in (instance.cgroup, PODMAN_CGROUP))
+
+
+def is_left(group: Path) -> bool:
+    """Remove a control group with those below it; tell whether it is still there, with no process in it."""
+    for folder, _, _ in os.walk(group, topdown=False):
+        with contextlib.suppress(OSError):
+            Path(folder).rmdir()
+    return group.is_dir() and not any(path.read_text() for path in group.rglob("cgroup.procs"))

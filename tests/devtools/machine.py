@@ -1,0 +1,122 @@
+"""What engines could leave behind on a machine, as a value that can be compared."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from devtools.engines.api import Engines
+from devtools.engines.instance import Instance
+
+#: Folders of the machine that engines write to when they are not kept to their own place.
+FOLDERS = (
+    "/run",
+    "/var/run",
+    "/var/tmp",
+    "/var/lib",
+    "/etc",
+    "/dev",
+    "/dev/shm",
+    "/dev/net",
+    "/run/lock",
+    "/root",
+    "/opt",
+)
+
+
+@dataclass(frozen=True)
+class Snapshot:
+    """The state of the machine, each part in its own words; other engines at work do not change it."""
+
+    mounts: str
+    links: tuple[str, ...]
+    rules: str
+    legacy_rules: str
+    processes: tuple[str, ...]
+    groups: tuple[str, ...]
+    emulators: str
+    forwarding: str
+    entries: tuple[str, ...]
+    namespaces: str
+    loops: str
+    modes: tuple[int, ...]
+
+    @classmethod
+    def take(cls, instance: Instance, observer: Engines) -> Snapshot:
+        """Look at the machine.
+
+        :param instance: the engines whose traces are looked for
+        :param observer: other engines, whose programs do the looking
+        """
+
+        def ask(*argv: str) -> str:
+            return observer.run(argv, check=False, cwd=Path("/tmp")).stdout
+
+        groups = {
+            path
+            for kind in ("*", "*/*", "*/*/*")
+            for path in Path("/sys/fs/cgroup").glob(kind)
+            if path.is_dir()
+        }
+        return cls(
+            mounts=Path("/proc/self/mounts").read_text(),
+            links=links(instance),
+            rules=ask("nft", "list", "ruleset"),
+            legacy_rules="\n".join(
+                line for line in ask("iptables-legacy-save").splitlines() if line[:1] not in "#:"
+            ),
+            processes=processes(instance),
+            groups=tuple(sorted(str(path) for path in groups if is_trace(path, instance))),
+            emulators=ask("ls", "/proc/sys/fs/binfmt_misc"),
+            forwarding=Path("/proc/sys/net/ipv4/ip_forward").read_text(),
+            entries=tuple(sorted(str(path) for folder in FOLDERS for path in Path(folder).glob("*"))),
+            namespaces="\n".join(sorted(path.name for path in Path("/run/netns").glob("*"))),
+            loops=ask("losetup", "--list"),
+            modes=tuple(
+                Path(name).stat().st_mode for name in ("/dev/fuse", "/dev/net/tun") if Path(name).exists()
+            ),
+        )
+
+
+def links(instance: Instance) -> tuple[str, ...]:
+    """Network interfaces, without those that hang on a bridge of other engines."""
+    found = []
+    for link in Path("/sys/class/net").iterdir():
+        master = (link / "master").resolve().name if (link / "master").exists() else ""
+        if not master or master == instance.bridge:
+            found.append(f"{link.name} {master}")
+    return tuple(sorted(found))
+
+
+def processes(instance: Instance) -> tuple[str, ...]:
+    """Processes that name the cache folder or run under the ids of the account without rights."""
+    found = []
+    for entry in Path("/proc").glob("[0-9]*"):
+        try:
+            status = dict(
+                line.split(":\t", 1) for line in (entry / "status").read_text().splitlines() if ":\t" in line
+            )
+            command = (entry / "cmdline").read_bytes().replace(b"\0", b" ").decode(errors="replace")
+        except (OSError, ValueError):
+            continue
+        owner = int(status["Uid"].split()[0])
+        is_ours = str(instance.root) in command or instance.user_id in (owner, owner >> 16)
+        if is_ours and not status["State"].startswith("Z"):
+            found.append(f"{entry.name} {command or status['Name']}")
+    return tuple(sorted(found))
+
+
+def is_trace(group: Path, instance: Instance) -> bool:
+    """Tell whether a control group could be one of these engines'."""
+    is_of_others = any(part.startswith("cir-dev-") and part != instance.cgroup for part in group.parts)
+    engines = ("cir-dev-", "libpod", "buildah", "conmon", "apptainer", "buildkit", "docker")
+    return group.name.startswith(engines) and not is_of_others
+
+
+def differences(before: Snapshot, after: Snapshot) -> list[str]:
+    """Each part that changed, in words."""
+    return [
+        f"{name}: {old!r} -> {new!r}"
+        for name, old in vars(before).items()
+        if old != (new := getattr(after, name))
+    ]

@@ -1,0 +1,64 @@
+"""Names and numbers of a set of engines: fixed for the usual cache folder, derived for others."""
+
+from __future__ import annotations
+
+import ipaddress
+import os
+import pwd
+from pathlib import Path
+
+import pytest
+
+from devtools.engines.instance import Instance, current
+
+
+def at(folder: str, monkeypatch: pytest.MonkeyPatch) -> Instance:
+    """The instance of a cache folder."""
+    monkeypatch.setenv("CIR_DEV_CACHE", folder)
+    return current()
+
+
+def test_the_usual_folder_has_the_documented_numbers(monkeypatch: pytest.MonkeyPatch) -> None:
+    home = pwd.getpwuid(os.getuid()).pw_dir
+    usual = at(f"{home}/.cache/cir-dev", monkeypatch)
+    assert (usual.registry, usual.bridge, usual.bridge_registry) == (
+        "127.0.0.1:5717",
+        "cirdev0",
+        "10.213.0.1:5717",
+    )
+    assert usual.root == Path(home, ".cache/cir-dev/engines")
+
+
+FOLDERS = [f"/var/cache/{number}" for number in range(300)]
+
+
+def test_others_are_within_what_the_system_allows(monkeypatch: pytest.MonkeyPatch) -> None:
+    for folder in FOLDERS:
+        instance = at(folder, monkeypatch)
+        assert len(instance.bridge) <= 15, "an interface name has at most 15 characters"
+        assert 5800 <= instance.port < 7800
+        assert 1000 < instance.user_id < 65534
+        assert (instance.user_id << 16) + 65536 < 2**32
+        subnet = ipaddress.ip_network(instance.subnet)
+        assert subnet.is_private
+        parts = [ipaddress.ip_network(part) for part in (instance.podman_subnet, instance.pool)]
+        bridge = ipaddress.ip_interface(instance.bridge_cidr).network
+        for part in (bridge, *parts):
+            assert isinstance(part, ipaddress.IPv4Network)
+            assert part.subnet_of(subnet)  # type: ignore[arg-type]
+        assert not bridge.overlaps(parts[0])
+        assert not bridge.overlaps(parts[1])
+        assert not parts[0].overlaps(parts[1])
+
+
+def test_same_folder_same_numbers_other_folder_other_names(monkeypatch: pytest.MonkeyPatch) -> None:
+    made = [at(folder, monkeypatch) for folder in FOLDERS]
+    assert made == [at(folder, monkeypatch) for folder in FOLDERS]
+    assert len({instance.bridge for instance in made}) == len(FOLDERS)
+    assert len({(instance.port, instance.subnet) for instance in made}) == len(FOLDERS)
+
+
+def test_a_link_to_the_folder_is_the_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "real").mkdir()
+    (tmp_path / "link").symlink_to("real")
+    assert at(str(tmp_path / "link"), monkeypatch) == at(str(tmp_path / "real"), monkeypatch)
