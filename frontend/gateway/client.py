@@ -6,18 +6,18 @@ A `Gateway` is one connection. Calls may come from several threads; `Ref`s belon
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
-from typing import Any, Protocol
-
-import grpc
+from types import MappingProxyType
+from typing import Any, NamedTuple, Protocol
 
 from frontend.gateway.caps import Capabilities, from_pong
 from frontend.gateway.errors import UNKNOWN, GatewayError
+from frontend.gateway.quickgrpc import grpc
 from frontend.llb.ops import Platform
 from frontend.proto import gateway_pb2 as gw
 from frontend.proto import ops_pb2 as pb
 from frontend.proto import status_pb2
 
+NOTHING: Mapping[str, Any] = MappingProxyType({})
 SERVICE = "/moby.buildkit.v1.frontend.LLBBridge/"
 MAX_MESSAGE = 16 << 20
 #: The server has its own limit of ten seconds for the first byte; this one is for its answer.
@@ -30,15 +30,13 @@ _OPTIONS = (
 )
 
 
-@dataclass(frozen=True, slots=True)
-class Ref:
+class Ref(NamedTuple):
     """A file system the server has, or will make when somebody looks; an empty id is ``scratch``."""
 
     id: str = ""
 
 
-@dataclass(frozen=True, slots=True)
-class Resolved:
+class Resolved(NamedTuple):
     """An image that was looked up: reference to use, digest (may be empty for local ones), config as JSON."""
 
     reference: str
@@ -46,8 +44,7 @@ class Resolved:
     config: bytes
 
 
-@dataclass(frozen=True, slots=True)
-class Attestation:
+class Attestation(NamedTuple):
     """A statement about the result: a file in ``ref`` that holds the predicate."""
 
     predicate_type: str
@@ -56,18 +53,16 @@ class Attestation:
     metadata: tuple[tuple[str, bytes], ...] = ()
 
 
-@dataclass(frozen=True, slots=True)
-class Result:
+class Result(NamedTuple):
     """What a build hands back: one `Ref`, or one for each platform id."""
 
     ref: Ref | None = None
-    refs: Mapping[str, Ref] = field(default_factory=dict)
-    metadata: Mapping[str, bytes] = field(default_factory=dict)
-    attestations: Mapping[str, Sequence[Attestation]] = field(default_factory=dict)
+    refs: Mapping[str, Ref] = NOTHING
+    metadata: Mapping[str, bytes] = NOTHING
+    attestations: Mapping[str, Sequence[Attestation]] = NOTHING
 
 
-@dataclass(frozen=True, slots=True)
-class Notice:
+class Notice(NamedTuple):
     """A finding to show beside the build; ``digest`` names the vertex it is printed under."""
 
     digest: str

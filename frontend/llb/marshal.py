@@ -81,7 +81,7 @@ class _Marshaller:
         """Return the edge to ``state``, whose vertex has been visited. Raise `ValueError` for ``scratch``."""
         if state.vertex is None:
             raise ValueError("scratch is no input")
-        return pb.Input(digest=self._digests[state.vertex], index=state.index)
+        return pb.Input(digest=self._digests[state.vertex], index=state.output)
 
     def _terminal_caps(self, metadata: pb.OpMetadata) -> None:
         for cap in TERMINAL_CAPS:

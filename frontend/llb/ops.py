@@ -2,11 +2,15 @@
 
 A `Vertex` is an operation with what surrounds it (platform, metadata, place in the source); a
 `State` is one output of a vertex, or nothing at all: ``scratch``.
+
+Values are named tuples here, and not dataclasses as elsewhere: the server waits for the first graph
+while this module is imported, and twenty dataclasses take longer to make than that graph.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass
+from typing import NamedTuple
 
 from frontend.proto import ops_pb2 as pb
 
@@ -16,8 +20,7 @@ Pairs = tuple[tuple[str, str], ...]
 UNSET = -1
 
 
-@dataclass(frozen=True, slots=True)
-class Platform:
+class Platform(NamedTuple):
     """An OCI platform; empty fields are not set."""
 
     os: str
@@ -37,8 +40,7 @@ class SourceFile:
     definition: pb.Definition | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class Location:
+class Location(NamedTuple):
     """Lines of a source file, counted from 1, the end included."""
 
     source: SourceFile
@@ -46,8 +48,7 @@ class Location:
     last_line: int
 
 
-@dataclass(frozen=True, slots=True)
-class ProgressGroup:
+class ProgressGroup(NamedTuple):
     """Vertices with one group are shown as one line; a weak group gives way to others."""
 
     id: str
@@ -55,8 +56,7 @@ class ProgressGroup:
     weak: bool = False
 
 
-@dataclass(frozen=True, slots=True)
-class Surroundings:
+class Surroundings(NamedTuple):
     """What is said about an operation without being part of its digest."""
 
     name: str = ""
@@ -68,30 +68,27 @@ class Surroundings:
 PLAIN = Surroundings()
 
 
-@dataclass(frozen=True, slots=True)
-class State:
+class State(NamedTuple):
     """One output of a vertex; without a vertex it is ``scratch``, the empty file system."""
 
     vertex: Vertex | None = None
-    index: int = 0
+    output: int = 0
 
 
 SCRATCH = State()
 #: As the source of a `Copy`: the result of the actions before it, copied onto an empty file system.
 #: The one way to give a whole tree one time stamp, folders included, within one operation.
-EARLIER = State(index=-1)
+EARLIER = State(output=-1)
 
 
-@dataclass(frozen=True, slots=True)
-class Owner:
+class Owner(NamedTuple):
     """User and group to give files to: a number, a name to look up in the file system, or unset."""
 
     user: int | str | None = None
     group: int | str | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class Copy:
+class Copy(NamedTuple):
     """Copy files between file systems; the flags are those of ``FileActionCopy``."""
 
     source: State
@@ -112,8 +109,7 @@ class Copy:
     required: tuple[str, ...] = ()
 
 
-@dataclass(frozen=True, slots=True)
-class Mkdir:
+class Mkdir(NamedTuple):
     """Make a folder; one that is there stays as it is."""
 
     path: str
@@ -123,8 +119,7 @@ class Mkdir:
     timestamp: int = UNSET
 
 
-@dataclass(frozen=True, slots=True)
-class Mkfile:
+class Mkfile(NamedTuple):
     """Write a file whose content is part of the graph; its folder must be there."""
 
     path: str
@@ -134,8 +129,7 @@ class Mkfile:
     timestamp: int = UNSET
 
 
-@dataclass(frozen=True, slots=True)
-class Rm:
+class Rm(NamedTuple):
     """Remove a file or a folder."""
 
     path: str
@@ -143,8 +137,7 @@ class Rm:
     wildcard: bool = False
 
 
-@dataclass(frozen=True, slots=True)
-class Symlink:
+class Symlink(NamedTuple):
     """Make a symbolic link at ``path``; its folder must be there."""
 
     target: str
@@ -156,8 +149,7 @@ class Symlink:
 Action = Copy | Mkdir | Mkfile | Rm | Symlink
 
 
-@dataclass(frozen=True, slots=True)
-class Mount:
+class Mount(NamedTuple):
     """A file system in an `Exec`.
 
     ``readonly`` or ``discard`` mounts have no output. A ``cache`` mount is shared between builds under
@@ -179,8 +171,7 @@ class Mount:
         return not (self.readonly or self.discard or self.cache or self.tmpfs)
 
 
-@dataclass(frozen=True, slots=True)
-class Secret:
+class Secret(NamedTuple):
     """A secret of the client as a file; it is in no layer and in no cache key."""
 
     id: str
@@ -191,8 +182,7 @@ class Secret:
     gid: int = 0
 
 
-@dataclass(frozen=True, slots=True)
-class Proxies:
+class Proxies(NamedTuple):
     """Proxy addresses a command gets without their being part of its cache key."""
 
     http: str = ""
@@ -202,8 +192,7 @@ class Proxies:
     all: str = ""
 
 
-@dataclass(frozen=True, slots=True)
-class Source:
+class Source(NamedTuple):
     """Files from outside the graph: an image, the client, a repository, an address."""
 
     identifier: str
@@ -216,31 +205,27 @@ class Source:
         return self.identifier.startswith(("docker-image://", "oci-layout://"))
 
 
-@dataclass(frozen=True, slots=True)
-class File:
+class File(NamedTuple):
     """Actions on a file system, one after the other; together they make one layer."""
 
     base: State
     actions: tuple[Action, ...]
 
 
-@dataclass(frozen=True, slots=True)
-class Merge:
+class Merge(NamedTuple):
     """File systems laid over each other, the last on top, without copying."""
 
     inputs: tuple[State, ...]
 
 
-@dataclass(frozen=True, slots=True)
-class Diff:
+class Diff(NamedTuple):
     """What ``upper`` has that ``lower`` has not."""
 
     lower: State
     upper: State
 
 
-@dataclass(frozen=True, slots=True)
-class Exec:
+class Exec(NamedTuple):
     """A command in a container; its first mount must be ``/``. ``network`` is a value of ``pb.NetMode``."""
 
     args: tuple[str, ...]
@@ -282,7 +267,7 @@ class Vertex:
 
     op: Operation
     platform: Platform | None = None
-    around: Surroundings = field(default=PLAIN)
+    around: Surroundings = PLAIN
 
     def inputs(self) -> tuple[State, ...]:
         """Return the states the operation reads, in the order in which the Go client visits them."""
