@@ -1,7 +1,8 @@
 """What was written: one frozen value for each instruction, before any variable is expanded.
 
 Instructions of one shape share a class; ``keyword`` (upper case) tells them apart. ``line`` is the
-logical line, for its span, its comments and its text.
+logical line, for its span, its comments and its text. Nodes are compared by identity: what two of them
+mean is compared in plans, and methods that nobody calls would cost every build their making.
 """
 
 from __future__ import annotations
@@ -14,7 +15,7 @@ from cirfile.source import Source, Span
 from cirfile.words import Word
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False)
 class Instruction:
     """Common to all: the instruction word in capitals, and the logical line it stands on."""
 
@@ -27,7 +28,7 @@ class Instruction:
         return self.line.span
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False)
 class From(Instruction):
     """``FROM [--platform=P] image [AS name]``."""
 
@@ -36,7 +37,7 @@ class From(Instruction):
     name: str = ""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False)
 class Pair:
     """``name=value`` with quotes and variables as written; ``value`` is ``None`` in a bare ``ARG name``.
 
@@ -49,21 +50,21 @@ class Pair:
     legacy: bool = False
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False)
 class Pairs(Instruction):
     """``ARG``, ``ENV`` and ``LABEL``."""
 
     pairs: tuple[Pair, ...]
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False)
 class Words(Instruction):
     """``EXPOSE``, ``VOLUME``, and those with one argument: ``MAINTAINER STOPSIGNAL USER WORKDIR``."""
 
     words: tuple[Word, ...]
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False)
 class Command(Instruction):
     """``CMD``, ``ENTRYPOINT``, ``SETUP`` and ``SHELL``: an argv (exec form) or one shell line."""
 
@@ -72,7 +73,7 @@ class Command(Instruction):
     span_of_words: Span
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False)
 class HealthCheck(Instruction):
     """``HEALTHCHECK``; durations in nanoseconds."""
 
@@ -81,7 +82,7 @@ class HealthCheck(Instruction):
     retries: int = 0
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False)
 class CopyFiles(Instruction):
     """``COPY`` and ``ADD``. Flags that were not given are ``None`` or empty."""
 
@@ -99,7 +100,7 @@ class CopyFiles(Instruction):
     keep_git_dir: bool | None = None
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False)
 class Require(Instruction):
     """``REQUIRE [--when=...] ecosystem arguments``; ``offset`` is where the arguments begin in the line."""
 
@@ -109,7 +110,7 @@ class Require(Instruction):
     when: Conditions = ()
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False)
 class Platforms(Instruction):
     """``PLATFORMS fact=value,value ...``; ``spans`` are those of the facts, in the same order."""
 
@@ -117,7 +118,7 @@ class Platforms(Instruction):
     spans: tuple[Span, ...]
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False)
 class PinAt(Instruction):
     """``PIN lock``, ``PIN latest`` or ``PIN as-of=date``."""
 
@@ -125,7 +126,7 @@ class PinAt(Instruction):
     date: str | None = None
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False)
 class Cirfile:
     """A parsed file: global ``ARG`` lines, the one ``FROM``, and everything after it."""
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-from datetime import date
 
 from cirfile.conditions import parse_condition
 from cirfile.errors import CirfileError
@@ -123,6 +122,8 @@ def parse_pin(line: Line) -> PinAt:
 
 
 def _day(text: str, word: Word) -> str:
+    from datetime import date  # here, because hardly any file names a day
+
     try:
         if not re.fullmatch(r"[0-9]{4}-[0-9]{2}-[0-9]{2}", text):
             raise ValueError("form")

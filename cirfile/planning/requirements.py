@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import re
+from typing import TYPE_CHECKING
 
-from cirfile.ecosystems import indexes, pypi, relations, requirements_file
+from cirfile.ecosystems import indexes, pypi
 from cirfile.ecosystems.notation import Item, NotationError
-from cirfile.ecosystems.requirements_file import Contents
 from cirfile.errors import CirfileError
 from cirfile.expand import Expander
 from cirfile.gotext import clean
@@ -15,6 +15,9 @@ from cirfile.planning.state import State
 from cirfile.source import Source, Span
 from cirfile.suggest import did_you_mean
 from cirfile.syntax import Require
+
+if TYPE_CHECKING:
+    from cirfile.ecosystems.requirements_file import Contents
 
 _FILE_OPTIONS = {"-r": False, "--requirement": False, "-c": True, "--constraint": True}
 _PYPROJECT = re.compile(r"((?:.*/)?pyproject\.toml)(?:\[([^\]]*)\])?\Z", re.DOTALL)
@@ -26,8 +29,7 @@ def apply_require(state: State, instruction: Require) -> None:
     expander = Expander(state.cirfile.escape, quotes=False)
     text = state.expand_with(expander, instruction.arguments, whole)
     line = _RequireLine(state, instruction, whole if text != instruction.arguments else None)
-    split = pypi.split if instruction.ecosystem == "pypi" else relations.split
-    items = split(text)
+    items = _split(instruction.ecosystem, text)
     if not items:
         raise CirfileError(
             whole, "missing-argument", "nothing is left to require after expansion",
@@ -35,6 +37,14 @@ def apply_require(state: State, instruction: Require) -> None:
         )  # fmt: skip
     line.add(items)
     state.history.append(" ".join(instruction.line.text.split()))
+
+
+def _split(ecosystem: str, text: str) -> list[Item]:
+    if ecosystem == "pypi":
+        return pypi.split(text)
+    from cirfile.ecosystems import relations  # late, as all that only some files need
+
+    return relations.split(text)
 
 
 class _RequireLine:
@@ -69,10 +79,10 @@ class _RequireLine:
             if re.fullmatch(r"\S*requirements\S*\.txt|\S*pyproject\.toml(?:\[.*\])?", text):
                 raise NotationError(f"`{text}` is a file, not a package", f"write `REQUIRE pypi -r {text}`")
             pypi.check(text)
-        elif self._line.ecosystem == "deb":
-            relations.check_deb(text)
-        else:
-            relations.check_cran(text)
+            return
+        from cirfile.ecosystems import relations  # late, see above
+
+        (relations.check_deb if self._line.ecosystem == "deb" else relations.check_cran)(text)
 
     def _option(self, item: Item, following: Item | None, span: Span) -> None:
         option, equals, value = item.text.partition("=")
@@ -113,19 +123,21 @@ class _RequireLine:
     def _contents(self, value: str, constraint: bool, span: Span) -> Contents:
         if "://" in value:
             raise NotationError(f"`{value}` is an address", "put the file into the build context")
+        from cirfile.ecosystems import requirements_file  # late, see above
+
         match = _PYPROJECT.match(value)
         if not match:
             return requirements_file.parse_requirements(
                 value, lambda path: self._read(path, span), constraint
             )
-        from cirfile.ecosystems.pyproject import parse_pyproject  # late: TOML is rarely needed
+        from cirfile.ecosystems.pyproject import parse_pyproject  # late, see above
 
         extras = tuple(extra.strip() for extra in (match[2] or "").split(",") if extra.strip())
         try:
             texts = parse_pyproject(self._read(match[1], span).text, extras)
         except NotationError as error:
             raise CirfileError(span, "pyproject", f"`{match[1]}`: {error}", error.hint) from None
-        return Contents(tuple(requirements_file.Entry(text, constraint) for text in texts))
+        return requirements_file.Contents(tuple(requirements_file.Entry(text, constraint) for text in texts))
 
     def _read(self, path: str, span: Span) -> Source:
         inside = clean(path.lstrip("/"))
