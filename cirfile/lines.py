@@ -2,6 +2,10 @@
 
 The rules are those of BuildKit's Dockerfile parser. Every logical line remembers where each of its
 characters stands in the file, so that later stages can point at a single word.
+
+The package ``dockerfile-parse`` splits instructions too, and ``cir convert`` reads Dockerfiles with it.
+Here it cannot be exact: it gives no columns, knows neither here-documents nor ``# escape`` as BuildKit
+does, and works on a file instead of a text.
 """
 
 from __future__ import annotations
