@@ -4,8 +4,8 @@ The rules are those of BuildKit's Dockerfile parser. Every logical line remember
 characters stands in the file, so that later stages can point at a single word.
 
 The package ``dockerfile-parse`` splits instructions too, and ``cir convert`` reads Dockerfiles with it.
-Here it cannot be exact: it gives no columns, knows neither here-documents nor ``# escape`` as BuildKit
-does, and works on a file instead of a text.
+Here it cannot be exact: it gives lines but no columns, and takes the lines of a here-document for
+instructions.
 """
 
 from __future__ import annotations
