@@ -19,7 +19,6 @@ import errno
 import fcntl
 import json
 import os
-import secrets
 import shutil
 import time
 from collections.abc import Iterator
@@ -119,7 +118,7 @@ class Cache:
     @contextlib.contextmanager
     def workspace(self) -> Iterator[Path]:
         """A private folder on the same file system, removed at the end whatever happens."""
-        folder = self.folder / _TEMPORARY / f"{self._boot[:8]}-{secrets.token_hex(8)}"
+        folder = self.folder / _TEMPORARY / f"{self._boot[:8]}-{os.urandom(8).hex()}"
         folder.mkdir(parents=True)
         lock = os.open(folder / _LOCK, os.O_CREAT | os.O_RDWR | os.O_CLOEXEC, 0o600)
         try:
