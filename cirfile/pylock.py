@@ -18,6 +18,7 @@ from typing import Any
 from urllib.parse import unquote, urlsplit, urlunsplit
 
 from cirfile import markers, wheels
+from cirfile.demands import Demands, acceptable
 from cirfile.lock import Artifact, Component, Lock
 from cirfile.markers import Marker, MarkerError
 from cirfile.promise import WORLD_VARIABLE, Cell, Grid, Minor, Promise, literals
@@ -72,16 +73,17 @@ def read(
     promise: Promise,
     relations: Relations | None = None,
     *,
+    demands: Demands | None = None,
     as_of: str = "",
     resolver: str = "",
 ) -> Lock:
-    """Return the lock for the promised platforms.
+    """Return the lock for the promised platforms; files without a demanded hash are left out.
 
-    Raise `PylockError` where ``text`` is no pylock file (65) or where a component has no wheel on a
-    platform that was promised (78).
+    Raise `PylockError` where ``text`` is no pylock file or no file of a component has a demanded hash
+    (65), or where a component has no wheel on a platform that was promised (78).
     """
     document = _document(text)
-    packages = [_package(table) for table in _tables(document, "packages")]
+    packages = [_demanded(_package(table), demands or {}) for table in _tables(document, "packages")]
     parsed = {p.marker: _marker(p) for p in packages}
     newest = max((m for p in packages for _, w in p.artifacts for m in wheels.pythons(w)), default=(3, 0))
     grid = Grid(promise, literals(m for m in parsed.values() if m is not None), newest)
@@ -163,6 +165,16 @@ def _package(table: Mapping[str, Any]) -> _Package:
         "sdist" in table and not found,
         _text(table, "marker", f"package `{name}`"),
     )
+
+
+def _demanded(package: _Package, demands: Demands) -> _Package:
+    kept = tuple(pair for pair in package.artifacts if acceptable(package.name, pair[0], demands))
+    if package.artifacts and not kept:
+        raise PylockError(
+            f"no file of `{package.name}` {package.version} has a hash that the requirements demand",
+            "compare the `--hash` options with the index: they belong to another version, or somebody changed a file",
+        )
+    return replace(package, artifacts=kept)
 
 
 def _artifact(table: Mapping[str, Any], package: str) -> tuple[Artifact, wheels.Wheel]:

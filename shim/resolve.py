@@ -18,6 +18,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from cirfile import pylock
+from cirfile.demands import DemandError, demanded
 from cirfile.codec import CodecError, decode_lock, encode_lock
 from cirfile.lock import Artifact, Lock
 from cirfile.manifest import Manifest
@@ -120,7 +121,15 @@ def _ask(request: Request, store: Store) -> Lock:
         store.abandon(work)
     as_of = request.manifest.pin.date or ""
     try:
-        return pylock.read(text, _this_machine(request.facts), as_of=as_of, resolver="uv")
+        return pylock.read(
+            text,
+            _this_machine(request.facts),
+            demands=demanded(request.manifest),
+            as_of=as_of,
+            resolver="uv",
+        )
+    except DemandError as error:
+        raise ShimError(INVALID, str(error), "use `--hash=sha256:...`") from None
     except pylock.PylockError as error:
         raise ShimError(error.code, error.message, error.hint) from None
 

@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from cirfile import pylock
+from cirfile.demands import DemandError, demanded
 from cirfile.lock import Lock
 from cirfile.manifest import Manifest
 from cirfile.resolver.errors import ResolverError
@@ -41,6 +42,10 @@ def resolve(
     70 (uv itself failed) or 78 (no build for a promised platform).
     """
     asked = question(manifest)
+    try:
+        demands = demanded(manifest)
+    except DemandError as error:
+        raise ResolverError(pylock.INVALID, str(error), "use `--hash=sha256:...`") from None
     if not asked.requirements:
         nothing = Lock("pypi", (), asked.promise.requires_python, asked.as_of)
         return Resolution(nothing, tuple(_remarks(nothing, False, asked.unneeded)))
@@ -48,7 +53,12 @@ def resolve(
         answer = ask(asked, Path(folder), os.environ if environ is None else environ, secrets)
     try:
         lock = pylock.read(
-            answer.pylock, asked.promise, answer.relations, as_of=asked.as_of, resolver=answer.version
+            answer.pylock,
+            asked.promise,
+            answer.relations,
+            demands=demands,
+            as_of=asked.as_of,
+            resolver=answer.version,
         )
     except pylock.PylockError as error:
         raise ResolverError(error.code, error.message, error.hint) from None
