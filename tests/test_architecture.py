@@ -82,7 +82,7 @@ def standard(name: str) -> bool:
 
 
 #: Pure modules beyond the values that the shim carries as well.
-SHIM_ALSO = ("cirfile.markers", "cirfile.promise", "cirfile.pylock", "cirfile.wheels")
+SHIM_ALSO = ("cirfile.demands", "cirfile.markers", "cirfile.promise", "cirfile.pylock", "cirfile.wheels")
 
 
 def forbidden(importer: str, imported: str) -> str:
