@@ -15,7 +15,9 @@ from devtools.engines.api import Engines
 def configure(parser: argparse.ArgumentParser) -> None:
     """Declare the options."""
     parser.add_argument("--rounds", type=int, default=7, help="counted samples of each side (default: 7)")
-    parser.add_argument("--json", type=Path, metavar="FILE", help="write machine, raw samples and goals there, as JSON lines")
+    parser.add_argument(
+        "--json", type=Path, metavar="FILE", help="write machine, raw samples and goals there, as JSON lines"
+    )
 
 
 def run(args: argparse.Namespace) -> int:

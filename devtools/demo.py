@@ -13,6 +13,7 @@ import subprocess
 import tarfile
 import time
 from dataclasses import asdict, dataclass
+from pathlib import Path
 from typing import Any
 
 from devtools import docker, images, paths
@@ -44,7 +45,9 @@ class Figures:
 def configure(parser: argparse.ArgumentParser) -> None:
     """Declare the options."""
     parser.add_argument("--json", metavar="FILE", help="write the figures there, too")
-    parser.add_argument("--engines", action="store_true", help="use the test engines even if Docker is installed")
+    parser.add_argument(
+        "--engines", action="store_true", help="use the test engines even if Docker is installed"
+    )
 
 
 def run(args: argparse.Namespace) -> int:
@@ -55,7 +58,7 @@ def run(args: argparse.Namespace) -> int:
     figures = measure(found)
     print(table(figures))
     if args.json:
-        with open(args.json, "w", encoding="utf-8") as file:
+        with Path(args.json).open("w", encoding="utf-8") as file:
             json.dump(asdict(figures), file, indent=2)
             file.write("\n")
     return 0
@@ -66,7 +69,16 @@ def measure(found: Docker) -> Figures:
 
     :raises DevError: when a step fails
     """
-    build = ["buildx", "build", "-f", str(SAMPLE / "Cirfile"), "-t", IMAGE, "--load", *docker.certificate_secret()]
+    build = [
+        "buildx",
+        "build",
+        "-f",
+        str(SAMPLE / "Cirfile"),
+        "-t",
+        IMAGE,
+        "--load",
+        *docker.certificate_secret(),
+    ]
     build_s = timed(found, "build", [*build, str(SAMPLE)])
     rebuild_s = timed(found, "build again, nothing changed", [*build, str(SAMPLE)])
     start = ["run", "--rm", "-v", f"{VOLUME}:/var/lib/cir", *docker.certificate_mount()]
@@ -114,7 +126,12 @@ def platform_words(plan: dict[str, Any]) -> str:
     facts = plan["facts"]
     python = facts.get("python") or {}
     version = ".".join(str(part) for part in python.get("version", ())[:2])
-    words = [facts["arch"], facts["microarch"], facts["libc"], f"Python {version}" if version else "no Python"]
+    words = [
+        facts["arch"],
+        facts["microarch"],
+        facts["libc"],
+        f"Python {version}" if version else "no Python",
+    ]
     return ", ".join(word for word in [*words, f"accelerator {facts['accelerator']}"] if word)
 
 
@@ -169,5 +186,3 @@ def size(count: int) -> str:
         if count >= factor:
             return f"{count / factor:.1f} {unit}"
     return f"{count} B"
-
-

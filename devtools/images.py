@@ -28,8 +28,12 @@ EPOCH = "315532800"
 
 def configure(parser: argparse.ArgumentParser) -> None:
     """Declare the options."""
-    parser.add_argument("--push", metavar="REGISTRY/PATH", help="push both images there, for all architectures")
-    parser.add_argument("--engines", action="store_true", help="use the test engines even if Docker is installed")
+    parser.add_argument(
+        "--push", metavar="REGISTRY/PATH", help="push both images there, for all architectures"
+    )
+    parser.add_argument(
+        "--engines", action="store_true", help="use the test engines even if Docker is installed"
+    )
 
 
 def run(args: argparse.Namespace) -> int:
@@ -50,11 +54,15 @@ def ensure(found: Docker) -> str:
     mark = f"cir.sources={fingerprint()}"
     if all(_has(found, name, mark) for name in (SHIM, FRONTEND)):
         return FRONTEND
-    many = ["--platform", ",".join(f"linux/{name}" for name in ARCHITECTURES)] if _keeps_indexes(found) else []
+    many = (
+        ["--platform", ",".join(f"linux/{name}" for name in ARCHITECTURES)] if _keeps_indexes(found) else []
+    )
     with step("shim image"):
         _build(found, "shim", ["-t", SHIM, "--label", mark, "--load", *many])
     with step("frontend image"):
-        _build(found, "frontend", ["-t", FRONTEND, "--label", mark, "--load", "--build-arg", f"CIR_SHIM={SHIM}"])
+        _build(
+            found, "frontend", ["-t", FRONTEND, "--label", mark, "--load", "--build-arg", f"CIR_SHIM={SHIM}"]
+        )
     return FRONTEND
 
 
@@ -62,7 +70,9 @@ def push(found: Docker, where: str) -> str:
     """Build and push both images below `where`; the result is the frontend's reference with its digest."""
     platforms = ["--platform", ",".join(f"linux/{name}" for name in ARCHITECTURES), "--push"]
     shim = _push(found, "shim", f"{where}/shim:{__version__}", platforms)
-    return _push(found, "frontend", f"{where}/frontend:{__version__}", [*platforms, "--build-arg", f"CIR_SHIM={shim}"])
+    return _push(
+        found, "frontend", f"{where}/frontend:{__version__}", [*platforms, "--build-arg", f"CIR_SHIM={shim}"]
+    )
 
 
 def _push(found: Docker, target: str, name: str, flags: list[str]) -> str:

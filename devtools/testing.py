@@ -13,8 +13,12 @@ from devtools.engines.api import Engines
 
 def configure(parser: argparse.ArgumentParser) -> None:
     """Declare the options."""
-    parser.add_argument("--unit", action="store_true", help="only the tests that need no engine (under a minute)")
-    parser.add_argument("arguments", nargs="*", metavar="PYTEST_ARGUMENT", help="passed to pytest, behind `--`")
+    parser.add_argument(
+        "--unit", action="store_true", help="only the tests that need no engine (under a minute)"
+    )
+    parser.add_argument(
+        "arguments", nargs="*", metavar="PYTEST_ARGUMENT", help="passed to pytest, behind `--`"
+    )
 
 
 def run(args: argparse.Namespace) -> int:

@@ -102,6 +102,7 @@ PAGES: dict[str, Callable[[], str] | str] = {
     "rules/README.md": rules,
     "reference/cli.md": "cirfile.cli.reference",
     "reference/shim.md": "docs.shim",
+    "performance.md": "docs.performance",
 }
 
 

@@ -20,13 +20,13 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from cirfile.layout import ACTIVE_LAYER, FRONT_DOORS, SHIM
+from shim.paths import SHARED_LINK
 
 PYTHON = "python3.11"
 #: Fixed time of every file: 1980-01-01, the earliest a zip archive can hold.
 EPOCH = 315532800
 INTERPRETER = "/.cir/ld.so"
 LIBRARIES = "/.cir/lib"
-FALLBACK_LINK = "/dev/shm/.cir/layer"
 
 #: Parts of the standard library the shim can never need; what remains is kept whole.
 LEFT_OUT = (
@@ -37,7 +37,18 @@ LEFT_OUT = (
     "unittest", "venv", "webbrowser", "wsgiref", "xmlrpc", "zoneinfo",
 )  # fmt: skip
 #: Compiled modules worth their libraries; the interpreter has the others built in.
-DYNLOAD = ("_bz2", "_ctypes", "_hashlib", "_json", "_lzma", "_multiprocessing", "_opcode", "_queue", "_ssl", "mmap")
+DYNLOAD = (
+    "_bz2",
+    "_ctypes",
+    "_hashlib",
+    "_json",
+    "_lzma",
+    "_multiprocessing",
+    "_opcode",
+    "_queue",
+    "_ssl",
+    "mmap",
+)
 
 SHIM_SCRIPT = """#!/.cir/bin/python3 -IS
 from shim.__main__ import main
@@ -93,14 +104,16 @@ def _standard_library(debian: Path, library: Path) -> None:
 
 def _left_out(relative: Path) -> bool:
     name = str(relative.with_suffix(""))
-    if name.startswith("_sysconfigdata") or name.startswith("config-"):
+    if name.startswith(("_sysconfigdata", "config-")):
         return True
     return any(name == part or name.startswith(part + "/") for part in LEFT_OUT)
 
 
 def _libraries(debian: Path, root: Path) -> None:
     """Copy every library that the interpreter and its modules need, transitively, under its soname."""
-    available = {path.name: path for path in _files(debian) if ".so" in path.name and "gconv" not in path.parts}
+    available = {
+        path.name: path for path in _files(debian) if ".so" in path.name and "gconv" not in path.parts
+    }
     wanted = [root / "bin/python3", *sorted((root / "lib" / PYTHON / "lib-dynload").iterdir())]
     done: set[str] = set()
     while wanted:
@@ -116,7 +129,9 @@ def _libraries(debian: Path, root: Path) -> None:
 
 
 def _needed(binary: Path) -> list[str]:
-    done = subprocess.run(["patchelf", "--print-needed", str(binary)], check=True, capture_output=True, text=True)
+    done = subprocess.run(
+        ["patchelf", "--print-needed", str(binary)], check=True, capture_output=True, text=True
+    )
     return done.stdout.split()
 
 
@@ -168,7 +183,11 @@ def _compile(source: Path, target: Path, shown: str) -> None:
 
 
 def _doors(output: Path) -> None:
-    scripts = {SHIM: SHIM_SCRIPT, f"{FRONT_DOORS}/python": FRONT_DOOR_SCRIPT, f"{FRONT_DOORS}/python3": FRONT_DOOR_SCRIPT}
+    scripts = {
+        SHIM: SHIM_SCRIPT,
+        f"{FRONT_DOORS}/python": FRONT_DOOR_SCRIPT,
+        f"{FRONT_DOORS}/python3": FRONT_DOOR_SCRIPT,
+    }
     for place, text in scripts.items():
         script = output / place.lstrip("/")
         script.parent.mkdir(exist_ok=True)
@@ -176,7 +195,7 @@ def _doors(output: Path) -> None:
         script.chmod(0o755)
     link = output / ACTIVE_LAYER.lstrip("/")
     link.parent.mkdir()
-    link.symlink_to(FALLBACK_LINK)
+    link.symlink_to(SHARED_LINK)
     # Any user must be able to replace the link, so no sticky bit; the shim tightens it when it is root.
     link.parent.chmod(0o777)
 

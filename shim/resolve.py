@@ -18,8 +18,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from cirfile import pylock
-from cirfile.demands import DemandError, demanded
 from cirfile.codec import CodecError, decode_lock, encode_lock
+from cirfile.demands import DemandError, demanded
 from cirfile.lock import Artifact, Lock
 from cirfile.manifest import Manifest
 from cirfile.promise import Promise

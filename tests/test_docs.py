@@ -22,7 +22,9 @@ EXAMPLES = [
 ]
 
 
-@pytest.mark.parametrize(("page", "number", "text"), EXAMPLES, ids=lambda value: str(getattr(value, "name", ""))[:30])
+@pytest.mark.parametrize(
+    ("page", "number", "text"), EXAMPLES, ids=lambda value: str(getattr(value, "name", ""))[:30]
+)
 def test_example(page: Path, number: int, text: str) -> None:
     """Every Cirfile shown in a page of ours parses and has a plan."""
     parsed = parser.parse(Source(f"{page.name}-{number}", text))
@@ -53,6 +55,8 @@ def test_readme_begins_with_two_commands() -> None:
 @pytest.mark.parametrize("command", ["demo", "test", "lint", "bench", "images", "engines", "exec"])
 def test_the_door_knows(command: str) -> None:
     """Every command that the pages name answers to `--help`."""
-    done = subprocess.run([sys.executable, "dev", command, "--help"], cwd=ROOT, capture_output=True, text=True)
+    done = subprocess.run(
+        [sys.executable, "dev", command, "--help"], cwd=ROOT, capture_output=True, text=True
+    )
     assert done.returncode == 0
     assert "usage: dev" in done.stdout

@@ -31,7 +31,13 @@ def main() -> int:
         made = Builds(engine, args.app, Path(folder), args.uv)
         made.push()
         engine.run("tag", BASE, f"{engine.registry}/library/python-base:1")
-        engine.run("push", "-q", "--platform", f"linux/{args.architecture}", f"{engine.registry}/library/python-base:1")
+        engine.run(
+            "push",
+            "-q",
+            "--platform",
+            f"linux/{args.architecture}",
+            f"{engine.registry}/library/python-base:1",
+        )
         goals += builds.sizes(engine)
         with Starts(engine) as starts:
             parts: list[Callable[[], tuple[list[Pair], list[Goal]]]] = [
@@ -55,13 +61,20 @@ def main() -> int:
 def machine(engine: Engine) -> dict[str, str]:
     """What the figures were measured on."""
     version = engine.run("version", "-f", "{{.Server.Version}}").strip()
-    return {"cores": str(os.cpu_count()), "kernel": platform.release(), "docker": version, "system": platform.platform()}
+    return {
+        "cores": str(os.cpu_count()),
+        "kernel": platform.release(),
+        "docker": version,
+        "system": platform.platform(),
+    }
 
 
 def arguments() -> argparse.Namespace:
     """The command line."""
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
-    parser.add_argument("--engine", required=True, help="JSON of the engine: docker, registry, frontend, secret, mount")
+    parser.add_argument(
+        "--engine", required=True, help="JSON of the engine: docker, registry, frontend, secret, mount"
+    )
     parser.add_argument("--app", type=Path, required=True, help="the sample application's folder")
     parser.add_argument("--uv", type=Path, required=True, help="the uv that the stock build uses")
     parser.add_argument("--folder", type=Path, help="where temporary files go; the engine must see it")

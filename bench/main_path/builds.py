@@ -27,7 +27,9 @@ class Builds:
 
     def build(self, file: str, *flags: str) -> float:
         """Seconds of one build of a file of the application."""
-        syntax = ("--build-arg", f"BUILDKIT_SYNTAX={self.engine.frontend}") if file in ("Cirfile", "Bare") else ()
+        syntax = (
+            ("--build-arg", f"BUILDKIT_SYNTAX={self.engine.frontend}") if file in ("Cirfile", "Bare") else ()
+        )
         context = ("--build-context", f"uv={self.uv}") if file == "Dockerfile" else ()
         return self.engine.seconds(
             "buildx", "build", "--provenance=false", "-f", str(self.folder / file), *syntax, *context,
@@ -47,9 +49,28 @@ class Builds:
 
     def measure(self, rounds: int) -> tuple[list[Pair], list[Goal]]:
         """All build comparisons with their goals."""
-        changed = pair("build, code changed, against FROM scratch + COPY", "s", rounds, lambda _: self._after_change("Cirfile"), lambda _: self._after_change("Copy"))
-        locking = pair("build, resolving anew, against lock cached", "s", rounds, lambda _: self.build("Cirfile", "--no-cache", "-t", "bench/a"), lambda _: self.build("Cirfile", "-t", "bench/a"))
-        whole = pair("build, resolving anew, against the Dockerfile with uv", "s", max(2, rounds // 3), lambda _: self.build("Cirfile", "--no-cache", "-t", "bench/a"), lambda _: self.build("Dockerfile", "--no-cache", "-t", "bench/b"), warmup=0)
+        changed = pair(
+            "build, code changed, against FROM scratch + COPY",
+            "s",
+            rounds,
+            lambda _: self._after_change("Cirfile"),
+            lambda _: self._after_change("Copy"),
+        )
+        locking = pair(
+            "build, resolving anew, against lock cached",
+            "s",
+            rounds,
+            lambda _: self.build("Cirfile", "--no-cache", "-t", "bench/a"),
+            lambda _: self.build("Cirfile", "-t", "bench/a"),
+        )
+        whole = pair(
+            "build, resolving anew, against the Dockerfile with uv",
+            "s",
+            max(2, rounds // 3),
+            lambda _: self.build("Cirfile", "--no-cache", "-t", "bench/a"),
+            lambda _: self.build("Dockerfile", "--no-cache", "-t", "bench/b"),
+            warmup=0,
+        )
         goals = [
             Goal("5", "build, lock cached, to FROM scratch + COPY", changed.ratio, 1.5, "x"),
             Goal("5", "resolving adds", locking.difference, 2.5, "s"),
@@ -68,6 +89,12 @@ def sizes(engine: Engine) -> list[Goal]:
     own = [size for digest, size in ours if (digest, size) not in base]
     dependencies = max(size for digest, size in stock if (digest, size) not in base)
     return [
-        Goal("6", f"unique bytes ({own[-1]}) to the stock dependency layer ({dependencies})", own[-1] / dependencies, 0.01, "x"),
+        Goal(
+            "6",
+            f"unique bytes ({own[-1]}) to the stock dependency layer ({dependencies})",
+            own[-1] / dependencies,
+            0.01,
+            "x",
+        ),
         Goal("6", "shim layer, compressed", own[0] / 1e6, 15, "MB"),
     ]

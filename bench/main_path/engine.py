@@ -46,7 +46,9 @@ class Engine:
     def first_line(self, arguments: Sequence[str]) -> tuple[float, str]:
         """Seconds until a container's first line of output, and the line; waits for its end."""
         start = time.perf_counter()
-        with subprocess.Popen([*self.docker, *arguments], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as process:
+        with subprocess.Popen(
+            [*self.docker, *arguments], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+        ) as process:
             assert process.stdout is not None
             line = process.stdout.readline()
             seconds = time.perf_counter() - start
@@ -57,7 +59,9 @@ class Engine:
 
     def layers(self, name: str, tag: str = "1") -> list[tuple[str, int]]:
         """Digest and compressed bytes of each layer of an image in the registry."""
-        request = urllib.request.Request(f"http://{self.registry}/v2/{name}/manifests/{tag}", headers={"Accept": TYPES})
+        request = urllib.request.Request(
+            f"http://{self.registry}/v2/{name}/manifests/{tag}", headers={"Accept": TYPES}
+        )
         with urllib.request.urlopen(request, timeout=30) as answer:
             manifest: dict[str, Any] = json.load(answer)
         return [(layer["digest"], int(layer["size"])) for layer in manifest["layers"]]

@@ -15,7 +15,9 @@ ASK = "import resource; print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
 
 def shim(starts: Starts) -> Goal:
     """Peak of the process that was the shim and became the application: execve(2) keeps ``ru_maxrss``."""
-    kilobytes = int(starts.engine.run(*starts.flags(starts.store), starts.bare, "/usr/bin/python3", "-c", ASK))
+    kilobytes = int(
+        starts.engine.run(*starts.flags(starts.store), starts.bare, "/usr/bin/python3", "-c", ASK)
+    )
     return Goal("memory", "shim, warm, until it has become the application", kilobytes / 1024, 40, "MiB")
 
 

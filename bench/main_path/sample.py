@@ -30,7 +30,10 @@ class Pair:
         return statistics.median(a - b for a, b in zip(self.ours, self.peer, strict=True))
 
     def __str__(self) -> str:
-        ours, peer = (f"{statistics.median(side):.3f} ({min(side):.3f}-{max(side):.3f})" for side in (self.ours, self.peer))
+        ours, peer = (
+            f"{statistics.median(side):.3f} ({min(side):.3f}-{max(side):.3f})"
+            for side in (self.ours, self.peer)
+        )
         return f"{self.name}: ours {ours} {self.unit}, peer {peer} {self.unit}, ratio {self.ratio:.3f}"
 
 
@@ -50,14 +53,26 @@ class Goal:
         return self.value <= self.limit
 
     def __str__(self) -> str:
-        return f"{'ok    ' if self.met else 'MISSED'} {self.point} {self.what}: {self.value:.3f} <= {self.limit:g} {self.unit}".rstrip()
+        verdict = "ok    " if self.met else "MISSED"
+        return f"{verdict} {self.point} {self.what}: {self.value:.3f} <= {self.limit:g} {self.unit}".rstrip()
 
 
-def pair(name: str, unit: str, rounds: int, ours: Callable[[int], float], peer: Callable[[int], float], warmup: int = 1) -> Pair:
+def pair(
+    name: str,
+    unit: str,
+    rounds: int,
+    ours: Callable[[int], float],
+    peer: Callable[[int], float],
+    warmup: int = 1,
+) -> Pair:
     """Take ``rounds`` samples of each after ``warmup`` rounds that do not count."""
     kept: list[tuple[float, float]] = []
     for number in range(-warmup, rounds):
-        print(f"bench: {name} {number + 1}/{rounds}" if number >= 0 else f"bench: {name} warm-up", file=sys.stderr, flush=True)
+        print(
+            f"bench: {name} {number + 1}/{rounds}" if number >= 0 else f"bench: {name} warm-up",
+            file=sys.stderr,
+            flush=True,
+        )
         taken = (ours(number), peer(number)) if number % 2 else tuple(reversed((peer(number), ours(number))))
         if number >= 0:
             kept.append((taken[0], taken[1]))
@@ -66,5 +81,9 @@ def pair(name: str, unit: str, rounds: int, ours: Callable[[int], float], peer: 
 
 def save(path: Path, machine: dict[str, str], pairs: list[Pair], goals: list[Goal]) -> None:
     """Write machine, raw samples and goals as JSON lines."""
-    lines = [{"machine": machine}, *({"pair": asdict(p)} for p in pairs), *({"goal": asdict(g) | {"met": g.met}} for g in goals)]
+    lines = [
+        {"machine": machine},
+        *({"pair": asdict(p)} for p in pairs),
+        *({"goal": asdict(g) | {"met": g.met}} for g in goals),
+    ]
     path.write_text("".join(json.dumps(line) + "\n" for line in lines))

@@ -39,7 +39,9 @@ class Starts:
     def warm(self, rounds: int) -> tuple[list[Pair], list[Goal]]:
         """`docker run` with the layer present against the same base with the same command and flags."""
         pairs = [self._warm(command, rounds) for command in (("true",), ("python3", "-c", "pass"))]
-        return pairs, [Goal("7", f"{taken.name} over the base", taken.difference * 1000, 25, "ms") for taken in pairs]
+        return pairs, [
+            Goal("7", f"{taken.name} over the base", taken.difference * 1000, 25, "ms") for taken in pairs
+        ]
 
     def _warm(self, command: tuple[str, ...], rounds: int) -> Pair:
         def wall(image: str) -> float:
@@ -50,16 +52,31 @@ class Starts:
 
     def imports(self, rounds: int) -> tuple[list[Pair], list[Goal]]:
         """Seconds that the application's imports take, told by itself."""
-        taken = pair("imports, warm, against the stock image with bytecode", "s", rounds, lambda _: self._imported(self.flags(self.store), self.ours), lambda _: self._imported(("run", "--rm"), self.stock))
+        taken = pair(
+            "imports, warm, against the stock image with bytecode",
+            "s",
+            rounds,
+            lambda _: self._imported(self.flags(self.store), self.ours),
+            lambda _: self._imported(("run", "--rm"), self.stock),
+        )
         return [taken], [Goal("7", "imports to the stock image's", taken.ratio, 1.05, "x")]
 
     def _imported(self, run: tuple[str, ...], image: str) -> float:
         return float(json.loads(self.engine.run(*run, image, "--trees", "1", "--json"))["imported"])
 
     def cold(self, rounds: int) -> tuple[list[Pair], list[Goal]]:
-        """First line of the application: ours with an empty store, the stock image not yet pulled; base present in both."""
-        taken = pair("cold start against pull and first run", "s", rounds, lambda _: self._cold_ours(), lambda _: self._cold_stock())
-        return [taken], [Goal("8", "cold start to pull + first run (floor)", taken.ratio, 1.0, "x"), Goal("8", "cold start to pull + first run (aim)", taken.ratio, 0.6, "x")]
+        """First line of the application: ours with an empty store, the stock image not pulled; base present."""
+        taken = pair(
+            "cold start against pull and first run",
+            "s",
+            rounds,
+            lambda _: self._cold_ours(),
+            lambda _: self._cold_stock(),
+        )
+        return [taken], [
+            Goal("8", "cold start to pull + first run (floor)", taken.ratio, 1.0, "x"),
+            Goal("8", "cold start to pull + first run (aim)", taken.ratio, 0.6, "x"),
+        ]
 
     def _cold_ours(self) -> float:
         store = f"{self.store}-cold"

@@ -89,7 +89,7 @@ Build = Callable[..., Built]
 
 
 @pytest.fixture
-def build(docker: Docker, frontend_ref: str, tmp_path: Path) -> Iterator[Build]:
+def build(docker: Docker, frontend_ref: str, tmp_path: Path) -> Build:
     """Build a text: ``build(text, files, *flags, frontend=..., ok=True)``; ``frontend=None`` is the stock one.
 
     ``files`` maps paths to content, or to ``("link", target)``, or to ``("file", content, mode)``. Without
@@ -108,7 +108,9 @@ def build(docker: Docker, frontend_ref: str, tmp_path: Path) -> Iterator[Build]:
         lay_out(context, files or {})
         (context / name).write_text(text)
         syntax = [f"--build-arg=BUILDKIT_SYNTAX={frontend_ref}"] if frontend == "ours" else []
-        wants = any(flag.split("=")[0] in ("--output", "-o", "-t", "--tag", "--push", "--load") for flag in flags)
+        wants = any(
+            flag.split("=")[0] in ("--output", "-o", "-t", "--tag", "--push", "--load") for flag in flags
+        )
         calls = any(flag.startswith(("--call", "--check", "--print")) for flag in flags)
         archive = tmp_path / f"image{number}.tar"
         output = [] if wants or calls else ["--output", f"type=oci,dest={archive}", "--provenance=false"]
@@ -121,7 +123,7 @@ def build(docker: Docker, frontend_ref: str, tmp_path: Path) -> Iterator[Build]:
         assert not ok or done.returncode == 0, talk
         return Built(done.returncode, talk, archive.read_bytes() if archive.exists() else b"")
 
-    yield run
+    return run
 
 
 def lay_out(folder: Path, files: dict[str, object]) -> None:

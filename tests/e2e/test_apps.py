@@ -23,7 +23,9 @@ APPS = paths.CHECKOUT / "testdata/apps"
 
 def verify(docker: Docker, image: str, *flags: str) -> str:
     """Run the application's own check in its container and return what it said."""
-    argv = docker.argv("run", "--rm", *certificate_mount(), *flags, "--entrypoint", "/.cir/shim", image, "./verify")
+    argv = docker.argv(
+        "run", "--rm", *certificate_mount(), *flags, "--entrypoint", "/.cir/shim", image, "./verify"
+    )
     done = subprocess.run(argv, capture_output=True, text=True, timeout=600)
     assert done.returncode == 0, done.stderr
     return done.stdout
@@ -34,13 +36,29 @@ def test_application(app: str, docker: Docker, frontend_ref: str) -> None:
     """Built with the `# syntax=` line as it is written, it does what it is for."""
     assert f"# syntax={frontend_ref}\n" in (APPS / app / "Cirfile").read_text()
     image = f"localhost/cir/app-{app}"
-    docker.run("buildx", "build", "-f", str(APPS / app / "Cirfile"), "-t", image, "--load", *certificate_secret(), str(APPS / app))
+    docker.run(
+        "buildx",
+        "build",
+        "-f",
+        str(APPS / app / "Cirfile"),
+        "-t",
+        image,
+        "--load",
+        *certificate_secret(),
+        str(APPS / app),
+    )
     assert f"{app}: " in verify(docker, image)
 
 
 def test_every_application_is_tested() -> None:
     """A new folder is a new test."""
-    assert {path.parent.name for path in APPS.glob("*/Cirfile")} == {"sklearn", "fastapi", "etl", "plain", "private"}
+    assert {path.parent.name for path in APPS.glob("*/Cirfile")} == {
+        "sklearn",
+        "fastapi",
+        "etl",
+        "plain",
+        "private",
+    }
 
 
 @pytest.fixture
@@ -48,8 +66,12 @@ def company_index(engines: Engines, tmp_path: Path) -> Iterator[Index]:
     """An index with basic authentication that holds the company's package."""
     folder = tmp_path / "company"
     folder.mkdir()
-    Wheel("acme-greeting", files={"acme_greeting/__init__.py": "def greet(who):\n    return f'hello, {who}'\n"}).write(folder)
-    with Index(folder, address=engines.bridge_ip, user="builder", password="s3cr3t-" + uuid.uuid4().hex) as running:
+    Wheel(
+        "acme-greeting", files={"acme_greeting/__init__.py": "def greet(who):\n    return f'hello, {who}'\n"}
+    ).write(folder)
+    with Index(
+        folder, address=engines.bridge_ip, user="builder", password="s3cr3t-" + uuid.uuid4().hex
+    ) as running:
         yield running
 
 
@@ -63,7 +85,9 @@ def unpacked(saved: bytes) -> Iterator[bytes]:
                 yield gzip.decompress(blob) if blob[:2] == b"\x1f\x8b" else blob
 
 
-def test_private_index(docker: Docker, frontend_ref: str, company_index: Index, tmp_path: Path, engines: Engines) -> None:
+def test_private_index(
+    docker: Docker, frontend_ref: str, company_index: Index, tmp_path: Path, engines: Engines
+) -> None:
     """The password comes by secret at build and by netrc at run; it is in no image, lock or log."""
     password = company_index.password
     netrc = tmp_path / "netrc"
@@ -83,6 +107,8 @@ def test_private_index(docker: Docker, frontend_ref: str, company_index: Index, 
     shown = docker.run("image", "inspect", image).stdout + docker.run("history", "--no-trunc", image).stdout
     assert password not in done.stderr + shown
     assert not any(password.encode() in blob for blob in unpacked(saved))
-    locked = docker.run("run", "--rm", "--entrypoint", "cat", image, "/.cir/cir.json", "/.cir/lock/pypi.json").stdout
+    locked = docker.run(
+        "run", "--rm", "--entrypoint", "cat", image, "/.cir/cir.json", "/.cir/lock/pypi.json"
+    ).stdout
     assert company_index.root in locked
     assert password not in locked

@@ -1,4 +1,4 @@
-"""What goes wrong in containers and builds: a clear message, the right status, nothing half-made, and the next run heals."""
+"""What goes wrong in containers and builds: clear message, right status, nothing half-made; the next run heals."""
 
 from __future__ import annotations
 
@@ -19,13 +19,27 @@ TRACE = "Traceback (most recent call last)"
 
 
 @pytest.fixture(scope="module")
-def image(docker: Docker, frontend_ref: str, greeting_index: str, tmp_path_factory: pytest.TempPathFactory) -> str:
+def image(
+    docker: Docker, frontend_ref: str, greeting_index: str, tmp_path_factory: pytest.TempPathFactory
+) -> str:
     """An application that needs one package of the test index."""
     folder = tmp_path_factory.mktemp("bad")
-    text = f"FROM python:3.11-slim\nREQUIRE pypi --index-url {greeting_index} greeting\nCMD [\"python3\", \"-c\", \"import greeting; print(greeting.WORD)\"]\n"
+    command = '["python3", "-c", "import greeting; print(greeting.WORD)"]'
+    text = f"FROM python:3.11-slim\nREQUIRE pypi --index-url {greeting_index} greeting\nCMD {command}\n"
     (folder / "Cirfile").write_text(text)
     name = "localhost/cir/bad-input"
-    docker.run("buildx", "build", "-f", str(folder / "Cirfile"), "--build-arg", f"BUILDKIT_SYNTAX={frontend_ref}", "-t", name, "--load", str(folder))
+    docker.run(
+        "buildx",
+        "build",
+        "-f",
+        str(folder / "Cirfile"),
+        "--build-arg",
+        f"BUILDKIT_SYNTAX={frontend_ref}",
+        "-t",
+        name,
+        "--load",
+        str(folder),
+    )
     return name
 
 
@@ -40,7 +54,9 @@ def store(docker: Docker) -> Iterator[str]:
 
 def start(docker: Docker, image: str, *flags: str) -> subprocess.CompletedProcess[str]:
     """Run the image; the application must not have been started when it fails."""
-    done = subprocess.run(docker.argv("run", "--rm", *flags, image), capture_output=True, text=True, timeout=120)
+    done = subprocess.run(
+        docker.argv("run", "--rm", *flags, image), capture_output=True, text=True, timeout=120
+    )
     assert TRACE not in done.stderr
     return done
 
@@ -121,35 +137,43 @@ def test_corrupted(path: str, text: str, docker: Docker, image: str, store: str,
 def test_missing_python(build: Build, docker: Docker, greeting_index: str) -> None:
     """Python packages on a base without Python: 78, and the way out."""
     image = "localhost/cir/no-python"
-    build(f"FROM debian:12-slim\nREQUIRE pypi --index-url {greeting_index} greeting\nCMD [\"true\"]\n", {}, "-t", image, "--load")
+    build(
+        f'FROM debian:12-slim\nREQUIRE pypi --index-url {greeting_index} greeting\nCMD ["true"]\n',
+        {},
+        "-t",
+        image,
+        "--load",
+    )
     fails(start(docker, image), 78, "Python")
 
 
-@pytest.mark.parametrize(("requirement", "word"), [("deb libgomp1", "libgomp1"), ("cran jsonlite", "jsonlite")])
+@pytest.mark.parametrize(
+    ("requirement", "word"), [("deb libgomp1", "libgomp1"), ("cran jsonlite", "jsonlite")]
+)
 def test_not_provided_yet(requirement: str, word: str, build: Build, docker: Docker) -> None:
     """What the shim cannot provide yet is said, never ignored."""
     image = "localhost/cir/not-yet"
-    build(f"FROM python:3.11-slim\nREQUIRE {requirement}\nCMD [\"true\"]\n", {}, "-t", image, "--load")
+    build(f'FROM python:3.11-slim\nREQUIRE {requirement}\nCMD ["true"]\n', {}, "-t", image, "--load")
     fails(start(docker, image), 78, word)
 
 
 def test_setup_is_not_provided_yet(build: Build, docker: Docker) -> None:
     """SETUP travels in the manifest and is refused at start."""
     image = "localhost/cir/not-yet"
-    build("FROM python:3.11-slim\nSETUP echo prepared\nCMD [\"true\"]\n", {}, "-t", image, "--load")
+    build('FROM python:3.11-slim\nSETUP echo prepared\nCMD ["true"]\n', {}, "-t", image, "--load")
     fails(start(docker, image), 78, "SETUP")
 
 
 def test_platform_not_promised(build: Build, docker: Docker) -> None:
     """An image that promises musl alone, on a base with glibc, says what it promises and what this is."""
     image = "localhost/cir/promise"
-    build("FROM python:3.11-slim\nPLATFORMS libc=musl\nCMD [\"true\"]\n", {}, "-t", image, "--load")
+    build('FROM python:3.11-slim\nPLATFORMS libc=musl\nCMD ["true"]\n', {}, "-t", image, "--load")
     fails(start(docker, image), 78, "musl", "glibc")
 
 
 def test_architecture_not_promised(build: Build) -> None:
     """An architecture that is built for and not promised is found at build."""
-    built = build("FROM python:3.11-slim\nPLATFORMS arch=arm64\nCMD [\"true\"]\n", ok=False)
+    built = build('FROM python:3.11-slim\nPLATFORMS arch=arm64\nCMD ["true"]\n', ok=False)
     assert built.status != 0
     assert ">>> PLATFORMS arch=arm64" in built.talk
     assert "amd64" in built.talk
@@ -166,7 +190,9 @@ def test_unknown_package(build: Build, greeting_index: str) -> None:
 
 def test_unreachable_index_at_build(build: Build) -> None:
     """An index that does not answer: the address is named."""
-    built = build("FROM python:3.11-slim\nREQUIRE pypi --index-url http://127.0.0.1:9/simple greeting\n", ok=False)
+    built = build(
+        "FROM python:3.11-slim\nREQUIRE pypi --index-url http://127.0.0.1:9/simple greeting\n", ok=False
+    )
     assert built.status != 0
     assert "127.0.0.1:9" in built.talk
     assert TRACE not in built.talk
@@ -179,7 +205,9 @@ def test_no_fitting_wheel(build: Build, index: Index, wheels: Path) -> None:
     assert built.status != 0
     assert "onlyintel" in built.talk
     assert "arm64" in built.talk
-    narrower = f"FROM python:3.11-slim\nPLATFORMS arch=amd64\nREQUIRE pypi --index-url {index.url} onlyintel\n"
+    narrower = (
+        f"FROM python:3.11-slim\nPLATFORMS arch=amd64\nREQUIRE pypi --index-url {index.url} onlyintel\n"
+    )
     assert build(narrower).status == 0
 
 

@@ -63,11 +63,21 @@ def push(docker: Docker, folder: Path, name: str, text: str) -> None:
 
 def plain_files() -> bytes:
     """A root filesystem with what makes copying hard: linked folders, odd modes, foreign owners."""
-    folders = (
-        ("usr", 0o755, 0), ("usr/bin", 0o755, 0), ("usr/sbin", 0o755, 0), ("usr/local", 0o755, 0), ("usr/local/bin", 0o755, 0),
-        ("etc", 0o755, 0), ("tmp", 0o1777, 0), ("root", 0o700, 0), ("run", 0o755, 0), ("var", 0o755, 0), ("opt", 0o755, 0),
-        ("home", 0o755, 0), ("home/app", 0o750, 1000), ("srv", 0o755, 0), ("srv/owned", 0o700, 5),
-    )  # fmt: skip
+    usual = (
+        "usr",
+        "usr/bin",
+        "usr/sbin",
+        "usr/local",
+        "usr/local/bin",
+        "etc",
+        "run",
+        "var",
+        "opt",
+        "home",
+        "srv",
+    )
+    folders = [(name, 0o755, 0) for name in usual]
+    folders += [("tmp", 0o1777, 0), ("root", 0o700, 0), ("home/app", 0o750, 1000), ("srv/owned", 0o700, 5)]
     links = (("bin", "usr/bin"), ("sbin", "usr/sbin"), ("var/run", "/run"))
     files = (
         ("etc/passwd", "root:x:0:0:root:/root:/bin/sh\napp:x:1000:1001::/home/app:/bin/sh\n"),

@@ -44,12 +44,21 @@ def layers_of(where: str, name: str) -> dict[str, list[dict[str, Any]]]:
     """Layer descriptors of a multi-platform image by architecture."""
     entries = get(where, f"{name}/manifests/1")["manifests"]
     real = [entry for entry in entries if entry["platform"]["os"] != "unknown"]
-    return {e["platform"]["architecture"]: get(where, f"{name}/manifests/{e['digest']}")["layers"] for e in real}
+    return {
+        e["platform"]["architecture"]: get(where, f"{name}/manifests/{e['digest']}")["layers"] for e in real
+    }
 
 
 def push_copy(docker: Docker, registry: str, repository: str) -> None:
     """Put the base below a name that this Docker has never seen, so that nothing of it can be there already."""
-    docker.run("buildx", "imagetools", "create", "-t", f"{registry}/{repository}:1", f"{registry}/library/python:3.11-slim")
+    docker.run(
+        "buildx",
+        "imagetools",
+        "create",
+        "-t",
+        f"{registry}/{repository}:1",
+        f"{registry}/library/python:3.11-slim",
+    )
 
 
 def test_two_architectures(
@@ -62,7 +71,8 @@ def test_two_architectures(
     (tmp_path / "other.py").write_text("print('other')\n")
     with RegistryProxy(registry) as proxy:
         for name, script in (("one", "words.py"), ("two", "other.py")):
-            text = f"FROM {proxy.address}/fresh/{unique}/base:1\nREQUIRE pypi idna\nCOPY {script} /app/\nCMD [\"python3\", \"/app/{script}\"]\n"
+            head = f"FROM {proxy.address}/fresh/{unique}/base:1\nREQUIRE pypi idna\n"
+            text = f'{head}COPY {script} /app/\nCMD ["python3", "/app/{script}"]\n'
             (tmp_path / "Cirfile").write_text(text)
             docker.run(
                 "buildx", "build", "-f", str(tmp_path / "Cirfile"), "--platform", "linux/amd64,linux/arm64",
@@ -85,7 +95,9 @@ def test_two_architectures(
 
 @pytest.mark.parametrize("app", ["plain", "fastapi"])
 @pytest.mark.parametrize("architecture", ["amd64", "arm64"])
-def test_runs_on_both(app: str, architecture: str, docker: Docker, registry: str, frontend_ref: str, engines: Engines) -> None:
+def test_runs_on_both(
+    app: str, architecture: str, docker: Docker, registry: str, frontend_ref: str, engines: Engines
+) -> None:
     """The pushed image is pulled and verified on each architecture (the foreign one emulated at run time only)."""
     name = f"{registry}/apps/{app}:1"
     docker.run(
@@ -98,5 +110,7 @@ def test_runs_on_both(app: str, architecture: str, docker: Docker, registry: str
     done = subprocess.run(command, capture_output=True, text=True, timeout=900)
     assert done.returncode == 0, done.stderr
     assert f"{app}: " in done.stdout
-    machine = docker.run("run", "--rm", "--platform", f"linux/{architecture}", "--entrypoint", "uname", name, "-m").stdout
+    machine = docker.run(
+        "run", "--rm", "--platform", f"linux/{architecture}", "--entrypoint", "uname", name, "-m"
+    ).stdout
     assert machine.strip() == {"amd64": "x86_64", "arm64": "aarch64"}[architecture]

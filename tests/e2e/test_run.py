@@ -70,7 +70,13 @@ def store(docker: Docker) -> Iterator[str]:
 
 
 @pytest.fixture(scope="module")
-def kinds(docker: Docker, frontend_ref: str, greeting_index: str, store: str, tmp_path_factory: pytest.TempPathFactory) -> dict[str, Kind]:
+def kinds(
+    docker: Docker,
+    frontend_ref: str,
+    greeting_index: str,
+    store: str,
+    tmp_path_factory: pytest.TempPathFactory,
+) -> dict[str, Kind]:
     """Both images, built from the same files; the package comes by COPY in one, by REQUIRE in the other."""
     folder = tmp_path_factory.mktemp("run")
     (folder / "probe.py").write_text(PROBE)
@@ -84,7 +90,17 @@ def kinds(docker: Docker, frontend_ref: str, greeting_index: str, store: str, tm
     for name, text in texts.items():
         (folder / name).write_text(text)
         syntax = ["--build-arg", f"BUILDKIT_SYNTAX={frontend_ref}"] if name == "ours" else []
-        docker.run("buildx", "build", "-f", str(folder / name), "-t", f"localhost/cir/run-{name}", "--load", *syntax, str(folder))
+        docker.run(
+            "buildx",
+            "build",
+            "-f",
+            str(folder / name),
+            "-t",
+            f"localhost/cir/run-{name}",
+            "--load",
+            *syntax,
+            str(folder),
+        )
     extra = ("-v", f"{store}:/var/lib/cir", *certificate_mount(), "-e", "CIR_LOG=quiet")
     return {
         "stock": Kind("stock", "localhost/cir/run-stock", ()),
@@ -95,7 +111,9 @@ def kinds(docker: Docker, frontend_ref: str, greeting_index: str, store: str, tm
 Run = Callable[..., subprocess.CompletedProcess[str]]
 
 
-def run(docker: Docker, kind: Kind, *arguments: str, flags: tuple[str, ...] = (), text: str | None = None) -> subprocess.CompletedProcess[str]:
+def run(
+    docker: Docker, kind: Kind, *arguments: str, flags: tuple[str, ...] = (), text: str | None = None
+) -> subprocess.CompletedProcess[str]:
     """`docker run --rm FLAGS IMAGE ARGUMENTS`."""
     argv = docker.argv("run", "--rm", *kind.flags, *flags, kind.image, *arguments)
     return subprocess.run(argv, capture_output=True, text=True, input=text, timeout=120)
@@ -139,7 +157,9 @@ def test_same_answer(row: str, docker: Docker, warmed: dict[str, Kind]) -> None:
 
 def test_stdin(docker: Docker, warmed: dict[str, Kind]) -> None:
     """``-i`` hands standard input to the application."""
-    answers = [json.loads(run(docker, kind, "stdin", flags=("-i",), text="a\nb").stdout) for kind in warmed.values()]
+    answers = [
+        json.loads(run(docker, kind, "stdin", flags=("-i",), text="a\nb").stdout) for kind in warmed.values()
+    ]
     assert answers[0] == answers[1]
     assert answers[1]["stdin"] == "a\nb"
 
@@ -179,7 +199,9 @@ def test_signals(command: tuple[str, ...], number: int, docker: Docker, warmed: 
         docker.run("rm", name)
 
 
-@pytest.mark.parametrize("flags", [(), ("--read-only",), ("-u", "999"), ("--read-only", "-u", "999")], ids=" ".join)
+@pytest.mark.parametrize(
+    "flags", [(), ("--read-only",), ("-u", "999"), ("--read-only", "-u", "999")], ids=" ".join
+)
 def test_exec(flags: tuple[str, ...], docker: Docker, warmed: dict[str, Kind]) -> None:
     """``docker exec`` finds the dependencies without the shim, also as another user."""
     for kind in warmed.values():
@@ -196,7 +218,9 @@ def test_healthcheck(flags: tuple[str, ...], docker: Docker, warmed: dict[str, K
     for kind in warmed.values():
         name = started(docker, kind, "serve", flags=flags)
         deadline = time.monotonic() + 30
-        while (state := docker.run("inspect", "-f", "{{.State.Health.Status}}", name).stdout.strip()) == "starting":
+        while (
+            state := docker.run("inspect", "-f", "{{.State.Health.Status}}", name).stdout.strip()
+        ) == "starting":
             assert time.monotonic() < deadline
             time.sleep(0.2)
         assert state == "healthy"
@@ -207,7 +231,11 @@ def test_cold_in_every_way(docker: Docker, kinds: dict[str, Kind]) -> None:
     """Without a store volume the layer is made in the container, also behind the shim's back."""
     kind = kinds["ours"]
     flags = tuple(certificate_mount())
-    for extra, arguments in (((), ()), (("--entrypoint", "python3"), ("probe.py",)), (("-u", "4444:4444"), ())):
+    for extra, arguments in (
+        ((), ()),
+        (("--entrypoint", "python3"), ("probe.py",)),
+        (("-u", "4444:4444"), ()),
+    ):
         argv = docker.argv("run", "--rm", *flags, *extra, kind.image, *arguments)
         done = subprocess.run(argv, capture_output=True, text=True, timeout=120)
         assert done.returncode == 0, done.stderr

@@ -35,17 +35,29 @@ def big_index(engines: Engines, tmp_path_factory: pytest.TempPathFactory) -> Ite
 
 
 @pytest.fixture(scope="module")
-def image(docker: Docker, frontend_ref: str, big_index: Index, tmp_path_factory: pytest.TempPathFactory) -> str:
+def image(
+    docker: Docker, frontend_ref: str, big_index: Index, tmp_path_factory: pytest.TempPathFactory
+) -> str:
     """An application that imports every package."""
     folder = tmp_path_factory.mktemp("store")
     names = [f"part{number:02}" for number in range(PACKAGES)]
     imports = "\n".join(f"from {name} import m1, m149" for name in names)
     (folder / "app.py").write_text(f"{imports}\nprint('all here', flush=True)\n")
-    text = f"FROM python:3.11-slim\nREQUIRE pypi --index-url {big_index.url} {' '.join(names)}\nCOPY app.py /app.py\nCMD [\"python3\", \"/app.py\"]\n"
+    needs = f"REQUIRE pypi --index-url {big_index.url} {' '.join(names)}"
+    text = f'FROM python:3.11-slim\n{needs}\nCOPY app.py /app.py\nCMD ["python3", "/app.py"]\n'
     (folder / "Cirfile").write_text(text)
     name = "localhost/cir/store-test"
     docker.run(
-        "buildx", "build", "-f", str(folder / "Cirfile"), "--build-arg", f"BUILDKIT_SYNTAX={frontend_ref}", "-t", name, "--load", str(folder)
+        "buildx",
+        "build",
+        "-f",
+        str(folder / "Cirfile"),
+        "--build-arg",
+        f"BUILDKIT_SYNTAX={frontend_ref}",
+        "-t",
+        name,
+        "--load",
+        str(folder),
     )
     return name
 
@@ -70,7 +82,9 @@ def test_ten_at_once(docker: Docker, image: str, store: str, big_index: Index) -
     big_index.requests.clear()
     with ThreadPoolExecutor(10) as pool:
         answers = list(pool.map(lambda _: start(docker, image, store), range(10)))
-    assert [(done.returncode, done.stdout) for done in answers] == [(0, "all here\n")] * 10, [a.stderr for a in answers]
+    assert [(done.returncode, done.stdout) for done in answers] == [(0, "all here\n")] * 10, [
+        a.stderr for a in answers
+    ]
     fetched = {path: count for path, count in big_index.counts().items() if path.endswith(".whl")}
     assert len(fetched) == PACKAGES
     assert set(fetched.values()) == {1}
@@ -108,4 +122,13 @@ def empty(docker: Docker, store: str, *, everything: bool) -> None:
 
 def leftovers(docker: Docker, store: str) -> str:
     """What is still in the folders of unfinished work; those of dead processes must be gone after a whole start."""
-    return docker.run("run", "--rm", "-v", f"{store}:/store", "debian:12-slim", "sh", "-c", "cd /store && ls -A tmp claims trash | grep -v ':$' || true").stdout.strip()
+    return docker.run(
+        "run",
+        "--rm",
+        "-v",
+        f"{store}:/store",
+        "debian:12-slim",
+        "sh",
+        "-c",
+        "cd /store && ls -A tmp claims trash | grep -v ':$' || true",
+    ).stdout.strip()

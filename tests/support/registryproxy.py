@@ -51,7 +51,9 @@ class RegistryProxy:
         self._thread.start()
         return self
 
-    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
         self._server.shutdown()
         self._thread.join()
         self._server.server_close()
@@ -70,7 +72,9 @@ class _Handler(BaseHTTPRequestHandler):
         self.owner.seen.append(Seen(self.command, self.path, answer.status, len(content)))
         self.send_response(answer.status)
         for name, value in answer.getheaders():
-            if name.lower() not in HOP | {"content-length"} or (self.command == "HEAD" and name.lower() == "content-length"):
+            if name.lower() not in HOP | {"content-length"} or (
+                self.command == "HEAD" and name.lower() == "content-length"
+            ):
                 self.send_header(name, value)
         if self.command != "HEAD":
             self.send_header("Content-Length", str(len(content)))

@@ -1,4 +1,4 @@
-# ruff: noqa: E501 (rows of tables are read as rows)
+
 """Archives: what real tools write is read as they read it, and whatever is odd is refused."""
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-# ruff: noqa: E501 (lists of names are read as rows)
+
 """Popular wheels, downloaded: the installed tree is that of uv, file by file."""
 
 from __future__ import annotations
