@@ -42,7 +42,8 @@ if __name__ == "__main__":
 class Run:
     """Seconds of one way in one round: to assemble, and of the first and second run of the application.
 
-    ``processor`` is the processor time of assembly and first run, which other work on the machine disturbs less.
+    ``processor`` is the processor time of assembly and first run, which other work on the machine
+    disturbs less.
     """
 
     assemble: float
@@ -123,7 +124,7 @@ class Bench:
         return Run(assembled, *self.run(environment / "bin/python", used))
 
     def run(self, python: Path, used: float) -> tuple[float, float, float]:
-        """Seconds of two runs of the application that write no bytecode, and processor time since ``used``."""
+        """Seconds of two runs of the application without writing bytecode; processor time since ``used``."""
         environment = {**os.environ, "PYTHONDONTWRITEBYTECODE": "1"}
         seconds, processor = [], 0.0
         for _ in range(2):
@@ -197,7 +198,8 @@ def main() -> None:
 
 def _print(runs: dict[str, list[Run]]) -> None:
     print(
-        f"\n{'seconds (medians)':18} {'assemble':>9} {'first run':>9} {'cold':>9} {'second run':>10} {'CPU cold':>9}"
+        f"\n{'seconds (medians)':18} {'assemble':>9} {'first run':>9} {'cold':>9} {'second run':>10} "
+        f"{'CPU cold':>9}"
     )
     for name, found in runs.items():
         row = [

@@ -44,7 +44,7 @@ def main() -> None:
     from cirfile.manifest import Manifest
     from shim.facts import Facts, Interpreter
     from shim.provider import Workplace
-    from shim.providers.pypi import PROVIDER, inflate
+    from shim.providers.pypi import PROVIDER, inflate, layer
 
     if options.libdeflate:
         found = inflate.library(options.libdeflate)
@@ -54,6 +54,9 @@ def main() -> None:
     facts = Facts("amd64" if os.uname().machine == "x86_64" else "arm64", "glibc", _glibc(), python)
     target = options.store / "layer"
     target.mkdir(parents=True)
+    # In a container the layer is reached through one fixed path. Here it is not, and bytecode that names
+    # another path than the one it is imported from costs time at every import.
+    layer.ACTIVE_LAYER = str(target)  # type: ignore[attr-defined]
     phases = Phases()
     selection = PROVIDER.select(decode_lock(options.lock.read_bytes()), facts)
     selected = time.perf_counter()
