@@ -6,6 +6,7 @@ instead of the minutes that emulation needs. What is kept in the cache are the c
 
 from __future__ import annotations
 
+import hashlib
 import json
 import shlex
 import shutil
@@ -16,13 +17,16 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from devtools import paths
-from devtools.engines import foreign, rootfs
+from devtools.engines import foreign, layer, rootfs
 from devtools.engines.images import Image, Layer
 from devtools.progress import step
 
 ARCHITECTURES = ("amd64", "arm64")
 
 SUITE = "bookworm"
+
+#: To be raised when `layer` or `foreign` make something else of the same packages.
+FORMAT = 2
 
 LAYER_TOOL = Path(__file__).with_name("layer.py")
 MUSL_SCRIPT = Path(__file__).with_name("musl.sh")
@@ -46,14 +50,24 @@ PYTHON_LINKS = (
 )
 
 
-INSTALL = 'chroot "$1" apt-get install --yes --no-install-recommends'
+#: The day of the last password change is the day of making; a fixed one keeps the bytes the same.
+FIX_DATES = r"sed -i 's/^\([^:]*:[^:]*\):[0-9]*:/\1:19000:/'" + ' "$1/etc/shadow"'
+
+#: What was unpacked before dpkg knew its options.
+REMOVE_DOCUMENTS = (
+    'cd "$1/usr/share" && find man info locale -mindepth 1 -delete'
+    " && find doc ! -type d ! -name copyright -delete && find doc -type d -empty -delete"
+)
+
+INSTALL_PYTHON = 'chroot "$1" apt-get install --yes --no-install-recommends python3'
 
 #: Layers of the Debian tree, lowest first, and the commands that lead from one to the next; `$1` is the tree.
-DEBIAN_STAGES = {"debian": (), "python": (f"{INSTALL} python3", *PYTHON_LINKS)}
+DEBIAN_STAGES = {"debian": (FIX_DATES, REMOVE_DOCUMENTS), "python": (INSTALL_PYTHON, *PYTHON_LINKS)}
 
 LAYERS = (*DEBIAN_STAGES, "musl")
 
-MUSL_PACKAGES = ("musl", "musl-dev", "busybox-static", "tcc")
+#: A C library, a shell, and what it takes to compile a program (tcc itself needs glibc).
+MUSL_PACKAGES = ("musl", "musl-dev", "busybox-static", "tcc", "libc6")
 
 
 def ensure_native(log: Path) -> None:
@@ -70,8 +84,10 @@ def ensure_native(log: Path) -> None:
         for name, commands in DEBIAN_STAGES.items():
             hooks += [*commands, cut('"$1"', out / name, below)]
             below = out / name
-        hooks += [f"{INSTALL} {' '.join(MUSL_PACKAGES)}", make_musl('"$1"'), cut('"$1"/image', out / "musl")]
+        fetch = f"cd /debs && apt-get download {' '.join(MUSL_PACKAGES)}"
+        hooks += [f'mkdir "$1/debs" && chroot "$1" sh -c \'{fetch}\'', keep('"$1/debs"', out)]
         bootstrap("minbase", ("ca-certificates",), native, log, tuple(hooks), DPKG_OPTIONS)
+        make_musl(out / "debs", out, log)
 
 
 def ensure_foreign(log: Path) -> None:
@@ -85,9 +101,8 @@ def ensure_foreign(log: Path) -> None:
     native = layer_folder(foreign.NATIVE[0], "python").parent
     names = tuple(json.loads((native / "python/packages.json").read_text()))
     with step(f"base images for {other} (once)"), complete_or_absent(other, *DEBIAN_STAGES, "debs") as out:
-        archives = '"$1/var/cache/apt/archives'
-        keep = f'mv {archives}" {shlex.quote(str(out / "debs"))}; mkdir -p {archives}/partial"'
-        bootstrap("extract", (*names, *MUSL_PACKAGES), other, log, (keep,))
+        archives = '"$1/var/cache/apt/archives"'
+        bootstrap("extract", tuple(sorted({*names, *MUSL_PACKAGES})), other, log, (keep(archives, out),))
         foreign.convert(native, DEBIAN_STAGES, out / "debs", out)
 
 
@@ -100,15 +115,19 @@ def ensure_foreign_musl(log: Path) -> None:
     if is_complete(other, "musl"):
         return
     with complete_or_absent(other, "musl") as out:
-        debs = layer_folder(other, "debs")
-        for name in (*MUSL_PACKAGES, "libc6"):
-            (deb,) = debs.glob(f"{name}_*.deb")
-            rootfs.run_logged(
-                ["dpkg-deb", "-x", str(deb), str(out / "tree")], log, f"cannot unpack {deb.name}"
-            )
-        for command in (make_musl("tree"), cut("tree/image", out / "musl")):
-            rootfs.run_logged(["sh", "-euc", command], log, "cannot make the musl base image for arm64", out)
-        shutil.rmtree(debs)
+        make_musl(layer_folder(other, "debs"), out, log)
+    shutil.rmtree(layer_folder(other, "debs"))
+
+
+def make_musl(debs: Path, out: Path, log: Path) -> None:
+    """Make the musl layer in `out` from the packages in `debs`."""
+    since = int(time.time())
+    problem = "cannot make the musl base image"
+    for name in MUSL_PACKAGES:
+        (deb,) = debs.glob(f"{name}_*.deb")
+        rootfs.run_logged(["dpkg-deb", "-x", str(deb), str(out / "tree")], log, problem)
+    rootfs.run_logged(["sh", str(MUSL_SCRIPT), str(out / "tree")], log, problem)
+    layer.write(since, out / "tree/image", out / "musl")
 
 
 def bootstrap(
@@ -132,9 +151,10 @@ def bootstrap(
     )
 
 
-def make_musl(tree: str) -> str:
-    """Return the shell command that makes the musl base in `image` below `tree`, a word of the shell."""
-    return f"sh {shlex.quote(str(MUSL_SCRIPT))} {tree}"
+def keep(folder: str, out: Path) -> str:
+    """Return the shell command that moves the packages in `folder`, a word of the shell, to `debs` in `out`."""
+    target = shlex.quote(str(out / "debs"))
+    return f"mkdir {target} && mv {folder}/*.deb {target}/"
 
 
 def cut(tree: str, out: Path, below: Path | None = None) -> str:
@@ -164,8 +184,21 @@ def complete_or_absent(architecture: str, *names: str) -> Iterator[Path]:
 
 
 def layer_folder(architecture: str, name: str) -> Path:
-    """Where a finished layer lies."""
-    return paths.bases() / architecture / name
+    """Return where a finished layer of the present recipe lies."""
+    return paths.bases() / recipe() / architecture / name
+
+
+def recipe() -> str:
+    """Return a digest of everything that decides what the layers hold, apart from the packages' versions."""
+    text = repr((FORMAT, SUITE, DPKG_OPTIONS, DEBIAN_STAGES, MUSL_PACKAGES, MUSL_SCRIPT.read_text()))
+    return hashlib.sha256(text.encode()).hexdigest()[:12]
+
+
+def forget_others() -> None:
+    """Delete layers of other recipes, and what an interrupted run left."""
+    for folder in paths.bases().iterdir():
+        if folder.name != recipe():
+            shutil.rmtree(folder)
 
 
 def are_complete() -> bool:

@@ -103,7 +103,7 @@ def swap_packages(exchange: Exchange) -> None:
 def swap(exchange: Exchange, name: str) -> str:
     """Exchange one package; the result is its new status stanza."""
     deb = exchange.debs[name]
-    remove_package(exchange, name)
+    links = remove_package(exchange, name)
     control = subprocess.run(
         ["dpkg-deb", "-f", str(deb)], check=True, capture_output=True, text=True
     ).stdout.strip()
@@ -111,25 +111,39 @@ def swap(exchange: Exchange, name: str) -> str:
     prefix = f"{name}:{FOREIGN[0]}" if same else name
     unpack_control(deb, exchange.database / "info", prefix)
     paths = unpack(deb, exchange.tree)
+    restore(links)
     (exchange.database / "info" / f"{prefix}.list").write_text("\n".join(paths) + "\n")
     head, _, rest = control.partition("\n")
     return "\n".join([head, "Status: install ok installed", rest, *conffiles(exchange, prefix)])
 
 
-def remove_package(exchange: Exchange, name: str) -> None:
+def remove_package(exchange: Exchange, name: str) -> dict[Path, Path]:
     """Delete the files of a native package and its control files.
 
     Folders stay, and links to them (/bin, /lib).
     """
     info = exchange.database / "info"
+    links: dict[Path, Path] = {}
     prefix = f"{name}:{NATIVE[0]}" if (info / f"{name}:{NATIVE[0]}.list").exists() else name
     for line in (info / f"{prefix}.list").read_text().splitlines():
         path = exchange.tree / line.lstrip("/")
-        if not path.is_dir():
+        if path.is_symlink() and path.readlink().is_absolute():
+            links[path] = path.readlink()
+            path.unlink()
+        elif not path.is_dir():
             path.unlink(missing_ok=True)
     for part in info.glob(f"{prefix}.*"):
         if part.name.removeprefix(prefix).count(".") == 1:
             part.unlink()
+    return links
+
+
+def restore(links: dict[Path, Path]) -> None:
+    """Put back links that configuration had put in place of folders of the package."""
+    for path, link in links.items():
+        if path.is_dir() and not path.is_symlink():
+            path.rmdir()
+            path.symlink_to(link)
 
 
 def unpack_control(deb: Path, info: Path, prefix: str) -> None:

@@ -79,6 +79,7 @@ def publish(instance: Instance) -> None:
     Docker forgets older ones.
     """
     bases.ensure_foreign_musl(log_path(instance, "bases-arm64"))
+    bases.forget_others()
     for name, variants in bases.images().items():
         if not registry.has(instance.registry, name, variants):
             registry.push(instance.registry, name, variants)

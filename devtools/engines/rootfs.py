@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import hashlib
 import os
+import shlex
 import shutil
 import subprocess
 from pathlib import Path
@@ -102,13 +103,17 @@ def mmdebstrap(
 ) -> None:
     """Run mmdebstrap with its default mirror, output appended to `log`.
 
+    :param dpkg: options of dpkg, from when packages are installed; mmdebstrap's own way to set them filters what
+        is unpacked before that, too, with a slow program
     :param hooks: shell commands run when everything is installed (only unpacked, in the variant "extract");
         `$1` is the tree
     :raises DevError: when it fails
     """
     moment = "extract" if "--variant=extract" in options else "customize"
     argv = ["mmdebstrap", *options, f"--include={','.join(include)}"]
-    argv += [f"--dpkgopt={option}" for option in dpkg]
+    if dpkg:
+        lines = " ".join(shlex.quote(option) for option in dpkg)
+        argv.append(f"--extract-hook=printf '%s\\n' {lines} > \"$1/etc/dpkg/dpkg.cfg.d/slim\"")
     argv += [f"--aptopt={option}" for option in apt]
     argv += [f"--{moment}-hook={hook}" for hook in hooks]
     run_logged([*argv, suite, target], log, f"cannot make a Debian {suite} root filesystem")

@@ -33,6 +33,9 @@ class Package:
         sums = ""
         for name, content in self.files.items():
             path = root / name.format(triplet=triplet)
+            if name.endswith("/"):
+                path.mkdir(parents=True)
+                continue
             path.parent.mkdir(parents=True, exist_ok=True)
             path.write_text(content.format(triplet=triplet, architecture=architecture))
             os.utime(path, (OLD, OLD))
@@ -52,7 +55,7 @@ class Package:
 
 
 PACKAGES = (
-    Package("base-files", {"bin/tool": "{architecture}"}),
+    Package("base-files", {"bin/tool": "{architecture}", "var/lock/": ""}),
     Package(
         "libthing1",
         {"lib/{triplet}/libthing.so.1": "{architecture}", "etc/thing/{triplet}.conf": "path {triplet}"},
@@ -85,6 +88,8 @@ def install(tree: Path, debs: list[Path]) -> None:
         *map(str, debs),
     ]
     subprocess.run(argv, check=True, capture_output=True)
+    (tree / "var/lock").rmdir()
+    (tree / "var/lock").symlink_to("/run/nowhere/lock")
     (tree / "etc/generated").write_text("by configuration")
     (tree / "etc/ld.so.cache").write_text("native")
     (database / "arch").write_text("amd64\n")
@@ -122,6 +127,7 @@ def test_nothing_of_the_native_packages_is_left(converted: Path) -> None:
 def test_what_configuration_made_stays(converted: Path) -> None:
     assert (converted / "etc/generated").read_text() == "by configuration"
     assert (converted / "bin").readlink() == Path("usr/bin")
+    assert (converted / "var/lock").readlink() == Path("/run/nowhere/lock")
 
 
 def test_manuals_stay_out_licences_stay_in(converted: Path) -> None:
