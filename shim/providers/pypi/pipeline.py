@@ -85,7 +85,7 @@ class Pipeline:
         if self._place.offline:
             shown = ", ".join(f"{choice.name} {choice.version}" for choice in missing[:5])
             more = f" and {len(missing) - 5} more" if len(missing) > 5 else ""
-            message = f"offline, and the store does not have {shown}{more}"
+            message = f"CIR_OFFLINE is set, and the store does not have {shown}{more}"
             raise ShimError(UNAVAILABLE, message, "run once with a network, or bring a store that is filled")
 
     def _fetch(self, missing: list[Choice], workers: int) -> None:
