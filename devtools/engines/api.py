@@ -44,6 +44,11 @@ class Engines:
         return self.instance.bridge_ip
 
     @property
+    def spare_registry(self) -> str:
+        """An address, `host:port`, where a test may put a registry of its own: Docker takes it without TLS."""
+        return self.instance.spare_registry
+
+    @property
     def bridge_registry(self) -> str:
         """The registry as `host:port`, as containers reach it."""
         return self.instance.bridge_registry

@@ -48,7 +48,7 @@ def dockerd(instance: Instance, mtu: int) -> str:
         "ip-masq": False,
         "default-address-pools": [{"base": instance.pool, "size": 24}],
         "registry-mirrors": [f"http://{instance.registry}"],
-        "insecure-registries": [instance.registry, instance.bridge_registry],
+        "insecure-registries": [instance.registry, instance.bridge_registry, instance.spare_registry],
         "shutdown-timeout": 3,
         "builder": {"gc": {"enabled": True, "defaultKeepStorage": "20GB"}},
     }

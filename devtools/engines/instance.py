@@ -75,6 +75,11 @@ class Instance:
         return f"127.0.0.1:{self.port}"
 
     @property
+    def spare_registry(self) -> str:
+        """An address on loopback, nothing listening, that dockerd takes without TLS: for a registry of a test's own."""
+        return f"127.0.0.1:{self.port + 1}"
+
+    @property
     def bridge_registry(self) -> str:
         """The same registry as seen from containers."""
         return f"{self.bridge_ip}:{self.port}"

@@ -15,6 +15,7 @@ import pytest
 from devtools import paths
 from devtools.docker import Docker, certificate_mount, certificate_secret
 from devtools.engines.api import Engines
+from tests.support import ocilayout
 from tests.support.registryproxy import RegistryProxy
 
 APPS = paths.CHECKOUT / "testdata/apps"
@@ -49,16 +50,10 @@ def layers_of(where: str, name: str) -> dict[str, list[dict[str, Any]]]:
     }
 
 
-def push_copy(docker: Docker, registry: str, repository: str) -> None:
-    """Put the base below a name that this Docker has never seen, so that nothing of it can be there already."""
-    docker.run(
-        "buildx",
-        "imagetools",
-        "create",
-        "-t",
-        f"{registry}/{repository}:1",
-        f"{registry}/library/python:3.11-slim",
-    )
+def push_base(engines: Engines, folder: Path, name: str) -> None:
+    """Push a base of two architectures with layers that this Docker has never seen, and not through Docker."""
+    ocilayout.write(folder, ("amd64", "arm64"), {"etc/unique": uuid.uuid4().hex})
+    engines.run(["skopeo", "copy", "--all", "--dest-tls-verify=false", f"oci:{folder}:1", f"docker://{name}"])
 
 
 def test_two_architectures(
@@ -66,10 +61,10 @@ def test_two_architectures(
 ) -> None:
     """The app layer is one blob, the shim layer one an architecture, the base untouched and never fetched."""
     unique = uuid.uuid4().hex[:8]
-    push_copy(docker, registry, f"fresh/{unique}/base")
+    push_base(engines, tmp_path / "layout", f"{registry}/fresh/{unique}/base:1")
     (tmp_path / "words.py").write_text((APPS / "plain/words.py").read_text())
     (tmp_path / "other.py").write_text("print('other')\n")
-    with RegistryProxy(registry) as proxy:
+    with RegistryProxy(registry, engines.spare_registry) as proxy:
         for name, script in (("one", "words.py"), ("two", "other.py")):
             head = f"FROM {proxy.address}/fresh/{unique}/base:1\nREQUIRE pypi idna\n"
             text = f'{head}COPY {script} /app/\nCMD ["python3", "/app/{script}"]\n'

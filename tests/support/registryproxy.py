@@ -26,7 +26,7 @@ class Seen:
 class RegistryProxy:
     """A context manager; ``address`` is the ``host:port`` to use instead of the registry's."""
 
-    def __init__(self, upstream: str) -> None:
+    def __init__(self, upstream: str, address: str) -> None:
         self.upstream = upstream
         self.seen: list[Seen] = []
         proxy = self
@@ -34,7 +34,7 @@ class RegistryProxy:
         class Handler(_Handler):
             owner = proxy
 
-        self._server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+        self._server = ThreadingHTTPServer((address.split(":")[0], int(address.split(":")[1])), Handler)
         self._server.daemon_threads = True
         self._thread = threading.Thread(target=self._server.serve_forever, args=(0.05,), daemon=True)
 
