@@ -63,6 +63,14 @@ class _Handler(BaseHTTPRequestHandler):
     protocol_version = "HTTP/1.1"
     owner: RegistryProxy
 
+    def parse_request(self) -> bool:
+        """Answer a TLS handshake as web servers do, so that clients which try TLS first fall back to HTTP."""
+        if self.raw_requestline[:1] == b"\x16":
+            self.wfile.write(b"HTTP/1.1 400 Bad Request\r\nConnection: close\r\n\r\n")
+            self.close_connection = True
+            return False
+        return super().parse_request()
+
     def _forward(self) -> None:
         headers = {name: value for name, value in self.headers.items() if name.lower() not in HOP}
         connection = http.client.HTTPConnection(self.owner.upstream, timeout=60)
