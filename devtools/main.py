@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import argparse
 import importlib
+import shlex
+import subprocess
 import sys
 from collections.abc import Sequence
 
@@ -31,6 +33,17 @@ def main(argv: Sequence[str] | None = None) -> int:
         return int(parsed.module.run(parsed))
     except DevError as error:
         print(f"dev: {error}", file=sys.stderr)
+        return 1
+    except subprocess.CalledProcessError as error:
+        said = (
+            error.stderr.decode(errors="replace") if isinstance(error.stderr, bytes) else error.stderr or ""
+        )
+        print(
+            f"dev: {DevError(f'`{shlex.join(map(str, error.cmd))}` failed', said.strip())}", file=sys.stderr
+        )
+        return 1
+    except OSError as error:
+        print(f"dev: error: {error}", file=sys.stderr)
         return 1
     except KeyboardInterrupt:
         print("dev: interrupted", file=sys.stderr)

@@ -21,24 +21,6 @@ FOREIGN = (
     "CONTAINER_HOST",
 )
 
-#: Folders at the top that belong to the engines' root filesystem.
-SYSTEM = (
-    "bin",
-    "boot",
-    "dev",
-    "etc",
-    "lib",
-    "lib32",
-    "lib64",
-    "libx32",
-    "proc",
-    "run",
-    "sbin",
-    "sys",
-    "usr",
-    "var",
-)
-
 
 def command(instance: Instance, holder: int, argv: list[str], cwd: str, *, user: bool = False) -> list[str]:
     """Return the argument list that runs `argv` among the engines.
@@ -81,28 +63,21 @@ def environment(instance: Instance, user: bool) -> dict[str, str]:
 
 
 def visible(holder: int, folder: Path) -> str:
-    """`folder` as an absolute path, shown inside the namespace if it is not already.
+    """Return `folder` as an absolute path, shown inside the namespace if it is not already.
 
-    :raises DevError: when it lies where the engines' root filesystem has something of its own
+    :raises DevError: when the engines' root filesystem has something of its own there
     """
     path = folder.resolve()
-    if is_same(holder, path):
+    inside = Path(f"/proc/{holder}/root{path}")
+    if inside.is_dir() and os.path.samestat(inside.stat(), path.stat()):
         return str(path)
-    if len(path.parts) < 2 or path.parts[1] in SYSTEM or (path.parts[1] == "root" and len(path.parts) == 2):
+    if inside.exists() and (not inside.is_dir() or any(inside.iterdir())):
         raise DevError(
             f"{path} cannot be shown among the engines",
             "they have a folder of their own there",
             "run the command from another folder, e.g. the checkout",
         )
     place = ["nsenter", f"--mount=/proc/{holder}/ns/mnt", "--"]
-    subprocess.run([*place, "mkdir", "-p", str(path)], check=True, capture_output=True)
-    subprocess.run(
-        [*place, "mount", "--bind", f"/run/host{path}", str(path)], check=True, capture_output=True
-    )
+    for argv in (["mkdir", "-p", str(path)], ["mount", "--bind", f"/run/host{path}", str(path)]):
+        subprocess.run([*place, *argv], check=True, capture_output=True)
     return str(path)
-
-
-def is_same(holder: int, path: Path) -> bool:
-    """Whether `path` names the same folder inside as here."""
-    inside = Path(f"/proc/{holder}/root{path}")
-    return inside.is_dir() and os.path.samestat(inside.stat(), path.stat())

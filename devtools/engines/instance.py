@@ -17,7 +17,7 @@ class Instance:
 
     :param root: folder of everything the engines keep
     :param name: short suffix of interface, table and cgroup names (at most 6 characters)
-    :param port: TCP port of the registry
+    :param port: TCP port of the registry; the one above it is kept for tests
     :param network: the first two octets and the third one that its /20 starts at
     """
 
@@ -76,7 +76,7 @@ class Instance:
 
     @property
     def spare_registry(self) -> str:
-        """An address on loopback, nothing listening, that dockerd takes without TLS: for a registry of a test's own."""
+        """An address for a registry of a test's own: nothing listens there, dockerd takes it without TLS."""
         return f"127.0.0.1:{self.port + 1}"
 
     @property
@@ -111,4 +111,4 @@ def current() -> Instance:
     digest = hashlib.sha256(os.fsencode(cache)).digest()
     port, network = int.from_bytes(digest[:4]), int.from_bytes(digest[4:8])
     third = network // 40 % 16 * 16
-    return Instance(root, digest.hex()[:6], 5800 + port % 2000, (10, 214 + network % 40, third))
+    return Instance(root, digest.hex()[:6], 5800 + port % 1000 * 2, (10, 214 + network % 40, third))

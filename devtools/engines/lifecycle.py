@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 import os
+import platform
 import shutil
 import signal
 import socket
@@ -127,9 +128,9 @@ def start(instance: Instance) -> None:
 
 def holder_spec(instance: Instance, mtu: int) -> dict[str, object]:
     """Return what the holder is to show, make, run and start (see `holder`)."""
-    shown = [str(paths.cache()), str(paths.CHECKOUT), "/tmp"]
-    certificates = "/etc/ssl/certs/ca-certificates.crt"
-    binds = [[path, path] for path in [*shown, certificates, "/etc/hosts"]]
+    folders = ["/tmp", str(paths.cache()), str(paths.CHECKOUT)]
+    certificates = ["/etc/ssl/certs/ca-certificates.crt", os.environ.get("SSL_CERT_FILE", "")]
+    binds = [[path, path] for path in [*folders, *certificates, "/etc/hosts"] if path.startswith("/")]
     owner = instance.user_id
     return {
         "root": str(instance.rootfs),
@@ -283,10 +284,12 @@ def resolver() -> str:
 
 
 def require_root() -> None:
-    """Refuse to go on without the rights that mounts and interfaces need.
+    """Refuse to go on without the rights that mounts and interfaces need, or on a machine without these packages.
 
-    :raises DevError: when not run by root
+    :raises DevError: when not run by root, or not on amd64
     """
+    if platform.machine() != "x86_64":
+        raise DevError("the test engines run on amd64 machines only", f"this one is {platform.machine()}")
     if os.geteuid() != 0:
         raise DevError(
             "the test engines need root",

@@ -393,10 +393,19 @@ class TestExec:
         engines.run(["touch", "made"], cwd=elsewhere)
         assert (elsewhere / "made").exists()
 
-    def test_a_folder_of_the_system_is_refused(self) -> None:
-        done = subprocess.run([DEV, "exec", "--", "pwd"], capture_output=True, text=True, cwd="/usr/share")
+    @pytest.mark.parametrize("folder", ["/", "/usr/share", "/etc", "/root"])
+    def test_a_folder_of_the_engines_own_is_refused(self, folder: str) -> None:
+        done = subprocess.run([DEV, "exec", "--", "pwd"], capture_output=True, text=True, cwd=folder)
         assert done.returncode == 1
         assert "cannot be shown among the engines" in done.stderr
+
+    def test_a_deleted_working_folder_is_told(self, tmp_path: Path) -> None:
+        script = 'cd "$1" && rmdir "$1" && exec "$2" exec -- pwd'
+        argv = ["sh", "-c", script, "sh", str(tmp_path), DEV]
+        done = subprocess.run(argv, capture_output=True, text=True)
+        assert done.returncode == 1
+        assert "No such file or directory" in done.stderr
+        assert "Traceback" not in done.stderr
 
     def test_settings_of_another_docker_do_not_lead_astray(self, engines: Engines) -> None:
         foreign = {"DOCKER_HOST": "tcp://127.0.0.1:1", "DOCKER_CONTEXT": "other", "BUILDX_BUILDER": "other"}

@@ -37,6 +37,7 @@ def test_others_are_within_what_the_system_allows(monkeypatch: pytest.MonkeyPatc
         instance = at(folder, monkeypatch)
         assert len(instance.bridge) <= 15, "an interface name has at most 15 characters"
         assert 5800 <= instance.port < 7800
+        assert instance.port % 2 == 0, "the port above it is kept for tests"
         assert 1000 < instance.user_id < 65534
         assert (instance.user_id << 16) + 65536 < 2**32
         subnet = ipaddress.ip_network(instance.subnet)
