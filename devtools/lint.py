@@ -12,7 +12,7 @@ from devtools.progress import say
 CHECKS = (
     ("ruff check", ["ruff", "check", "."]),
     ("ruff format", ["ruff", "format", "--check", "."]),
-    ("mypy", ["mypy"]),
+    ("mypy", ["mypy", "."]),
     ("generated docs", ["python", "-m", "docs.generate", "--check"]),
 )
 
