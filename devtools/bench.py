@@ -16,6 +16,9 @@ def configure(parser: argparse.ArgumentParser) -> None:
     """Declare the options."""
     parser.add_argument("--rounds", type=int, default=7, help="counted samples of each side (default: 7)")
     parser.add_argument(
+        "--only", nargs="*", help="parts to measure: builds, warm, imports, cold (default: all)"
+    )
+    parser.add_argument(
         "--json", type=Path, metavar="FILE", help="write machine, raw samples and goals there, as JSON lines"
     )
 
@@ -37,6 +40,8 @@ def run(args: argparse.Namespace) -> int:
         "--app", str(paths.CHECKOUT / "testdata/apps/sklearn"), "--folder", str(temporary),
         "--rounds", str(args.rounds),
     ]  # fmt: skip
+    if args.only:
+        argv += ["--only", *args.only]
     if args.json:
         argv += ["--json", str(args.json)]
     return subprocess.run(argv, cwd=paths.CHECKOUT).returncode

@@ -20,6 +20,8 @@ from bench.main_path.engine import Engine
 from bench.main_path.sample import Goal, Pair, save
 from bench.main_path.starts import BASE, Starts
 
+PARTS = ("builds", "warm", "imports", "cold")
+
 
 def main() -> int:
     """Run all measurements, print them, save the raw samples."""
@@ -40,14 +42,14 @@ def main() -> int:
         )
         goals += builds.sizes(engine)
         with Starts(engine) as starts:
-            parts: list[Callable[[], tuple[list[Pair], list[Goal]]]] = [
-                lambda: made.measure(args.rounds),
-                lambda: starts.warm(max(20, args.rounds)),
-                lambda: starts.imports(args.rounds),
-                lambda: starts.cold(args.rounds),
-            ]
-            for part in parts:
-                more, reached = part()
+            parts: dict[str, Callable[[], tuple[list[Pair], list[Goal]]]] = {
+                "builds": lambda: made.measure(args.rounds),
+                "warm": lambda: starts.warm(max(20, args.rounds)),
+                "imports": lambda: starts.imports(args.rounds),
+                "cold": lambda: starts.cold(args.rounds),
+            }
+            for name in args.only or parts:
+                more, reached = parts[name]()
                 pairs += more
                 goals += reached
                 print(*more, *reached, sep="\n", flush=True)
@@ -80,6 +82,7 @@ def arguments() -> argparse.Namespace:
     parser.add_argument("--folder", type=Path, help="where temporary files go; the engine must see it")
     parser.add_argument("--architecture", default="amd64")
     parser.add_argument("--rounds", type=int, default=7)
+    parser.add_argument("--only", nargs="*", choices=PARTS, help="measure these parts (default: all)")
     parser.add_argument("--json", type=Path, help="save raw samples there, as JSON lines")
     return parser.parse_args()
 

@@ -39,7 +39,7 @@ def _watch(peak: list[int], stop: threading.Event) -> None:
     while not stop.is_set():
         for process in Path("/proc").glob("[0-9]*"):
             try:
-                if b"-m\0frontend" in (process / "cmdline").read_bytes():
+                if b"frontend" in (process / "cmdline").read_bytes():
                     peak[0] = max(peak[0], _high_water(process))
             except OSError:
                 continue  # it has ended
