@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -79,13 +80,18 @@ class Snapshot:
 
 
 def links(instance: Instance) -> tuple[str, ...]:
-    """Network interfaces, without those that hang on a bridge of other engines."""
-    found = []
-    for link in Path("/sys/class/net").iterdir():
-        master = (link / "master").resolve().name if (link / "master").exists() else ""
-        if not master or master == instance.bridge:
-            found.append(f"{link.name} {master}")
-    return tuple(sorted(found))
+    """Network interfaces that stay for a second, without those that hang on a bridge of other engines.
+
+    Containers of other engines come and go meanwhile; their interfaces hang nowhere for a moment.
+    """
+    samples = []
+    for _ in range(5):
+        masters = {link.name: (link / "master").resolve().name for link in Path("/sys/class/net").iterdir()}
+        samples.append(
+            {f"{name} {master}" for name, master in masters.items() if master in ("master", instance.bridge)}
+        )
+        time.sleep(0.2)
+    return tuple(sorted(set.intersection(*samples)))
 
 
 def processes(instance: Instance) -> tuple[str, ...]:
@@ -113,10 +119,15 @@ def is_trace(group: Path, instance: Instance) -> bool:
     return group.name.startswith(engines) and not is_of_others
 
 
-def differences(before: Snapshot, after: Snapshot) -> list[str]:
-    """Each part that changed, in words."""
-    return [
-        f"{name}: {old!r} -> {new!r}"
-        for name, old in vars(before).items()
-        if old != (new := getattr(after, name))
-    ]
+def differences(before: Snapshot, instance: Instance, observer: Engines) -> list[str]:
+    """Return each part that is not as before, in words; what other engines change meanwhile gets time to settle."""
+    for _ in range(5):
+        after = Snapshot.take(instance, observer)
+        found = [
+            f"{name}: {old!r} -> {new!r}"
+            for name, old in vars(before).items()
+            if old != (new := getattr(after, name))
+        ]
+        if not found:
+            break
+    return found
