@@ -62,6 +62,7 @@ class RegistryProxy:
 class _Handler(BaseHTTPRequestHandler):
     protocol_version = "HTTP/1.1"
     owner: RegistryProxy
+    raw_requestline: bytes
 
     def parse_request(self) -> bool:
         """Answer a TLS handshake as web servers do, so that clients which try TLS first fall back to HTTP."""

@@ -1,4 +1,3 @@
-
 """Archives: what real tools write is read as they read it, and whatever is odd is refused."""
 
 from __future__ import annotations

@@ -1,4 +1,3 @@
-
 """Popular wheels, downloaded: the installed tree is that of uv, file by file."""
 
 from __future__ import annotations
