@@ -30,15 +30,7 @@ class Phases:
 
 def main() -> None:
     """Assemble once and print the figures."""
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("lock", type=Path)
-    parser.add_argument("store", type=Path)
-    parser.add_argument("--python", required=True, help="interpreter of the base")
-    parser.add_argument(
-        "--app", type=Path, help="what is going to be imported; everything is compiled without"
-    )
-    parser.add_argument("--libdeflate", default="", help="library to unpack with, instead of zlib")
-    options = parser.parse_args()
+    options = _options()
 
     from cirfile.codec import decode_lock
     from cirfile.manifest import Manifest
@@ -82,6 +74,18 @@ def main() -> None:
         "cpu compiler": [round(times.children_user, 2), round(times.children_system, 2)],
     }
     print(json.dumps(figures))
+
+
+def _options() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("lock", type=Path)
+    parser.add_argument("store", type=Path)
+    parser.add_argument("--python", required=True, help="interpreter of the base")
+    parser.add_argument(
+        "--app", type=Path, help="what is going to be imported; everything is compiled without"
+    )
+    parser.add_argument("--libdeflate", default="", help="library to unpack with, instead of zlib")
+    return parser.parse_args()
 
 
 def _glibc() -> tuple[int, int]:
