@@ -118,9 +118,10 @@ def swap(exchange: Exchange, name: str) -> str:
 
 
 def remove_package(exchange: Exchange, name: str) -> dict[Path, Path]:
-    """Delete the files of a native package and its control files.
+    """Delete the files of a native package and its control files; folders stay, and relative links to them.
 
-    Folders stay, and links to them (/bin, /lib).
+    The result are the absolute links among them (/var/run, say) and where they lead: whether that is a folder
+    cannot be told from outside the tree, so they are deleted, too (see `restore`).
     """
     info = exchange.database / "info"
     links: dict[Path, Path] = {}

@@ -75,10 +75,7 @@ def make_layers(instance: Instance) -> None:
 
 
 def publish(instance: Instance) -> None:
-    """Push the base images, for all architectures, unless the registry has them.
-
-    Docker forgets older ones.
-    """
+    """Push the base images unless the registry has them; of a name that changed Docker forgets the old image."""
     bases.ensure_foreign_musl(log_path(instance, "bases-arm64"))
     bases.forget_others()
     for name, variants in bases.images().items():
@@ -164,35 +161,18 @@ def start_holder(instance: Instance, spec: Path) -> int:
 
     :raises DevError: when it could not enter the root filesystem or start a daemon
     """
-    for name in [str(daemon["name"]) for daemon in daemons(instance)]:
+    for name in config.registry_addresses(instance) | {"dockerd": "", "holder": ""}:
         log_path(instance, name).parent.mkdir(parents=True, exist_ok=True)
         log_path(instance, name).write_bytes(b"")
     reader, writer = os.pipe()
-    argv = [
-        "unshare",
-        "--mount",
-        "--propagation=slave",
-        "--",
-        sys.executable,
-        "-I",
-        str(HOLDER),
-        str(spec),
-        str(writer),
-    ]
-    with log_path(instance, "holder").open("wb") as log:
+    program = [sys.executable, "-I", str(HOLDER), str(spec), str(writer)]
+    with log_path(instance, "holder").open("ab") as log:
         holder = subprocess.Popen(
-            argv,
-            stdin=subprocess.DEVNULL,
-            stdout=log,
-            stderr=log,
-            pass_fds=[writer],
-            start_new_session=True,
-            cwd="/",
-        )
+            ["unshare", "--mount", "--propagation=slave", "--", *program],
+            stdin=subprocess.DEVNULL, stdout=log, stderr=log, pass_fds=[writer], start_new_session=True, cwd="/",
+        )  # fmt: skip
     os.close(writer)
-    identity = state.identify(holder.pid)
-    if identity is not None:
-        state.save(instance.root, identity)
+    state.save(instance.root, state.identify(holder.pid))
     with os.fdopen(reader, "rb") as answer:
         said = answer.read().decode()
     if said != "ok":
@@ -238,10 +218,7 @@ def clean(instance: Instance) -> None:
 
 
 def kill_containers(run: network.Run) -> None:
-    """End Docker's containers at once.
-
-    Dockerd would wait ten seconds for one whose program ignores SIGTERM.
-    """
+    """End Docker's containers at once: dockerd would wait ten seconds for one that ignores SIGTERM."""
     if running := run(["docker", "ps", "--quiet"]).stdout.split():
         run(["docker", "kill", *running])
 
@@ -254,10 +231,7 @@ def wait_for_exit(holder: state.Process) -> None:
 
 
 def runner(instance: Instance, holder: int | None) -> network.Run:
-    """Return what runs a program of the root filesystem.
-
-    In the namespace, or where there is none, in a changed root.
-    """
+    """Return what runs a program of the root filesystem: in the namespace, or without one, by chroot."""
 
     def run(argv: list[str]) -> subprocess.CompletedProcess[str]:
         prefixed = command(instance, holder, argv, "/") if holder else ["chroot", str(instance.rootfs), *argv]
@@ -273,10 +247,7 @@ def inside(instance: Instance) -> network.Run:
 
 
 def resolver() -> str:
-    """Return the file with name servers that containers can reach.
-
-    Not a stub on loopback, where there is the real list.
-    """
+    """Return the file with name servers that containers can reach: systemd's list rather than its stub."""
     real = Path("/run/systemd/resolve/resolv.conf")
     named = Path("/etc/resolv.conf").resolve()
     is_stub = "nameserver 127." in named.read_text() if named.is_file() else True
@@ -284,7 +255,7 @@ def resolver() -> str:
 
 
 def require_root() -> None:
-    """Refuse to go on without the rights that mounts and interfaces need, or on a machine without these packages.
+    """Refuse to go on without the rights that mounts and interfaces need, or on another kind of machine.
 
     :raises DevError: when not run by root, or not on amd64
     """

@@ -120,17 +120,17 @@ def mmdebstrap(
 
 
 def require_mmdebstrap(log: Path) -> None:
-    """Install mmdebstrap.
+    """Install what makes Debian trees where it is missing: mmdebstrap, and arch-test for foreign architectures.
 
-    And arch-test which it asks about foreign architectures, with apt where they are missing.
-
-    :raises DevError: when apt cannot provide them
+    :raises DevError: when apt cannot provide it
     """
     missing = [name for name in ("mmdebstrap", "arch-test") if not shutil.which(name)]
     if not missing:
         return
+    problem = f"cannot install {' and '.join(missing)}, needed to make the root filesystem of the engines"
+    if not shutil.which("apt-get"):
+        raise DevError(problem, "there is no apt-get here", "install them, or use a Debian machine")
     with step(f"apt-get install {' '.join(missing)}"):
-        problem = "cannot install mmdebstrap, which makes the root filesystem of the engines"
         run_logged(["apt-get", "update"], log, problem)
         run_logged(["apt-get", "install", "--yes", "--no-install-recommends", *missing], log, problem)
 

@@ -96,9 +96,10 @@ def is_cgroup(mount: str) -> bool:
 
 def is_used(group: Path) -> bool:
     """Tell whether a process lives in a control group or below it: then it is somebody else's."""
-    return any(
-        identify(int(pid)) for procs in group.rglob("cgroup.procs") for pid in procs.read_text().split()
-    )
+    with contextlib.suppress(OSError):
+        members = " ".join(procs.read_text() for procs in group.rglob("cgroup.procs")).split()
+        return any(identify(int(pid)) for pid in members)
+    return False
 
 
 def is_removed(group: Path) -> bool:
