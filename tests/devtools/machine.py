@@ -2,27 +2,19 @@
 
 from __future__ import annotations
 
+import ipaddress
+import json
+import re
 import time
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from devtools.engines.api import Engines
 from devtools.engines.instance import Instance
 
 #: Folders of the machine that engines write to when they are not kept to their own place.
-FOLDERS = (
-    "/run",
-    "/var/run",
-    "/var/tmp",
-    "/var/lib",
-    "/etc",
-    "/dev",
-    "/dev/shm",
-    "/dev/net",
-    "/run/lock",
-    "/root",
-    "/opt",
-)
+FOLDERS = ("/run", "/run/lock", "/var/run", "/var/tmp", "/var/lib", "/etc", "/dev", "/dev/shm", "/dev/net")
 
 
 @dataclass(frozen=True)
@@ -35,7 +27,7 @@ class Snapshot:
     legacy_rules: str
     processes: tuple[str, ...]
     groups: tuple[str, ...]
-    emulators: str
+    emulators: tuple[str, ...]
     forwarding: str
     entries: tuple[str, ...]
     namespaces: str
@@ -61,14 +53,16 @@ class Snapshot:
         }
         return cls(
             mounts=Path("/proc/self/mounts").read_text(),
-            links=links(instance),
-            rules=ask("nft", "list", "ruleset"),
+            links=links(instance, json.loads(ask("ip", "-json", "-4", "address"))),
+            rules=without_others(ask("nft", "list", "ruleset"), instance),
             legacy_rules="\n".join(
                 line for line in ask("iptables-legacy-save").splitlines() if line[:1] not in "#:"
             ),
             processes=processes(instance),
             groups=tuple(sorted(str(path) for path in groups if is_trace(path, instance))),
-            emulators=ask("ls", "/proc/sys/fs/binfmt_misc"),
+            emulators=tuple(
+                name for name in ask("ls", "/proc/sys/fs/binfmt_misc").split() if is_ours(name, instance)
+            ),
             forwarding=Path("/proc/sys/net/ipv4/ip_forward").read_text(),
             entries=tuple(sorted(str(path) for folder in FOLDERS for path in Path(folder).glob("*"))),
             namespaces="\n".join(sorted(path.name for path in Path("/run/netns").glob("*"))),
@@ -79,17 +73,35 @@ class Snapshot:
         )
 
 
-def links(instance: Instance) -> tuple[str, ...]:
-    """Network interfaces that stay for a second, without those that hang on a bridge of other engines.
+def without_others(rules: str, instance: Instance) -> str:
+    """Leave the tables of other engines out of a list of packet rules."""
+    tables = re.findall(r"^table .*?^}\n", rules, re.M | re.S)
+    return "".join(table for table in tables if is_ours(table.split()[2], instance))
 
-    Containers of other engines come and go meanwhile; their interfaces hang nowhere for a moment.
+
+def is_ours(name: str, instance: Instance) -> bool:
+    """Tell whether a name is not that of other engines: it may be these engines' or nobody's."""
+    own = re.match(r"cir[-_]?dev[-_]?(\w+?)(-aarch64)?$", name)
+    return own is None or own[1] == instance.name
+
+
+def links(instance: Instance, addresses: list[dict[str, Any]]) -> tuple[str, ...]:
+    """Return network interfaces that stay for a second and are not known to be of somebody else.
+
+    Those hang on another bridge or have an address of another network. Containers of other engines come and go
+    meanwhile; their interfaces hang nowhere for a moment.
     """
+    subnet = ipaddress.ip_network(instance.subnet)
+    others = {
+        link["ifname"]
+        for link in addresses
+        if any(ipaddress.ip_address(address["local"]) not in subnet for address in link["addr_info"])
+    }
     samples = []
     for _ in range(5):
         masters = {link.name: (link / "master").resolve().name for link in Path("/sys/class/net").iterdir()}
-        samples.append(
-            {f"{name} {master}" for name, master in masters.items() if master in ("master", instance.bridge)}
-        )
+        free = {name for name, master in masters.items() if master in ("master", instance.bridge)}
+        samples.append(free - others)
         time.sleep(0.2)
     return tuple(sorted(set.intersection(*samples)))
 
@@ -114,8 +126,8 @@ def processes(instance: Instance) -> tuple[str, ...]:
 
 def is_trace(group: Path, instance: Instance) -> bool:
     """Tell whether a control group could be one of these engines'."""
-    is_of_others = any(part.startswith("cir-dev-") and part != instance.cgroup for part in group.parts)
-    engines = ("cir-dev-", "libpod", "buildah", "conmon", "apptainer", "buildkit", "docker")
+    is_of_others = not all(is_ours(part, instance) for part in group.parts)
+    engines = ("cir-dev-", "libpod-", "buildah", "conmon", "apptainer", "buildkit", "docker")
     return group.name.startswith(engines) and not is_of_others
 
 

@@ -26,6 +26,7 @@ import pytest
 from devtools import paths
 from devtools.engines import bases, images, network, registry
 from devtools.engines.api import Engines, own_docker
+from devtools.engines.instance import Instance
 from devtools.errors import DevError
 
 pytestmark = pytest.mark.engines
@@ -464,23 +465,65 @@ def tiny_image(architecture: str, folder: Path) -> images.Image:
     return images.Image(architecture, (layer,), ("A=b",), ("sh",))
 
 
+@pytest.fixture
+def run(engines: Engines) -> Iterator[network.Run]:
+    """Run the engines' programs in a network namespace of its own, where no firewall is yet."""
+    name = f"test-{uuid.uuid4().hex[:8]}"
+    engines.run(["ip", "netns", "add", name])
+
+    def inside(argv: list[str]) -> subprocess.CompletedProcess[str]:
+        return engines.run(["ip", "netns", "exec", name, *argv], check=False)
+
+    yield inside
+    engines.run(["ip", "netns", "delete", name])
+
+
+class TestForwarding:
+    """Forwarding is on while engines are up, and afterwards as it was before."""
+
+    ONE = Instance(Path("/one"), "1", 6000, (10, 220, 0))
+    TWO = Instance(Path("/two"), "2", 6002, (10, 220, 16))
+
+    @pytest.fixture
+    def switch(self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+        """Stand in for the kernel's switch, which these engines need turned on."""
+        switch = tmp_path / "ip_forward"
+        monkeypatch.setattr(network, "FORWARDING", switch)
+        return switch
+
+    def start(self, instance: Instance, run: network.Run) -> None:
+        run(["nft", "add", "table", "ip", instance.table])
+        network.start_forwarding(instance, run)
+
+    def stop(self, instance: Instance, run: network.Run) -> None:
+        network.stop_forwarding(instance, run)
+        run(["nft", "delete", "table", "ip", instance.table])
+
+    @pytest.mark.parametrize("before", ["0\n", "1\n"])
+    def test_as_before(self, before: str, switch: Path, run: network.Run) -> None:
+        switch.write_text(before)
+        self.start(self.ONE, run)
+        assert switch.read_text() == "1\n"
+        self.stop(self.ONE, run)
+        assert switch.read_text() == before
+
+    @pytest.mark.parametrize("before", ["0\n", "1\n"])
+    def test_the_last_one_puts_it_back(self, before: str, switch: Path, run: network.Run) -> None:
+        switch.write_text(before)
+        self.start(self.ONE, run)
+        self.start(self.TWO, run)
+        self.stop(self.ONE, run)
+        assert switch.read_text() == "1\n", "the second set needs it"
+        self.stop(self.TWO, run)
+        assert switch.read_text() == before
+
+
 class TestFirewall:
-    """Where another Docker drops forwarded packets, ours pass; shown in a network namespace of its own."""
+    """Where another Docker drops forwarded packets, ours pass."""
 
     @pytest.fixture(params=["iptables-nft", "iptables-legacy"])
     def tool(self, request: pytest.FixtureRequest) -> str:
         return str(request.param)
-
-    @pytest.fixture
-    def run(self, engines: Engines) -> Iterator[network.Run]:
-        name = f"test-{uuid.uuid4().hex[:8]}"
-        engines.run(["ip", "netns", "add", name])
-
-        def inside(argv: list[str]) -> subprocess.CompletedProcess[str]:
-            return engines.run(["ip", "netns", "exec", name, *argv], check=False)
-
-        yield inside
-        engines.run(["ip", "netns", "delete", name])
 
     def test_rules_come_and_go(self, run: network.Run, tool: str, engines: Engines) -> None:
         run([tool, "-P", "FORWARD", "DROP"])
