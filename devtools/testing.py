@@ -14,7 +14,7 @@ from devtools.engines.api import Engines
 def configure(parser: argparse.ArgumentParser) -> None:
     """Declare the options."""
     parser.add_argument(
-        "--unit", action="store_true", help="only the tests that need no engine (under a minute)"
+        "--unit", action="store_true", help="only the quick tests that need no engine (under a minute)"
     )
     parser.add_argument(
         "arguments", nargs="*", metavar="PYTEST_ARGUMENT", help="passed to pytest, behind `--`"
@@ -25,7 +25,7 @@ def run(args: argparse.Namespace) -> int:
     """Bring up what the tests need and run them; the result is pytest's exit status."""
     home = venv.ensure()
     if args.unit:
-        return _pytest(home / "bin/python", ["-m", "not engines", "-n", "2", *args.arguments])
+        return _pytest(home / "bin/python", ["-m", "not engines and not slow", "-n", "2", *args.arguments])
     engines = Engines.ensure()
     images.ensure(Docker(tuple(engines.command(["docker"])), "engines"))
     status = 0

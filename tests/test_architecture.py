@@ -37,6 +37,7 @@ IMAGE_VALUES = (*CARRIED_INTO_IMAGES, "cirfile.imageconfig")
 EDGES = ("cirfile.cli", "cirfile.resolver")
 
 
+@cache
 def files() -> list[Path]:
     """Every module that a person wrote."""
     found = [path for package in PACKAGES for path in (ROOT / package).rglob("*.py")]
@@ -53,6 +54,11 @@ def module_name(path: Path) -> str:
 
 
 @cache
+def modules() -> frozenset[str]:
+    return frozenset(module_name(path) for path in files())
+
+
+@cache
 def tree(path: Path) -> ast.Module:
     return ast.parse(path.read_text())
 
@@ -65,8 +71,7 @@ def imports(path: Path) -> Iterator[tuple[str, int]]:
         elif isinstance(node, ast.ImportFrom):
             assert node.level == 0, f"{path}:{node.lineno}: relative imports hide what is imported"
             names = {f"{node.module}.{alias.name}" for alias in node.names}
-            modules = {module_name(other) for other in files()}
-            yield from ((name, node.lineno) for name in sorted(names & modules) or [str(node.module)])
+            yield from ((name, node.lineno) for name in sorted(names & modules()) or [str(node.module)])
 
 
 def below(name: str, *parents: str) -> bool:
