@@ -32,8 +32,8 @@ def serve(gateway: Gateway, environment: Mapping[str, str]) -> None:
         check_server(gateway)
         check_capabilities(chosen)
         context = Context(gateway, chosen)
-        # Whatever fails here fails again, with its reason, when the Cirfile is asked for.
-        Later(lambda: context.definition)
+        # The ignore file comes after the Cirfile. What fails here fails again, with its reason, when asked for.
+        Later(lambda: context.ignore)
         gateway.return_result(_answer(_build(gateway, chosen, environment, context), chosen))
     except BaseException as error:
         # The last line of defence: an exception that leaves this function is shown as an exit code only.

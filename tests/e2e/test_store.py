@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import random
+import shutil
 import subprocess
 import time
 import uuid
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
 
 import pytest
 
@@ -91,44 +93,30 @@ def test_ten_at_once(docker: Docker, image: str, store: str, big_index: Index) -
 
 
 @pytest.mark.slow
-def test_killed_at_any_moment(docker: Docker, image: str, store: str) -> None:
+def test_killed_at_any_moment(docker: Docker, image: str, tmp_path: Path) -> None:
     """SIGKILL at a random moment of the assembly, a hundred times; the next start is whole each time."""
+    store = tmp_path / "store"
+    store.mkdir()
     chance = random.Random(uuid.uuid4().int)
     begin = time.monotonic()
-    assert start(docker, image, store, "-e", "CIR_MODE=materialize").returncode == 0
+    assert start(docker, image, str(store), "-e", "CIR_MODE=materialize").returncode == 0
     whole = time.monotonic() - begin
     interrupted = 0
     for number in range(KILLS):
-        name = f"{store}-{number}"
-        empty(docker, store, everything=number % 2 == 0)
-        argv = docker.argv("run", "-d", "--rm", "--name", name, "-v", f"{store}:/var/lib/cir", image)
-        subprocess.run(argv, check=True, capture_output=True)
+        empty(store, everything=number % 2 == 0)
+        name = f"cir-test-{uuid.uuid4().hex[:8]}"
+        docker.run("run", "-d", "--rm", "--name", name, "-v", f"{store}:/var/lib/cir", image)
         time.sleep(chance.uniform(0, whole))
-        done = docker.run("kill", "-s", "KILL", name, check=False)
-        interrupted += done.returncode == 0
+        interrupted += docker.run("kill", "-s", "KILL", name, check=False).returncode == 0
         if number % 10 == 9:
-            healed = start(docker, image, store)
+            healed = start(docker, image, str(store))
             assert (healed.returncode, healed.stdout) == (0, "all here\n"), (number, healed.stderr)
     assert interrupted > KILLS / 4, "most containers had ended before they were killed"
-    assert leftovers(docker, store) == ""
+    left = [path for folder in ("tmp", "claims", "trash") for path in (store / folder).glob("*")]
+    assert left == [], "a whole start takes away what dead processes left"
 
 
-def empty(docker: Docker, store: str, *, everything: bool) -> None:
+def empty(store: Path, *, everything: bool) -> None:
     """Take the layers out of a store, and every second time the cache, too."""
-    folders = "layers active cache" if everything else "layers active"
-    script = f"cd /store && for f in {folders}; do [ ! -e $f ] || {{ chmod -R u+w $f; rm -rf $f; }}; done"
-    docker.run("run", "--rm", "-v", f"{store}:/store", "debian:12-slim", "sh", "-c", script)
-
-
-def leftovers(docker: Docker, store: str) -> str:
-    """What is still in the folders of unfinished work; those of dead processes must be gone after a whole start."""
-    return docker.run(
-        "run",
-        "--rm",
-        "-v",
-        f"{store}:/store",
-        "debian:12-slim",
-        "sh",
-        "-c",
-        "cd /store && ls -A tmp claims trash | grep -v ':$' || true",
-    ).stdout.strip()
+    for folder in ("layers", "active", "cache") if everything else ("layers", "active"):
+        shutil.rmtree(store / folder, ignore_errors=True)
