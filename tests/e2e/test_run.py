@@ -152,7 +152,13 @@ def test_same_answer(row: str, docker: Docker, warmed: dict[str, Kind]) -> None:
     answers = {name: run(docker, kind, *arguments, flags=flags) for name, kind in warmed.items()}
     stock, ours = answers["stock"], answers["ours"]
     assert (ours.returncode, ours.stderr) == (stock.returncode, stock.stderr)
-    assert json.loads(ours.stdout) == json.loads(stock.stdout)
+    assert said(ours) == said(stock)
+
+
+def said(done: subprocess.CompletedProcess[str]) -> dict[str, object]:
+    """What the process told of itself; of its number only whether it is the first, the rest is chance."""
+    answer: dict[str, object] = json.loads(done.stdout)
+    return answer | {"pid": answer["pid"] == 1}
 
 
 def test_stdin(docker: Docker, warmed: dict[str, Kind]) -> None:
