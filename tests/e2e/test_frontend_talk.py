@@ -41,7 +41,10 @@ WARNED = 'FROM debian:12-slim\nCMD ["/usr/bin/python3", "x.py"]\n'
 
 def test_warnings_are_shown_once(build: Build) -> None:
     talk = build(WARNED, {}, "--platform=linux/amd64,linux/arm64", ok=False).talk
-    assert talk.count("CIR001: ") == 1
+    # buildx shows a warning below its step only if it comes before the step is done, and in its summary
+    # each text once; how often a warning is sent, a test of the frontend counts.
+    assert talk.count("WARN: CIR001: ") <= 1
+    assert talk.count("- CIR001: ") == 1
 
 
 def test_check(build: Build) -> None:

@@ -175,6 +175,13 @@ def edit(server: Server, old: str, new: str) -> None:
     server.files["local://dockerfile"]["Cirfile"] = text.replace(old, new).encode()
 
 
+def test_a_warning_is_sent_once_for_all_platforms(server: Server, frontend: Run) -> None:
+    server.files["local://dockerfile"]["Cirfile"] = b'FROM scratch\nCMD ["/usr/bin/python3", "x.py"]\n'
+    frontend(TWO)
+    assert len(result(server).refs.refs) == 2
+    assert [sent.short.partition(b":")[0] for sent in server.asked("Warn")] == [b"CIR001"]
+
+
 def test_an_old_server_gets_copies_and_no_new_calls(server: Server, frontend: Run) -> None:
     server.frontend_caps, server.llb_caps = OLD_FRONTEND, OLD_LLB
     assert frontend().status == 0
