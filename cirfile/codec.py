@@ -53,6 +53,7 @@ def encode_manifest(manifest: Manifest) -> bytes:
                 "locks": [
                     {"ecosystem": r.ecosystem, "path": r.path, "sha256": r.sha256} for r in manifest.locks
                 ],
+                "workdir": manifest.workdir,
             }
         )
     )
@@ -75,6 +76,7 @@ def decode_manifest(data: bytes) -> Manifest:
             LockReference(r.text("ecosystem"), r.text("path"), r.text("sha256"))
             for r in reader.children("locks")
         ),
+        workdir=reader.text("workdir", optional=True),
     )
 
 

@@ -81,7 +81,8 @@ class Manifest:
     """Everything the shim needs to know of an image.
 
     ``constraints`` narrow versions without requiring anything (``-c`` files). ``platforms`` holds what
-    the image promises to run on; a fact without an entry promises nothing about it.
+    the image promises to run on; a fact without an entry promises nothing about it. ``workdir`` is where
+    the application starts, for engines that pass over the image's own word (empty: anywhere).
     """
 
     requirements: tuple[Requirement, ...] = ()
@@ -91,6 +92,7 @@ class Manifest:
     pin: Pin = Pin()
     setup: tuple[Setup, ...] = ()
     locks: tuple[LockReference, ...] = ()
+    workdir: str = ""
 
     def of(self, ecosystem: str) -> tuple[Requirement, ...]:
         """Return the requirements of one ecosystem, in the order they were written."""

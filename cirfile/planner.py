@@ -142,6 +142,7 @@ def _manifest(state: State) -> Manifest:
         platforms=_promised(state),
         pin=state.pin,
         setup=tuple(state.setup),
+        workdir=state.config.working_dir if state.config.working_dir != "/" else "",
     )
 
 

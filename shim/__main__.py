@@ -8,8 +8,9 @@ arguments.
 
 argv          PROGRAM and its arguments: the image's ENTRYPOINT and CMD, or what `docker run` puts in their
               place.
-environment   `CIR_STORE CIR_MODE CIR_ACCELERATOR CIR_OFFLINE CIR_LOG CIR_TIMEOUT` (`shim.settings` says what
-              they mean), `PATH HOME XDG_CACHE_HOME NO_COLOR`; while fetching also the proxy variables,
+environment   `CIR_STORE CIR_MODE CIR_ACCELERATOR CIR_OFFLINE CIR_LOG CIR_TIMEOUT CIR_WORKDIR`
+              (`shim.settings` says what they mean), `APPTAINER_CONTAINER SINGULARITY_CONTAINER`,
+              `PATH HOME XDG_CACHE_HOME NO_COLOR`; while fetching also the proxy variables,
               `SSL_CERT_FILE SSL_CERT_DIR NETRC` and the index settings of pip and uv. Passed on unchanged,
               but `PATH` is led by the layer's `bin`, and `PYTHONHOME` is removed where a layer is active.
 files read    /.cir/cir.json, /.cir/lock/*.json; of the base Python, C library and loader;
@@ -50,7 +51,7 @@ def _start(argv: list[str], door: bool = False) -> None:
         settings = Settings(given)
         run = settings.mode == "run" or door
         if run and argv:
-            _warm_start(argv, given, settings, door)
+            given = _warm_start(argv, given, settings, door)
         from shim import cold
 
         layer = cold.prepare(given, settings, run, argv)
@@ -63,25 +64,28 @@ def _start(argv: list[str], door: bool = False) -> None:
     sys.exit(0)
 
 
-def _warm_start(argv: list[str], given: warm.Environment, settings: Settings, door: bool) -> None:
-    """Start the application if that takes no work; else return."""
+def _warm_start(argv: list[str], given: warm.Environment, settings: Settings, door: bool) -> warm.Environment:
+    """Start the application if that takes no work; else return the environment that it is to have."""
     try:
         manifest = warm.read(MANIFEST)
     except OSError:
-        return
+        return given
+    if settings.workdir == "image" and not door and warm.in_apptainer(given):
+        given = launch.enter(warm.workdir(manifest), given)
     if warm.needs_nothing(manifest, warm.ARCHITECTURES.get(warm.machine(), "")):
         _become(argv, given, None, door)
     name = warm.address(manifest, given)
     layer = warm.find_layer_anywhere(settings.store, name, given)
     if layer:
         _become(argv, given, layer, door)
+    return given
 
 
 def _become(argv: list[str], given: warm.Environment, layer: str | None, door: bool) -> None:
     """Activate the layer, if there is one, and execute the program."""
     folder = ""
     if layer:
-        folder = activate.activate(layer)
+        folder = activate.activate(layer, private=not warm.in_apptainer(given))
         given = launch.with_layer(given, folder)
     if door:
         argv = launch.through_door(argv, given)

@@ -12,18 +12,20 @@ from shim.paths import ACTIVE_BIN, ACTIVE_LAYER, RUN, SHARED, SHARED_LINK
 from shim.warm import is_private
 
 
-def activate(layer: str) -> str:
+def activate(layer: str, *, private: bool = True) -> str:
     """Make `layer` active and return the ``bin`` folder by which it is reached.
 
     That is ``/.cir/run/layer/bin``; where neither link can be made, the layer's own, which serves the
     main process but not ``docker exec``.
+
+    :param private: whether ``/dev/shm`` is this container's; that of a host is full of strangers
     """
     if _leads_to(ACTIVE_LAYER, layer):
         return ACTIVE_BIN
     if _replace(RUN, ACTIVE_LAYER, layer):
         _tighten()
         return ACTIVE_BIN
-    if _leads_to(ACTIVE_LAYER, SHARED_LINK) and _share(layer):
+    if private and _leads_to(ACTIVE_LAYER, SHARED_LINK) and _share(layer):
         return ACTIVE_BIN
     return layer + "/bin"
 

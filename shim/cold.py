@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from cirfile.lock import Lock
-from shim import application, choice, image, location, materialize, probe, promise, report, warm
+from shim import advice, application, choice, image, location, materialize, probe, promise, report, warm
 from shim.choice import Choices
 from shim.errors import USAGE, ShimError
 from shim.facts import Facts
@@ -109,8 +109,9 @@ class _Start:
         self._record(store, address, choices.key)
         self.progress.note(f"platform layer {choices.key[:12]} ready in {time.monotonic() - begun:.1f} s")
         if location.is_lost_with_container(store):
-            keep = f"-v cir-store:{store.root} keeps it"
-            self.progress.note(f"note: {store.root} is inside this container and goes with it; {keep}")
+            self.progress.note(
+                f"note: {store.root} is inside this container and goes with it; {advice.store()}"
+            )
         return layer
 
     def _work(self, loaded: Image, choices: Choices, argv: Sequence[str]) -> materialize.Work:

@@ -13,6 +13,8 @@ import os
 from pathlib import Path
 
 NAME = "layer.files"
+#: Stands for the boot in a layer of a sealed store, whose file was checked as a whole when it was made.
+SEALED = "sealed"
 
 
 def write(layer: Path, boot: str) -> tuple[int, int]:

@@ -43,13 +43,11 @@ def of(error: BaseException) -> ShimError:
 def _of_system(error: OSError) -> ShimError:
     where = f"{error.filename}: " if error.filename else ""
     text = f"{where}{(error.strerror or '').lower()}"
+    from shim import advice
+
     if error.errno in FULL:
-        hint = "free some space, or put the store elsewhere with CIR_STORE; then start again"
-        return ShimError(TRY_AGAIN, text, hint)
-    hint = (
-        "give the container a store it can write: -v cir-store:/var/lib/cir, or CIR_STORE with a volume there"
-    )
-    return ShimError(PERMISSION, text, hint)
+        return ShimError(TRY_AGAIN, text, advice.space())
+    return ShimError(PERMISSION, text, advice.store())
 
 
 def _places(error: BaseException) -> list[str]:

@@ -17,7 +17,7 @@ from shim.facts import Facts
 from shim.provider import Selection
 
 #: Part of every key; raised when layers of equal choices come out differently.
-KEY_VERSION = 1
+KEY_VERSION = 2
 
 
 def base_facts(facts: Facts, ecosystems: Iterable[str]) -> dict[str, object]:

@@ -7,7 +7,7 @@ import _signal  # type: ignore[import-not-found]  # the type stubs leave it out
 import errno
 import posix
 
-from shim.paths import ACTIVE_BIN, DEFAULT_PATH, FRONT_DOORS
+from shim.paths import DEFAULT_PATH, FRONT_DOORS, SCRIPT
 from shim.warm import Environment, is_executable, read
 
 #: What Docker reports when a program cannot be started.
@@ -45,14 +45,25 @@ def with_layer(given: Environment, folder: str) -> Environment:
     return changed
 
 
+def enter(folder: str, given: Environment) -> Environment:
+    """Go to the image's working folder, which Apptainer passes over; return `given` with PWD telling so."""
+    if not folder:
+        return given
+    try:
+        posix.chdir(folder)
+    except OSError:
+        return given  # a folder of the host lies over it
+    return given | {b"PWD": folder.encode("utf-8", "surrogateescape")} if b"PWD" in given else given
+
+
 def launch(argv: list[str], given: Environment, folder: str = "") -> None:
     """Become the program `argv`; does not return. Raise `ShimError` as Docker reports the same failure.
 
     :param folder: the ``bin`` folder of the active layer, empty without a layer
     """
     program = _find(argv[0], given)
-    if folder and folder != ACTIVE_BIN:
-        program, argv = _without_link(program, argv, folder)
+    if folder:
+        program, argv = _with_interpreter(program, argv, folder)
     # Python ignores these two; programs that do not expect it would misbehave (a pipe's writer never ends).
     _signal.signal(_signal.SIGPIPE, _signal.SIG_DFL)
     _signal.signal(_signal.SIGXFSZ, _signal.SIG_DFL)
@@ -83,18 +94,15 @@ def _find(name: str, given: Environment, skip: str = "") -> str:
     raise ShimError(NOT_FOUND, f'exec: "{name}": executable file not found in $PATH')
 
 
-def _without_link(program: str, argv: list[str], folder: str) -> tuple[str, list[str]]:
-    """Start the layer's own scripts through the layer's interpreter where ``/.cir/run/layer`` is not ours.
-
-    Their first line names the link.
-    """
+def _with_interpreter(program: str, argv: list[str], folder: str) -> tuple[str, list[str]]:
+    """Start the layer's own commands with the layer's interpreter at once, as `shim.script` would do later."""
     if not program.startswith(folder + "/"):
         return program, argv
     try:
         head = read(program, 64)
     except OSError:
         return program, argv
-    if not head.startswith(b"#!" + ACTIVE_BIN.encode()):
+    if not head.startswith(b"#!" + SCRIPT.encode() + b"\n"):
         return program, argv
     python = folder + "/python3"
     return python, [python, program, *argv[1:]]

@@ -6,16 +6,12 @@ import os
 from collections.abc import Callable
 from pathlib import Path
 
+from shim import advice
 from shim.errors import DENIED, FULL, PERMISSION, USAGE, ShimError
-from shim.paths import DEFAULT_STORE, TEMPORARY_STORE
+from shim.paths import DEFAULT_STORE, RUN, TEMPORARY_STORE
 from shim.settings import Settings
 from shim.store import Store
-from shim.warm import Environment, fallback_stores, is_private
-
-_GIVE_ONE = (
-    "mount one with -v cir-store:/var/lib/cir (Kubernetes: a volume at /var/lib/cir) "
-    "that this user can write, or set CIR_STORE"
-)
+from shim.warm import Environment, fallback_stores, in_apptainer, is_private, is_read_only
 
 
 def holding(settings: Settings, environment: Environment, key: str) -> Store | None:
@@ -26,10 +22,11 @@ def holding(settings: Settings, environment: Environment, key: str) -> Store | N
 
 def existing(settings: Settings, environment: Environment) -> list[Path]:
     """The stores that a start with these settings looks into."""
+    bound = [Path(RUN)] if Path(RUN, "layers").is_dir() and is_read_only(RUN) else []
     if settings.store:
-        return [Path(settings.store)]
+        return [*bound, Path(settings.store)]
     fallbacks = [Path(path) for path in fallback_stores(environment) if is_private(path)]
-    return [Path(DEFAULT_STORE), *fallbacks]
+    return [*bound, Path(DEFAULT_STORE), *fallbacks]
 
 
 def writable(settings: Settings, environment: Environment, warn: Callable[[str], None]) -> Store:
@@ -39,25 +36,41 @@ def writable(settings: Settings, environment: Environment, warn: Callable[[str],
     """
     if settings.store:
         return _own(settings.store)
-    try:
-        return Store.create(Path(DEFAULT_STORE))
-    except OSError as error:
-        if error.errno in FULL:  # another store would only hide that
-            raise
-        reasons = [f"{DEFAULT_STORE}: {(error.strerror or '').lower()}"]
+    reasons: list[str] = []
+    hosted = in_apptainer(environment)
+    if not hosted or _is_own_mount(DEFAULT_STORE):  # a writable root of Apptainer has 64 MiB, in memory
+        try:
+            return Store.create(Path(DEFAULT_STORE))
+        except OSError as error:
+            if error.errno in FULL:  # another store would only hide that
+                raise
+            reasons.append(f"{DEFAULT_STORE}: {(error.strerror or '').lower()}")
     for path in fallback_stores(environment):
         store = _fallback(path, reasons)
-        if store:
+        if store and hosted:
+            warn(f"the layer is kept in {path}")
+        elif store:
             warn(f"warning: {reasons[0]}; the layer goes to {path}, which other containers do not see")
-            warn(f"hint: to share a store, {_GIVE_ONE}")
+            warn(f"hint: to share a store, {advice.store()}")
+        if store:
             return store
-    raise ShimError(PERMISSION, "there is no store that can be written: " + "; ".join(reasons), _GIVE_ONE)
+    raise ShimError(
+        PERMISSION, "there is no store that can be written: " + "; ".join(reasons), advice.store()
+    )
 
 
 def is_lost_with_container(store: Store) -> bool:
     """Whether the store lies in the container's own file system and goes with it."""
     try:
         return store.root.stat().st_dev == os.stat("/").st_dev and _is_overlay("/")  # noqa: PTH116
+    except OSError:
+        return False
+
+
+def _is_own_mount(path: str) -> bool:
+    """Whether something is mounted at `path`, or it lies in what is."""
+    try:
+        return os.stat(path).st_dev != os.stat("/").st_dev  # noqa: PTH116
     except OSError:
         return False
 

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from cirfile.manifest import Manifest
-from shim import contents, records
+from shim import advice, contents, records
 from shim.choice import Choices, provider
 from shim.errors import FULL, TRY_AGAIN, ShimError
 from shim.hold import Hold, Watch
@@ -25,7 +25,6 @@ _FIRST_PAUSE, _LONGEST_PAUSE = 0.01, 0.25
 _TELL = 0.04
 #: Seconds to wait at the end until what killed starts have left is removed; the next start does the rest.
 _SWEEP = 2.0
-_MORE_SPACE = "free some space, or put the store elsewhere with CIR_STORE; then start again"
 
 
 @dataclass(frozen=True, slots=True)
@@ -136,7 +135,7 @@ def _no_space(store: Store) -> ShimError:
     """What to say when the disk is full, measured before what is half-made is removed."""
     free = shutil.disk_usage(store.root).free
     message = f"{store.root}: no space left for the platform layer ({megabytes(free)} free)"
-    return ShimError(TRY_AGAIN, message, _MORE_SPACE)
+    return ShimError(TRY_AGAIN, message, advice.space())
 
 
 def check_space(store: Store, choices: Choices) -> None:
@@ -145,4 +144,4 @@ def check_space(store: Store, choices: Choices) -> None:
     free = shutil.disk_usage(store.root).free
     if size > free:
         message = f"{store.root}: {megabytes(free)} are free, the downloads alone are {megabytes(size)}"
-        raise ShimError(TRY_AGAIN, message, _MORE_SPACE)
+        raise ShimError(TRY_AGAIN, message, advice.space())

@@ -19,8 +19,9 @@ import sys
 from collections.abc import Iterator
 from pathlib import Path
 
-from cirfile.layout import ACTIVE_LAYER, FRONT_DOORS, SHIM
-from shim.paths import SHARED_LINK
+from cirfile import hostenv
+from cirfile.layout import ACTIVE_BIN, ACTIVE_LAYER, FRONT_DOORS, SHIM
+from shim.paths import RUN, SCRIPT, SHARED_LINK
 
 PYTHON = "python3.11"
 #: Fixed time of every file: 1980-01-01, the earliest a zip archive can hold.
@@ -56,6 +57,10 @@ SHIM_SCRIPT = """#!/.cir/bin/python3 -IS
 from shim.__main__ import main
 main()
 """
+COMMAND_SCRIPT = """#!/.cir/bin/python3 -IS
+from shim.script import main
+main()
+"""
 FRONT_DOOR_SCRIPT = """#!/.cir/bin/python3 -IS
 from shim.__main__ import front_door
 front_door()
@@ -75,6 +80,7 @@ def main(arguments: list[str]) -> None:
     _certificates(vendor / "usr/share/ca-certificates/mozilla", root / "lib" / "ca-certificates.crt")
     _own_code(source, uv_pins, library)
     _doors(output)
+    _apptainer(output)
     _fix_times(output)
 
 
@@ -206,6 +212,7 @@ def _compile(source: Path, target: Path, shown: str) -> None:
 def _doors(output: Path) -> None:
     scripts = {
         SHIM: SHIM_SCRIPT,
+        SCRIPT: COMMAND_SCRIPT,
         f"{FRONT_DOORS}/python": FRONT_DOOR_SCRIPT,
         f"{FRONT_DOORS}/python3": FRONT_DOOR_SCRIPT,
     }
@@ -219,6 +226,13 @@ def _doors(output: Path) -> None:
     link.symlink_to(SHARED_LINK)
     # Any user must be able to replace the link, so no sticky bit; the shim tightens it when it is root.
     link.parent.chmod(0o777)
+
+
+def _apptainer(output: Path) -> None:
+    """Tell Apptainer what it must not hand on; it keeps the file when it makes its own format of an image."""
+    script = output / hostenv.SCRIPT_PATH.lstrip("/")
+    script.parent.mkdir(parents=True)
+    script.write_text(hostenv.script(RUN, ACTIVE_BIN))
 
 
 def _fix_times(output: Path) -> None:

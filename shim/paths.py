@@ -7,6 +7,7 @@ because importing those costs more than the rest of a warm start; a test keeps t
 OWN = "/.cir"
 MANIFEST = "/.cir/cir.json"
 #: Folder of the link below; writable by everyone, since nobody knows the user the container will run as.
+#: Where an engine can bind, a read-only store of one layer is bound over it: then the link leads into that.
 RUN = "/.cir/run"
 #: Link to the active layer. The image holds it as a link to `SHARED_LINK`, the shim replaces it.
 ACTIVE_LAYER = "/.cir/run/layer"
@@ -15,6 +16,8 @@ ACTIVE_BIN = "/.cir/run/layer/bin"
 SHARED = "/dev/shm/.cir"  # noqa: S108 - ownership is checked before use
 SHARED_LINK = "/dev/shm/.cir/layer"  # noqa: S108
 FRONT_DOORS = "/.cir/path"
+#: Starts a command of a layer with the interpreter beside it.
+SCRIPT = "/.cir/script"
 
 DEFAULT_STORE = "/var/lib/cir"
 #: Folder of last resort for a store; the user's number is appended and ownership is checked.

@@ -5,6 +5,7 @@ Imported on the warm path, so it imports nothing itself until something is wrong
 
 MODES = ("run", "materialize", "plan", "status")
 LOGS = ("quiet", "info", "debug", "json")
+WORKDIRS = ("image", "host")
 #: Seconds an assembly may take where `CIR_TIMEOUT` says nothing.
 DEFAULT_TIMEOUT = 1800.0
 
@@ -41,13 +42,27 @@ VARIABLES = (
         "Deadline of an assembly, including the wait for another container's: a number with `s`, `m` or `h` "
         "(seconds without).",
     ),
+    (
+        "CIR_WORKDIR",
+        "`image`",
+        "Apptainer only, which starts programs in the folder of its caller: `image` goes to the WORKDIR of the "
+        "Cirfile, where Docker starts; `host` stays.",
+    ),
+    (
+        "CIR_HOST_ENV",
+        "unset",
+        "Apptainer and `--engine host` only: variables that the application gets from the host although they change "
+        "what it finds, with commas between them, or `all`. Otherwise `PYTHONPATH`, `PYTHONHOME`, `VIRTUAL_ENV`, "
+        "`LD_PRELOAD`, `LD_LIBRARY_PATH`, `R_LIBS`, all that begins with `PIP_`, `UV_` or `CONDA_` and their like, "
+        "and packages below `~/.local` do not reach it, unless the image sets them or `--env` does.",
+    ),
 )
 
 
 class Settings:
     """What the environment asks for; `store` is empty where nothing was said."""
 
-    __slots__ = ("accelerator", "log", "mode", "offline", "store", "timeout")
+    __slots__ = ("accelerator", "log", "mode", "offline", "store", "timeout", "workdir")
 
     def __init__(self, environment: dict[bytes, bytes]) -> None:
         """Read the variables; raise `ShimError` (64) for a value that is none of those documented."""
@@ -57,6 +72,7 @@ class Settings:
         self.accelerator = _text(environment, b"CIR_ACCELERATOR") or "auto"
         self.offline = _switch(environment, b"CIR_OFFLINE")
         self.timeout = _duration(environment, b"CIR_TIMEOUT")
+        self.workdir = _one_of(environment, b"CIR_WORKDIR", WORKDIRS, "image")
 
 
 def _text(environment: dict[bytes, bytes], name: bytes) -> str:

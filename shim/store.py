@@ -72,7 +72,7 @@ class Store:
     def is_sound(self, key: str) -> bool:
         """Whether a layer that is there was made in this boot, or has survived the boots since."""
         layer = self.path(key)
-        return contents.boot_of(layer) == boot_id().decode() or contents.intact(layer)
+        return contents.boot_of(layer) in (contents.SEALED, boot_id().decode()) or contents.intact(layer)
 
     def claim(self, key: str) -> Path:
         """The file that is held while the layer is assembled."""

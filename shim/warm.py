@@ -9,7 +9,7 @@ path finds out why. Modules of this path import nothing but built-in modules of 
 
 import posix
 
-from shim.paths import BOOT_ID, DEFAULT_PATH, DEFAULT_STORE, OWN, TEMPORARY_STORE
+from shim.paths import BOOT_ID, DEFAULT_PATH, DEFAULT_STORE, OWN, RUN, TEMPORARY_STORE
 
 try:
     from _sha256 import sha256  # type: ignore[import-not-found,unused-ignore]
@@ -62,6 +62,30 @@ def read(path: str, limit: int = 64 << 20) -> bytes:
         return b"".join(chunks)
     finally:
         posix.close(handle)
+
+
+def in_apptainer(environment: Environment) -> bool:
+    """Whether Apptainer (or Singularity) runs this container, with folders and variables of its host in it."""
+    return b"APPTAINER_CONTAINER" in environment or b"SINGULARITY_CONTAINER" in environment
+
+
+def workdir(manifest: bytes) -> str:
+    """The folder that a manifest starts its application in; empty where it does not care."""
+    # Inside of a string every quote is escaped, so these bytes can only be the key itself.
+    _, found, rest = manifest.partition(b'"workdir":"')
+    value, _, _ = rest.partition(b'"')
+    if not found or b"\\" in value:
+        return _decoded_workdir(manifest) if found else ""
+    return value.decode("utf-8", "surrogateescape")
+
+
+def _decoded_workdir(manifest: bytes) -> str:
+    from cirfile.codec import CodecError, decode_manifest
+
+    try:
+        return decode_manifest(manifest).workdir
+    except CodecError:
+        return ""  # the cold path says what is wrong with it
 
 
 def machine() -> str:
@@ -164,7 +188,8 @@ def fallback_stores(environment: Environment) -> list[str]:
     stores = []
     if cache.startswith("/"):
         stores.append(cache.rstrip("/") + "/cir")
-    elif home.startswith("/"):
+    # Apptainer binds the user's home, but not every folder that a variable of the host may name.
+    if home.startswith("/") and (not stores or in_apptainer(environment)):
         stores.append(home.rstrip("/") + "/.cache/cir")
     return [*stores, f"{TEMPORARY_STORE}{posix.geteuid()}"]
 
@@ -185,8 +210,21 @@ def find_layer(store: str, name: str) -> str | None:
     A layer is published without waiting for the disk. So a record made before the last boot counts
     only once the cold path has looked the layer over and marked the record as durable.
     """
-    stores = [store] if store else [DEFAULT_STORE]
-    return next((layer for folder in stores if (layer := _recorded(folder, name))), None)
+    return _bound(name) or _recorded(store or DEFAULT_STORE, name)
+
+
+def _bound(name: str) -> str | None:
+    """The layer in a store that an engine has bound over `RUN`, so that it is active already."""
+    layer = _recorded(RUN, name)
+    return layer if layer and is_read_only(RUN) else None
+
+
+def is_read_only(path: str) -> bool:
+    """Whether the file system at `path` cannot be written: nobody in this container has made what is there."""
+    try:
+        return bool(posix.statvfs(path).f_flag & posix.ST_RDONLY)
+    except OSError:
+        return False
 
 
 def find_layer_anywhere(store: str, name: str, environment: Environment) -> str | None:

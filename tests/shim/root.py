@@ -28,7 +28,7 @@ PYTHON = Path(os.path.realpath(sys.executable))
 VERSION = f"python{sys.version_info.major}.{sys.version_info.minor}"
 
 PATH = "/.cir/run/layer/bin:/.cir/path:/usr/local/bin:/usr/bin:/bin"
-_SCRIPT = "#!/.cir/bin/python3 -IS\nfrom shim.__main__ import {0}\n{0}()\n"
+_SCRIPT = "#!/.cir/bin/python3 -IS\nfrom shim.{0} import {1}\n{1}()\n"
 #: Parts of the machine that the root shows read-only, as far as they exist.
 _SHOWN = ("usr", "lib", "lib32", "lib64", "bin", "sbin", "etc", "opt", "root")
 
@@ -111,10 +111,15 @@ class Root:
         (folder / "tmp").chmod(0o1777)
         (folder / ".cir/run").chmod(0o777)
         (folder / ".cir/run/layer").symlink_to("/dev/shm/.cir/layer")
-        for name, entry in (("shim", "main"), ("path/python", "front_door"), ("path/python3", "front_door")):
+        doors = (("shim", "__main__", "main"), ("script", "script", "main"))
+        for name, module, entry in (
+            *doors,
+            ("path/python", "__main__", "front_door"),
+            ("path/python3", "__main__", "front_door"),
+        ):
             script = folder / ".cir" / name
             script.parent.mkdir(exist_ok=True)
-            script.write_text(_SCRIPT.format(entry))
+            script.write_text(_SCRIPT.format(module, entry))
             script.chmod(0o755)
 
     def image(self, manifest: Manifest, *locks: Lock) -> None:
@@ -219,7 +224,7 @@ class Fake:
         binaries.mkdir()
         for name in ("python", "python3"):
             (binaries / name).symlink_to(python.path)
-        script = "#!/.cir/run/layer/bin/python3\\nimport sys; print('script', sys.prefix)\\n"
+        script = "#!/.cir/script\\nimport sys; print('script', sys.prefix)\\n"
         (binaries / "hello").write_text(script)
         (binaries / "hello").chmod(0o755)
         home = os.path.dirname(python.path)

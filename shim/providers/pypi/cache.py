@@ -29,7 +29,7 @@ from shim.paths import BOOT_ID
 
 ENTRY = "entry.json"
 BYTECODE = "bytecode"
-_VERSION = 1
+_VERSION = 2
 _TEMPORARY, _PARTIAL, _LOCK = "tmp", "partial", "lock"
 #: A workspace of another host cannot be asked for its lock; after this many seconds it is left over.
 _LEFT_OVER = 2 * 24 * 3600.0

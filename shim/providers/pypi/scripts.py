@@ -1,15 +1,14 @@
 """Commands of a layer: small Python scripts that import an object and call it.
 
-Every layer is reached through the same path while it is active, so a script's first line is the same in all
-layers, and the cache can hold scripts ready for use.
+A script's first line is the same in all layers (see `shim.script`), so the cache can hold scripts ready for use.
 """
 
 from __future__ import annotations
 
-from shim.paths import ACTIVE_BIN
+from shim.paths import SCRIPT
 from shim.providers.pypi.wheel import EntryPoint
 
-INTERPRETER = f"{ACTIVE_BIN}/python3"
+INTERPRETER = SCRIPT
 _TEMPLATE = """#!{interpreter}
 # -*- coding: utf-8 -*-
 import sys
