@@ -22,9 +22,9 @@ _SPACE_APPTAINER = (
 
 def store() -> str:
     """What to do where no store can be written."""
-    return _GIVE_APPTAINER if in_apptainer(os.environb) else _GIVE
+    return _GIVE_APPTAINER if in_apptainer(dict(os.environb)) else _GIVE
 
 
 def space() -> str:
     """What to do where the store's disk is full."""
-    return _SPACE_APPTAINER if in_apptainer(os.environb) else _SPACE
+    return _SPACE_APPTAINER if in_apptainer(dict(os.environb)) else _SPACE

@@ -4,25 +4,20 @@ from __future__ import annotations
 
 import shutil
 import threading
-import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
+from cirfile.hold import claim_or_wait
 from cirfile.manifest import Manifest
 from shim import advice, contents, records
 from shim.choice import Choices, provider
 from shim.errors import FULL, TRY_AGAIN, ShimError
-from shim.hold import Hold, Watch
 from shim.progress import Silent, megabytes
 from shim.provider import Workplace
 from shim.store import Store
 from shim.warm import boot_id
 
-#: Seconds between two looks at another container's work: the first and the longest pause.
-_FIRST_PAUSE, _LONGEST_PAUSE = 0.01, 0.25
-#: A pause after which the wait is worth a line.
-_TELL = 0.04
 #: Seconds to wait at the end until what killed starts have left is removed; the next start does the rest.
 _SWEEP = 2.0
 
@@ -47,7 +42,7 @@ def materialize(work: Work, store: Store) -> Path:
     :raises OSError: for the store's file system
     """
     key = work.choices.key
-    claim = claim_or_wait(store.claim(key), lambda: store.has(key), work.progress, work.check)
+    claim = claim_or_wait(store.claim(key), lambda: store.has(key), work.progress.phase, work.check)
     if claim is None:
         return store.path(key)
     claim.keep()
@@ -68,34 +63,6 @@ def heal(store: Store, key: str) -> None:
     if cache.is_dir():
         store.discard(cache)
         cache.mkdir()
-
-
-def claim_or_wait(
-    path: Path, is_done: Callable[[], bool], progress: Silent, check: Callable[[], None]
-) -> Hold | None:
-    """The claim on a piece of work, or `None` once somebody else has done it.
-
-    :param path: the claim
-    :param is_done: whether the work is done
-    :param check: raises once the deadline has passed
-    """
-    watch = Watch(path)
-    pause = _FIRST_PAUSE
-    told = False
-    while True:
-        claim = Hold.take(path, seize=watch.stopped())
-        if is_done():
-            if claim:
-                claim.release()
-            return None
-        if claim:
-            return claim
-        if not told and pause > _TELL:
-            told = True
-            progress.phase("waiting for another container that makes the same platform layer")
-        check()
-        time.sleep(pause)
-        pause = min(pause * 1.5, _LONGEST_PAUSE)
 
 
 def _assemble(work: Work, store: Store) -> Path:

@@ -20,6 +20,7 @@ from pathlib import Path
 from cirfile import pylock
 from cirfile.codec import CodecError, decode_lock, encode_lock
 from cirfile.demands import DemandError, demanded
+from cirfile.hold import claim_or_wait
 from cirfile.lock import Artifact, Lock
 from cirfile.manifest import Manifest
 from cirfile.promise import Promise
@@ -28,7 +29,7 @@ from shim.choice import Choices
 from shim.errors import INTERNAL, INVALID, UNAVAILABLE, ShimError
 from shim.facts import Facts
 from shim.key import layer_key
-from shim.materialize import Work, claim_or_wait, materialize
+from shim.materialize import Work, materialize
 from shim.progress import Silent
 from shim.provider import Choice, Selection
 from shim.store import Store
@@ -86,7 +87,9 @@ def locked(
     path = store.answer(address)
     if afresh:
         return _ask_and_keep(request, store, path)
-    claim = claim_or_wait(store.claim(path.name), lambda: bool(kept(path)), request.progress, request.check)
+    claim = claim_or_wait(
+        store.claim(path.name), lambda: bool(kept(path)), request.progress.phase, request.check
+    )
     if claim is None:
         return kept(path) or _ask_and_keep(request, store, path)
     claim.keep()

@@ -4,7 +4,7 @@
     active/<address>    names the layer of a manifest on a base (see `shim.warm`): ``<key> <boot>``;
                         ``<address>.lock`` is the answer to `PIN as-of` and `PIN latest`
     cache/<ecosystem>/  what its provider keeps
-    claims/<key>        held by whoever assembles the layer (see `shim.hold`)
+    claims/<key>        held by whoever assembles the layer (see `cirfile.hold`)
     tmp/<token>/        a layer in the making, with the hold ``<token>.hold``
     trash/              on its way out: whatever is removed is first renamed into it
 
@@ -25,8 +25,8 @@ import time
 from dataclasses import dataclass
 from pathlib import Path
 
+from cirfile.hold import Hold
 from shim import contents
-from shim.hold import Hold
 from shim.warm import DURABLE, boot_id
 
 FOLDERS = ("layers", "active", "cache", "claims", "tmp", "trash")

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import argparse
 
+from buildah_plugin.apptainer import options
 from cirfile.cli.host import NOBODY, host
 from cirfile.cli.run import add_store_options, assemble
 
-_EPILOG = """example, before a service is moved to a new version:
+_EPILOG = """examples, before a service is moved to a new version, and before a job is submitted:
   cir materialize registry.example/app:2
+  cir materialize --store /scratch/project/cir train.sif
 """
 
 
@@ -19,11 +21,18 @@ def configure(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--platform", default="", metavar="PLATFORM", help="for a platform this machine emulates"
     )
+    parser.add_argument(
+        "--unpacked", action="store_true", help="Apptainer: keep a folder in the store instead of one file"
+    )
     parser.add_argument("image", metavar="IMAGE")
 
 
 def run(arguments: argparse.Namespace) -> int:
     """Assemble; the exit status is the shim's."""
+    if options.is_sif([arguments.image]):
+        from buildah_plugin.apptainer import commands  # not for those who have Docker
+
+        return commands.make(arguments)
     machine = NOBODY if arguments.no_forward else host()
     shared = ["--platform", arguments.platform] if arguments.platform else []
     return assemble(arguments, machine, shared, arguments.image, arguments.platform)

@@ -1,8 +1,9 @@
-"""``cir run``: `docker run` with the store of this machine.
+"""``cir run``: `docker run` with the store of this machine, or `apptainer run` with the layer bound.
 
 Two containers: the first makes the platform layer with the store writable, the second runs the
 application with the store read-only, so that no application can change what another one runs. All
-options before the image are Docker's; those of `cir run` itself come first.
+options before the image are Docker's; those of `cir run` itself come first. With an Apptainer image (see
+`buildah_plugin.apptainer`) they are Apptainer's.
 """
 
 from __future__ import annotations
@@ -14,6 +15,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from buildah_plugin.apptainer import options as apptainer_options
 from cirfile.cli import docker, show
 from cirfile.cli.errors import USAGE, CliError
 from cirfile.cli.host import NOBODY, Host, host, netrc_of
@@ -33,12 +35,18 @@ _SWITCHES = frozenset(
 _SHORT_SWITCHES = frozenset("ditPq")
 #: Options of the application's container that the assembly needs as well.
 _SHARED = frozenset({"--platform", "--network", "--net", "--dns", "--dns-search", "--add-host", "--runtime"})
-_OWN = frozenset({"--store", "--no-forward", "--dry-run", "-h", "--help"})
+_OWN_VALUES = frozenset({"--store", "--engine", "--layer"})
+_OWN = _OWN_VALUES | {"--no-forward", "--dry-run", "-h", "--help"}
+ENGINES = ("docker", "apptainer")
+#: How a layer gets into an Apptainer container, see `buildah_plugin.apptainer.binding`.
+LAYER_WAYS = ("auto", "file", "node", "folder")
 _EPILOG = """examples:
   cir run --rm -p 8000:8000 registry.example/app:1
   cir run --store /srv/cir --rm registry.example/train:1 --trees 200
+  cir run --nv train.sif --trees 200
 
-The store is the Docker volume `cir-store` unless --store names another volume or a folder.
+The store is the Docker volume `cir-store` unless --store names another volume or a folder; for Apptainer it is the
+folder CIR_STORE, else ~/.cache/cir.
 """
 
 
@@ -74,9 +82,18 @@ class Invocation:
 def configure(parser: argparse.ArgumentParser) -> None:
     """Declare the options."""
     parser.usage = (
-        "cir run [--store VOLUME] [--no-forward] [--dry-run] [DOCKER-OPTION...] IMAGE [ARGUMENT...]"
+        "cir run [--engine ENGINE] [--store VOLUME] [OPTION...] [ENGINE-OPTION...] IMAGE [ARGUMENT...]"
     )
     parser.epilog = _EPILOG
+    parser.add_argument(
+        "--engine", choices=ENGINES, help="what runs it (default: apptainer for a SIF, docker for others)"
+    )
+    parser.add_argument(
+        "--layer",
+        choices=LAYER_WAYS,
+        default="auto",
+        help="Apptainer: bind the layer as a file, unpacked on this node, as a folder of the store, or whatever works",
+    )
     add_store_options(parser)
 
 
@@ -86,7 +103,7 @@ def separate(words: Sequence[str]) -> tuple[list[str], list[str]]:
     own: list[str] = []
     while rest and rest[0].partition("=")[0] in _OWN:
         own.append(rest.pop(0))
-        if own[-1] == "--store" and rest:
+        if own[-1] in _OWN_VALUES and rest:
             own.append(rest.pop(0))
     return own, rest
 
@@ -95,9 +112,8 @@ def add_store_options(parser: argparse.ArgumentParser) -> None:
     """Declare the options that every command with a store has."""
     parser.add_argument(
         "--store",
-        default=DEFAULT_VOLUME,
         metavar="VOLUME",
-        help=f"volume or folder (default: {DEFAULT_VOLUME})",
+        help=f"volume or folder (default: {DEFAULT_VOLUME}; Apptainer: CIR_STORE, else ~/.cache/cir)",
     )
     parser.add_argument(
         "--no-forward", action="store_true", help="hand nothing of this machine to the containers"
@@ -109,11 +125,17 @@ def add_store_options(parser: argparse.ArgumentParser) -> None:
 
 def run(arguments: argparse.Namespace) -> int:
     """Materialize, then become the application's container; the exit status is the application's."""
+    if arguments.engine == "apptainer" or (
+        arguments.engine is None and apptainer_options.is_sif(arguments.words)
+    ):
+        from buildah_plugin.apptainer import commands  # not for those who have Docker
+
+        return commands.run(arguments)
     invocation = split(arguments.words)
     machine = NOBODY if arguments.no_forward else host()
     start = [
         "run",
-        *("--volume", f"{arguments.store}:{STORE}:ro"),
+        *("--volume", f"{arguments.store or DEFAULT_VOLUME}:{STORE}:ro"),
         *_forwarded(machine, invocation.sets()),
         *invocation.all_options(),
         invocation.image,
@@ -131,7 +153,8 @@ def assemble(
 ) -> int:
     """Make the layer in a container of its own, or print how with ``--dry-run``; return the shim's status."""
     with tempfile.TemporaryDirectory(prefix="cir-run-") as folder:
-        command = assembly_command(arguments.store, machine, netrc_of(machine, Path(folder)), shared, image)
+        store = arguments.store or DEFAULT_VOLUME
+        command = assembly_command(store, machine, netrc_of(machine, Path(folder)), shared, image)
         if arguments.dry_run:
             show(shlex.join(["docker", *command]))
             return 0

@@ -46,6 +46,9 @@ PACKAGES = (
     "tini",
     "git",
     "qemu-user",
+    "python3",
+    "bubblewrap",
+    "strace",
 )
 
 #: Nobody reads manuals there, and of all the emulated processors one is used.

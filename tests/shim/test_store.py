@@ -17,8 +17,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from shim import contents, hold, warm
-from shim.hold import Hold, Watch
+from cirfile import hold
+from cirfile.hold import Hold, Watch
+from shim import contents, warm
 from shim.store import Store
 from tests.shim.root import CHECKOUT, Root, Start, application
 
@@ -31,10 +32,10 @@ import sys; from pathlib import Path; from shim.store import Store
 work = Store(Path(sys.argv[1])).begin("c" * 64); print(work.folder, flush=True); input()
 """
 ASKER = (
-    "import sys; from pathlib import Path; from shim.hold import Hold; print(Hold.take(Path(sys.argv[1])))"
+    "import sys; from pathlib import Path; from cirfile.hold import Hold; print(Hold.take(Path(sys.argv[1])))"
 )
 OWNER = """
-import sys, time; from pathlib import Path; from shim.hold import Hold
+import sys, time; from pathlib import Path; from cirfile.hold import Hold
 hold = Hold.take(Path(sys.argv[1])); print(hold, flush=True); time.sleep(60)
 """
 

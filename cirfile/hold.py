@@ -18,12 +18,17 @@ import fcntl
 import os
 import threading
 import time
+from collections.abc import Callable
 from pathlib import Path
 from typing import ClassVar
 
 #: Seconds between heartbeats, and without one after which an owner is passed over.
 HEARTBEAT = 5.0
 STALE = 30.0
+#: Seconds between two looks at another's work: the first and the longest pause.
+_FIRST_PAUSE, _LONGEST_PAUSE = 0.01, 0.25
+#: A pause after which the wait is worth a line.
+_TELL = 0.04
 
 _BUSY = (errno.EACCES, errno.EAGAIN)
 _NO_LOCKS = b"no locks\n"
@@ -120,6 +125,35 @@ class Watch:
             self._seen = now
             self._since = time.monotonic()
         return time.monotonic() - self._since > STALE
+
+
+def claim_or_wait(
+    path: Path, is_done: Callable[[], bool], say: Callable[[str], object], check: Callable[[], None]
+) -> Hold | None:
+    """The claim on a piece of work, or `None` once somebody else has done it.
+
+    :param path: the claim
+    :param is_done: whether the work is done
+    :param say: told once that somebody else is at work
+    :param check: raises once the deadline has passed
+    """
+    watch = Watch(path)
+    pause = _FIRST_PAUSE
+    told = False
+    while True:
+        claim = Hold.take(path, seize=watch.stopped())
+        if is_done():
+            if claim:
+                claim.release()
+            return None
+        if claim:
+            return claim
+        if not told and pause > _TELL:
+            told = True
+            say("waiting for another container that makes the same platform layer")
+        check()
+        time.sleep(pause)
+        pause = min(pause * 1.5, _LONGEST_PAUSE)
 
 
 def _open(path: Path) -> tuple[int, bool]:

@@ -1,0 +1,128 @@
+"""How a layer gets into a container, best way first; every step down is said in a line.
+
+1. The file itself, mounted where the link of the active layer leads: one file, no unpacking, nothing written.
+2. Unpacked on this node, where files cannot be mounted: once, for all processes of the node.
+3. A folder in the store that the image's shim fills and uses itself, where there is no program to unpack with.
+4. That in the home folder, where an administrator forbids binds.
+"""
+
+from __future__ import annotations
+
+import os
+import secrets
+import shutil
+import stat
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from buildah_plugin import process
+from buildah_plugin.apptainer import limits, squashfs
+from buildah_plugin.apptainer import store as stores
+from buildah_plugin.apptainer.store import LayerStore
+from buildah_plugin.talk import Talk
+from cirfile.cli.errors import CliError
+from cirfile.hold import claim_or_wait
+
+WAYS = ("auto", "file", "node", "folder")
+#: An unpacked layer is so many times as large as its file; only to choose a place that has room.
+_UNPACKED = 4
+
+
+@dataclass(frozen=True, slots=True)
+class Binding:
+    """Words for Apptainer before the image, and variables for the container."""
+
+    words: tuple[str, ...] = ()
+    settings: dict[str, str] = field(default_factory=dict)
+
+
+def mount_words(program: str, talk: Talk) -> list[str]:
+    """Words that let Apptainer start an image at all where it cannot mount one."""
+    reason = limits.no_mounts(program)
+    if not reason:
+        return []
+    talk.say(f"cir: note: {reason}: the image itself is unpacked for this start")
+    return ["--unsquash"]
+
+
+def in_store(program: str, store: LayerStore, talk: Talk) -> Binding:
+    """A folder that the shim keeps layers in: that of the store, or where nothing can be bound, that of the home."""
+    reason = limits.no_binds(program)
+    if reason:
+        place = Path.home() / ".cache/cir"
+        talk.say(f"cir: note: {reason}: the layer is kept unpacked in {place}")
+        return Binding(settings={"CIR_STORE": str(place)})
+    talk.say(f"cir: note: the layer is kept unpacked in {store.root}")
+    return Binding(("--bind", str(store.root)), {"CIR_STORE": str(store.root)})
+
+
+def of_file(program: str, file: Path, key: str, store: LayerStore, talk: Talk, way: str = "auto") -> Binding:
+    """Bind a layer's file, or what becomes of it on this machine. ``way`` begins further down in the list above.
+
+    Raise `CliError` where a way was asked for that does not work here.
+    """
+    if limits.no_binds(program) or way == "folder":
+        return in_store(program, store, talk)
+    reason = limits.no_layer_files(program) if way == "auto" else ""
+    if way == "file" or (way == "auto" and not reason):
+        return Binding(("--bind", f"{file}:{squashfs.PLACE}:ro,image-src=/"))
+    if reason:
+        talk.say(f"cir: note: {reason}")
+    place = _on_node(file, key, talk)
+    return Binding(("--bind", f"{place}:{squashfs.PLACE}:ro")) if place else in_store(program, store, talk)
+
+
+def _on_node(file: Path, key: str, talk: Talk) -> Path | None:
+    """The layer unpacked on this node, by this process or another; `None` where that cannot be."""
+    program = shutil.which("unsquashfs")
+    if not program:
+        talk.say("cir: note: there is no `unsquashfs` to unpack the layer on this node")
+        return None
+    for place in _places():
+        root = place / f"cir-{os.geteuid()}"
+        done = root / key
+        try:
+            _own(root)
+            if done.is_dir():
+                return done
+            if stores.free(place) < _UNPACKED * file.stat().st_size:
+                talk.say(f"cir: note: {place} has no room for the unpacked layer")
+                continue
+            return _unpack(program, file, done, talk)
+        except (OSError, CliError) as error:
+            talk.say(
+                f"cir: note: the layer cannot be unpacked in {place}: {getattr(error, 'strerror', None) or error}"
+            )
+    return None
+
+
+def _places() -> list[Path]:
+    """Folders of this node, best first."""
+    named = [os.environ.get("TMPDIR", ""), "/dev/shm", "/tmp"]  # noqa: S108 - a private folder is made there
+    return [Path(name) for name in dict.fromkeys(named) if name and os.access(name, os.W_OK)]
+
+
+def _own(root: Path) -> None:
+    """Make a folder that nobody else may enter. Raise `PermissionError` where somebody else was first."""
+    root.mkdir(mode=0o700, exist_ok=True)
+    found = root.lstat()
+    if not stat.S_ISDIR(found.st_mode) or found.st_uid != os.geteuid() or found.st_mode & 0o022:
+        raise PermissionError(0, f"{root} belongs to somebody else")
+
+
+def _unpack(program: str, file: Path, done: Path, talk: Talk) -> Path:
+    claim = claim_or_wait(
+        done.with_suffix(".claim"), done.is_dir, lambda text: talk.say(f"cir: {text}"), lambda: None
+    )
+    if claim is None:
+        return done
+    claim.keep()
+    aside = done.with_name(f".{secrets.token_hex(6)}")
+    try:
+        with talk.phase(f"cir: unpacked in {done.parent}"):
+            process.run([program, "-no-progress", "-quiet", "-dest", str(aside), str(file)])
+        aside.rename(done)
+    finally:
+        shutil.rmtree(aside, ignore_errors=True)
+        claim.release()
+    return done
