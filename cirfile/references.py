@@ -61,3 +61,10 @@ def pin(reference: str, digest: str) -> str:
     if not digest or "@" in reference:
         return reference
     return f"{reference}@{digest}"
+
+
+def repository(reference: str) -> str:
+    """Return a complete ``reference`` without tag and digest."""
+    name = reference.partition("@")[0]
+    head, slash, last = name.rpartition("/")
+    return head + slash + last.partition(":")[0]
