@@ -11,12 +11,11 @@ import subprocess
 import threading
 from collections import deque
 from collections.abc import Callable, Mapping, Sequence
-from typing import IO
+from typing import IO, cast
 
 from cirfile.cli.errors import UNAVAILABLE, CliError
 from cirfile.errors import printable
 
-Follow = Callable[[str], None]
 _TAIL = 12
 _GRACE = 10
 
@@ -70,18 +69,17 @@ def run(
     except OSError as error:
         raise CliError(UNAVAILABLE, f"`{argv[0]}` cannot be started: {error.strerror}") from None
     tail: deque[str] = deque(maxlen=_TAIL)
-    assert child.stderr is not None  # noqa: S101
-    assert child.stdout is not None  # noqa: S101
-    reader = threading.Thread(target=_follow, args=(child.stderr, tail, follow), daemon=True)
+    out, said = cast("IO[bytes]", child.stdout), cast("IO[bytes]", child.stderr)
+    reader = threading.Thread(target=_follow, args=(said, tail, follow), daemon=True)
     reader.start()
     try:
-        output = child.stdout.read()
+        output = out.read()
         status = child.wait()
         reader.join()
     finally:
         _end(child)
-        child.stdout.close()
-        child.stderr.close()
+        out.close()
+        said.close()
     if status != 0:
         raise ProcessError(argv, status, "".join(tail))
     return output

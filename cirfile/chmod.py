@@ -13,3 +13,40 @@ def is_mode(text: str) -> bool:
     if re.fullmatch(r"[0-7]+", text):
         return int(text[-32:], 8) <= 0o7777 and len(text.lstrip("0")) <= 4
     return bool(_SYMBOLIC.fullmatch(text))
+
+
+def applied(text: str, mode: int, folder: bool) -> int:
+    """Return ``mode`` changed as the symbolic ``text`` says, with no bits masked: what chmod(1) does."""
+    for clause in text.split(","):
+        who = re.match(r"[ugoa]*", clause)[0]  # type: ignore[index]  # it matches everything
+        for operator, letters in re.findall(r"([-+=])([rwxXstugo]*)", clause[len(who) :]):
+            mode = _changed(mode, who or "a", operator, letters, folder)
+    return mode
+
+
+_SHIFTS = {"u": 6, "g": 3, "o": 0}
+_SPECIAL = {("s", "u"): 0o4000, ("s", "g"): 0o2000, ("t", "o"): 0o1000}
+
+
+def _changed(mode: int, who: str, operator: str, letters: str, folder: bool) -> int:
+    classes = "ugo" if "a" in who else who
+    bits = 0
+    for letter in letters:
+        for one in classes:
+            bits |= _SPECIAL.get((letter, one), 0) | _plain(mode, letter, folder) << _SHIFTS[one]
+    if operator == "-":
+        return mode & ~bits
+    if operator == "=":
+        mask = sum(0o7 << _SHIFTS[one] for one in set(classes))
+        mask |= sum(bit for (_, one), bit in _SPECIAL.items() if one in classes)
+        mode &= ~mask
+    return mode | bits
+
+
+def _plain(mode: int, letter: str, folder: bool) -> int:
+    """Return the three bits a letter stands for; a class stands for the bits it has."""
+    if letter in _SHIFTS:
+        return mode >> _SHIFTS[letter] & 0o7
+    if letter == "X":
+        return int(folder or bool(mode & 0o111))
+    return {"r": 4, "w": 2, "x": 1}.get(letter, 0)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import os
 import subprocess
+from pathlib import Path
 
 from devtools import images, paths, venv
 from devtools.docker import Docker
@@ -25,15 +26,18 @@ def run(args: argparse.Namespace) -> int:
     """Bring up what the tests need and run them; the result is pytest's exit status."""
     home = venv.ensure()
     if args.unit:
-        return _pytest(home / "bin/python", ["-m", "not engines and not slow", "-n", "2", *args.arguments])
+        return _pytest(home, ["-m", "not engines and not slow", "-n", "2", *args.arguments])
     engines = Engines.ensure()
     images.ensure(Docker(tuple(engines.command(["docker"])), "engines"))
     status = 0
     if not args.arguments:
-        status = _pytest(home / "bin/python", ["-m", "not engines", "-n", "2"])
-        return _pytest(home / "bin/python", ["-m", "engines"]) or status
-    return _pytest(home / "bin/python", args.arguments)
+        status = _pytest(home, ["-m", "not engines", "-n", "2"])
+        return _pytest(home, ["-m", "engines"]) or status
+    return _pytest(home, args.arguments)
 
 
-def _pytest(python: os.PathLike[str], arguments: list[str]) -> int:
-    return subprocess.run([python, "-m", "pytest", *arguments], cwd=paths.CHECKOUT).returncode
+def _pytest(home: Path, arguments: list[str]) -> int:
+    """Run pytest with the programs of the development environment, such as uv, before those of the machine."""
+    environment = os.environ | {"PATH": f"{home / 'bin'}:{os.environ.get('PATH', os.defpath)}"}
+    argv = [home / "bin/python", "-m", "pytest", *arguments]
+    return subprocess.run(argv, cwd=paths.CHECKOUT, env=environment).returncode

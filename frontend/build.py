@@ -11,13 +11,14 @@ from collections.abc import Mapping
 from dataclasses import replace
 from functools import cached_property, partial
 
-from cirfile import __version__, parser, planner, rules
+from cirfile import copies, ociconfig, parser, planner, rules
 from cirfile.imageconfig import from_oci
-from cirfile.plan import Base, ContextPath, Copy, Plan, Platform
+from cirfile.plan import Base, Copy, Plan, Platform
+from cirfile.platforms import normalize
 from cirfile.request import Request
 from cirfile.source import Source, Span
 from cirfile.syntax import Cirfile
-from frontend import image, lower, platforms, warnings
+from frontend import lower, platforms, warnings
 from frontend.context import Context
 from frontend.errors import BuildError, placed
 from frontend.gateway.client import Gateway, Result
@@ -40,7 +41,9 @@ class Build:
     ) -> None:
         self._gateway = gateway
         self._options = options
-        self._shim_name = options.build_arg("CIR_SHIM") or environment.get("CIR_SHIM") or default_shim()
+        self._shim_name = (
+            options.build_arg("CIR_SHIM") or environment.get("CIR_SHIM") or ociconfig.default_shim()
+        )
         self.images = Images(gateway, options)
         self.context = context
         self._locker = Locker(gateway, options, context)
@@ -56,7 +59,7 @@ class Build:
         own = self._gateway.caps.platforms
         if not own:
             return platforms.local()
-        return platforms.normalize(Platform(own[0].os, own[0].architecture, own[0].variant))
+        return normalize(Platform(own[0].os, own[0].architecture, own[0].variant))
 
     @cached_property
     def cirfile(self) -> Cirfile:
@@ -89,7 +92,7 @@ class Build:
         shims = {platform: Later(partial(self._shim, platform)) for platform in self.platforms}
         targets = self.targets(shims)
         self._report(targets[0])
-        paths = [path for target in targets for path in context_paths(target.plan)]
+        paths = [path for target in targets for path in copies.context_paths(target.plan)]
         files = self.context.state(paths)
         built = [Later(partial(self._solve, target, files)) for target in targets]
         return assemble(self._gateway, self._options, [each.get() for each in built], self.seconds)
@@ -151,10 +154,7 @@ class Build:
     def plan(self, request: Request, base: Image) -> Plan:
         """Plan for one platform. Without ``--platform`` the image is for whatever its base is for."""
         plan = planner.plan(self.cirfile, self._complete(request, base))
-        if self._options.platforms or not base.oci.get("architecture"):
-            return plan
-        own = Platform(base.oci.get("os", "linux"), base.oci["architecture"], base.oci.get("variant", ""))
-        return replace(plan, platform=platforms.normalize(own))
+        return plan if self._options.platforms else ociconfig.of_base(plan, base.oci)
 
     @staticmethod
     def _complete(request: Request, base: Image) -> Request:
@@ -201,13 +201,17 @@ class Build:
         lowered = lower.lower(plan, parts)
         ref = self._gateway.solve(marshal(lowered.state), self._options.cache_imports)
         digest = "sha256:" + hashlib.sha256(locked.manifest).hexdigest()
-        config = image.config(plan, lowered, target.base, target.shim, digest, self.seconds)
+        shim_layers = target.shim.layers if lowered.merged else 1
+        fields = ociconfig.config(
+            plan, target.base.oci, shim_layers, digest, self.seconds, merged=lowered.merged
+        )
+        config = ociconfig.encode(fields)
         return Built(target, ref, config, locked)
 
     @property
     def seconds(self) -> int:
         """The time everything in the image gets."""
-        return image.DEFAULT_EPOCH if self.epoch is None else self.epoch
+        return ociconfig.DEFAULT_EPOCH if self.epoch is None else self.epoch
 
     def _origins(self, plan: Plan) -> dict[str, ops.State]:
         """Look up what ``--from`` names."""
@@ -217,14 +221,3 @@ class Build:
             for step in steps
             if step.origin is not None
         }
-
-
-def default_shim() -> str:
-    """Return the shim image of this version as `./dev images` names it: a name nobody can register."""
-    return f"localhost/cir/shim:{__version__}"
-
-
-def context_paths(plan: Plan) -> list[str]:
-    """Return the paths of the main context that a plan reads."""
-    steps = [step for step in plan.steps if isinstance(step, Copy) and step.origin is None]
-    return [source.pattern for step in steps for source in step.sources if isinstance(source, ContextPath)]

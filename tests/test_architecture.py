@@ -142,8 +142,7 @@ def _forbidden_to_bench(importer: str, imported: str) -> str:
 
 def _forbidden_to_language(importer: str, imported: str) -> str:
     if ours(imported) and not below(imported, "cirfile"):
-        allowed = below(importer, "cirfile.cli") and below(imported, "buildah_plugin")
-        return "" if allowed else "the language knows no builder"
+        return "the language knows no builder"
     if below(importer, *EDGES):
         return ""
     if below(imported, *EDGES):

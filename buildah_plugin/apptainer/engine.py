@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import os
 import shutil
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -39,7 +39,7 @@ class Engine:
         )  # fmt: skip
 
     def call(
-        self, words: Sequence[str], settings: Mapping[str, str], follow: process.Follow | None = None
+        self, words: Sequence[str], settings: Mapping[str, str], follow: Callable[[str], None] | None = None
     ) -> bytes:
         """Run a sub-command and return its output. Raise `CliError` where it fails."""
         return process.run([self.program, *words], environ=environment(settings), follow=follow)

@@ -10,7 +10,7 @@ import argparse
 import importlib
 import os
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from types import ModuleType
 
 from cirfile import __version__
@@ -39,8 +39,13 @@ def main(argv: Sequence[str] | None = None) -> int:
         words = ["run", *own]
     arguments = parser(words[:1]).parse_args(words)
     arguments.words = rest
+    return guarded(lambda: int(arguments.run(arguments)))
+
+
+def guarded(command: Callable[[], int]) -> int:
+    """Run a command of ours; what goes wrong is said in words, and is the exit status."""
     try:
-        status = int(arguments.run(arguments))
+        status = command()
         sys.stdout.flush()  # here, where a reader that went away can still be dealt with
         return status
     except CirfileError as error:

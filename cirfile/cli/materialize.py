@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import argparse
+import importlib
 
-from buildah_plugin.apptainer import options
+from cirfile.cli import apptainer
 from cirfile.cli.host import NOBODY, host
 from cirfile.cli.run import add_store_options, assemble
 
@@ -29,10 +30,8 @@ def configure(parser: argparse.ArgumentParser) -> None:
 
 def run(arguments: argparse.Namespace) -> int:
     """Assemble; the exit status is the shim's."""
-    if options.is_sif([arguments.image]):
-        from buildah_plugin.apptainer import commands  # not for those who have Docker
-
-        return commands.make(arguments)
+    if apptainer.is_sif([arguments.image]):
+        return int(importlib.import_module("buildah_plugin.apptainer.commands").make(arguments))
     machine = NOBODY if arguments.no_forward else host()
     shared = ["--platform", arguments.platform] if arguments.platform else []
     return assemble(arguments, machine, shared, arguments.image, arguments.platform)

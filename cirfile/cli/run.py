@@ -9,14 +9,14 @@ options before the image are Docker's; those of `cir run` itself come first. Wit
 from __future__ import annotations
 
 import argparse
+import importlib
 import shlex
 import tempfile
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from buildah_plugin.apptainer import options as apptainer_options
-from cirfile.cli import docker, show
+from cirfile.cli import apptainer, docker, show
 from cirfile.cli.errors import USAGE, CliError
 from cirfile.cli.host import NOBODY, Host, host, netrc_of
 
@@ -37,7 +37,9 @@ _SHORT_SWITCHES = frozenset("ditPq")
 _SHARED = frozenset({"--platform", "--network", "--net", "--dns", "--dns-search", "--add-host", "--runtime"})
 _OWN_VALUES = frozenset({"--store", "--engine", "--layer"})
 _OWN = _OWN_VALUES | {"--no-forward", "--dry-run", "-h", "--help"}
-ENGINES = ("docker", "apptainer")
+#: Engines by name, and the modules whose ``run(arguments)`` does the work; `None` is this one. They are named, not
+#: imported: the language knows no builder.
+ENGINES: dict[str, str | None] = {"docker": None, "apptainer": "buildah_plugin.apptainer.commands"}
 #: How a layer gets into an Apptainer container, see `buildah_plugin.apptainer.binding`.
 LAYER_WAYS = ("auto", "file", "node", "folder")
 _EPILOG = """examples:
@@ -86,7 +88,9 @@ def configure(parser: argparse.ArgumentParser) -> None:
     )
     parser.epilog = _EPILOG
     parser.add_argument(
-        "--engine", choices=ENGINES, help="what runs it (default: apptainer for a SIF, docker for others)"
+        "--engine",
+        choices=tuple(ENGINES),
+        help="what runs it (default: apptainer for a SIF, docker for others)",
     )
     parser.add_argument(
         "--layer",
@@ -125,12 +129,9 @@ def add_store_options(parser: argparse.ArgumentParser) -> None:
 
 def run(arguments: argparse.Namespace) -> int:
     """Materialize, then become the application's container; the exit status is the application's."""
-    if arguments.engine == "apptainer" or (
-        arguments.engine is None and apptainer_options.is_sif(arguments.words)
-    ):
-        from buildah_plugin.apptainer import commands  # not for those who have Docker
-
-        return commands.run(arguments)
+    module = ENGINES[arguments.engine or ("apptainer" if apptainer.is_sif(arguments.words) else "docker")]
+    if module is not None:
+        return int(importlib.import_module(module).run(arguments))
     invocation = split(arguments.words)
     machine = NOBODY if arguments.no_forward else host()
     start = [

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import ipaddress
 import os
 import pwd
 from dataclasses import dataclass
@@ -48,6 +49,11 @@ class Instance:
     def bridge_ip(self) -> str:
         """Address of the host on that bridge, reachable from every container."""
         return self._address(0, 1)
+
+    @property
+    def bridge_mac(self) -> str:
+        """Hardware address of the bridge: a locally administered one, as Docker makes them of IPv4 addresses."""
+        return ":".join(f"{part:02x}" for part in (0x02, 0x42, *ipaddress.IPv4Address(self.bridge_ip).packed))
 
     @property
     def subnet(self) -> str:

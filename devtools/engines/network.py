@@ -31,7 +31,9 @@ def setup_commands(instance: Instance, mtu: int) -> list[list[str]]:
     bridge, subnet = instance.bridge, instance.subnet
     chain = [instance.table, "postrouting"]
     return [
-        ["ip", "link", "add", bridge, "type", "bridge"],
+        # Without an address of its own a bridge takes the lowest of its ports: it would change as containers come
+        # and go, and those that remember the old one would be cut off for half a minute.
+        ["ip", "link", "add", bridge, "address", instance.bridge_mac, "type", "bridge"],
         ["ip", "link", "set", bridge, "mtu", str(mtu)],
         ["ip", "address", "add", instance.bridge_cidr, "dev", bridge],
         ["ip", "link", "set", bridge, "up"],

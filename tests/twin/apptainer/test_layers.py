@@ -95,10 +95,14 @@ def test_plain_apptainer_with_the_file(account: Account, sif: Path, layer: Path)
     assert done.stdout == "hello\n", done.stderr
 
 
-@pytest.mark.parametrize("flags", [(), ("--compat",), ("--containall", "--cleanenv"), ("--nv",)], ids=" ".join)
+@pytest.mark.parametrize(
+    "flags", [(), ("--compat",), ("--containall", "--cleanenv"), ("--nv",)], ids=" ".join
+)
 def test_cir_run(flags: tuple[str, ...], account: Account, sif: Path, store: Path) -> None:
     before = snapshot(store)
-    said = answer(account.cir("run", "--store", str(store), *flags, str(sif), "a b", env={"CIR_LOG": "quiet"}))
+    said = answer(
+        account.cir("run", "--store", str(store), *flags, str(sif), "a b", env={"CIR_LOG": "quiet"})
+    )
     assert (said["argv"], said["cwd"], said["greeting"]) == (["a b"], "/app", "hello")
     assert str(said["file"]).startswith(PLACE)
     assert snapshot(store) == before
@@ -157,7 +161,9 @@ def parts(account: Account, layout: Layout, index: Index, name: str) -> Path:
     needs = " ".join(f"part{number}" for number in range(4))
     imports = "; ".join(f"from part{number} import m199" for number in range(4))
     text = f"FROM python:3.11-slim\nREQUIRE pypi --index-url {index.url} {needs}\n"
-    return convert(account, layout(f'{text}CMD ["python3", "-c", "{imports}; print(m199.VALUE)"]\n', {}), name)
+    return convert(
+        account, layout(f'{text}CMD ["python3", "-c", "{imports}; print(m199.VALUE)"]\n', {}), name
+    )
 
 
 def test_ranks_on_an_empty_store(account: Account, layout: Layout, slow_index: Index, place: Path) -> None:
@@ -179,7 +185,9 @@ def test_ranks_on_an_empty_store(account: Account, layout: Layout, slow_index: I
             *ranks(account, isolated(account, words), {"CIR_OFFLINE": "1"}),
             *ranks(account, isolated(account, plain(store, sif)), {}),
         ]
-        assert [(d.returncode, d.stdout) for d in done] == [(0, "199\n")] * 2 * RANKS, [d.stderr for d in done]
+        assert [(d.returncode, d.stdout) for d in done] == [(0, "199\n")] * 2 * RANKS, [
+            d.stderr for d in done
+        ]
         assert snapshot(store) == before
     finally:
         account.as_root("umount", str(store))
@@ -197,7 +205,9 @@ def isolated(account: Account, words: list[str]) -> list[str]:
     return ["unshare", "--user", "--net", f"--map-user={number}", f"--map-group={number}", *words]
 
 
-def test_plain_ranks_on_an_empty_folder(account: Account, layout: Layout, slow_index: Index, place: Path) -> None:
+def test_plain_ranks_on_an_empty_folder(
+    account: Account, layout: Layout, slow_index: Index, place: Path
+) -> None:
     """Without `cir`: the shims of 16 containers settle it among themselves in a bound folder."""
     sif = parts(account, layout, slow_index, "plain-ranks.sif")
     slow_index.requests.clear()
