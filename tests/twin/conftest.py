@@ -49,7 +49,7 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 @pytest.fixture(scope="session")
 def shared() -> Iterator[Path]:
     """A folder that every account can read; the folders of pytest are closed to others."""
-    folder = Path(tempfile.mkdtemp(prefix="cir-twin-", dir="/tmp"))  # noqa: S108
+    folder = Path(tempfile.mkdtemp(prefix="cir-twin-", dir="/tmp"))
     folder.chmod(0o755)
     yield folder
     shutil.rmtree(folder, ignore_errors=True)

@@ -38,7 +38,7 @@ OWN_CASES = (
     Case("exclude_named", "FROM scratch\nCOPY --exclude=a* a* /x/\n", TREE),
     Case("chmod_makes_folders", "FROM scratch\nCOPY --chmod=0711 --chown=3:4 a.txt /q/w/\n", TREE),
     Case("chmod_special_bits", "FROM scratch\nCOPY --chmod=6755 a.txt /x\nCOPY --chmod=u+s,g-r,o=t sub /y/\n", TREE),
-    Case("long_names", "FROM scratch\nCOPY . /x/\n", {"n" * 120 + "/" + "m" * 120: "1", "d" * 60 + "/" + "e" * 99: "2"}),
+    Case("long_names", "FROM scratch\nCOPY . /x/\n", {"n" * 120 + "/" + "m" * 120: "1"}),
     Case("names_of_the_world", "FROM scratch\nCOPY . /x/\n", {"ünï/ñ": "1", "b&<>.txt": "2"}),
     Case("labels_of_html", "FROM scratch\nLABEL a='<&>' b=ü\nCOPY a.txt /\n", TREE),
     Case("large_ids", "FROM scratch\nCOPY --chown=3000000:4000000 a.txt /x\n", TREE),
@@ -139,7 +139,7 @@ def listed(archive: bytes) -> list[tuple[object, ...]]:
         ]
 
 
-@pytest.mark.parametrize("case", (*CASES, *OWN_CASES), ids=lambda case: case.name)
+@pytest.mark.parametrize("case", [*CASES, *OWN_CASES], ids=lambda case: case.name)
 def test_same_image(case: Case, pair: Pair, bases: dict[str, str], contexts: Contexts) -> None:
     """Every file that BuildKit's stock frontend is compared with, and those of our own."""
     text = case.text
