@@ -115,7 +115,7 @@ class _Reader:
         for name in resolve(self._root, "/".join(names)):
             entry = folder.entries.get(name)
             if not isinstance(entry, Folder):
-                entry = folder.entries[name] = Folder(0o755, *(self._owner or (0, 0)), fresh=self._fresh)
+                entry = folder.entries[name] = Folder(fresh=self._fresh)
             folder = entry
         return folder
 

@@ -16,7 +16,7 @@ def is_mode(text: str) -> bool:
 
 
 def applied(text: str, mode: int, folder: bool) -> int:
-    """Return ``mode`` changed as the symbolic ``text`` says, with no bits masked: what chmod(1) does."""
+    """Return ``mode`` changed as the symbolic ``text`` says, with no bits masked: what BSD's chmod(1) does."""
     for clause in text.split(","):
         who = re.match(r"[ugoa]*", clause)[0]  # type: ignore[index]  # it matches everything
         for operator, letters in re.findall(r"([-+=])([rwxXstugo]*)", clause[len(who) :]):
@@ -25,21 +25,23 @@ def applied(text: str, mode: int, folder: bool) -> int:
 
 
 _SHIFTS = {"u": 6, "g": 3, "o": 0}
-_SPECIAL = {("s", "u"): 0o4000, ("s", "g"): 0o2000, ("t", "o"): 0o1000}
+_SET_ID = {"u": 0o4000, "g": 0o2000}
+_STICKY = 0o1000
 
 
 def _changed(mode: int, who: str, operator: str, letters: str, folder: bool) -> int:
     classes = "ugo" if "a" in who else who
-    bits = 0
+    bits = _STICKY if "t" in letters and set(classes) != {"o"} else 0
     for letter in letters:
         for one in classes:
-            bits |= _SPECIAL.get((letter, one), 0) | _plain(mode, letter, folder) << _SHIFTS[one]
+            bits |= _plain(mode, letter, folder) << _SHIFTS[one]
+            bits |= _SET_ID.get(one, 0) if letter == "s" else 0
     if operator == "-":
         return mode & ~bits
     if operator == "=":
-        mask = sum(0o7 << _SHIFTS[one] for one in set(classes))
-        mask |= sum(bit for (_, one), bit in _SPECIAL.items() if one in classes)
-        mode &= ~mask
+        kept = sum(0o7 << shift for one, shift in _SHIFTS.items() if one not in classes)
+        kept |= sum(bit for one, bit in _SET_ID.items() if one not in classes)
+        mode &= kept | (0 if set(classes) == set(_SHIFTS) else _STICKY)
     return mode | bits
 
 

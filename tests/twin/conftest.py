@@ -1,0 +1,177 @@
+"""Fixtures of the twin's tests: the test engines' ordinary account, and this checkout where it can read it."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+import sys
+import tempfile
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, field
+from importlib import metadata
+from pathlib import Path
+
+import pytest
+
+from cirfile import __version__
+from devtools import images
+from devtools.docker import Docker
+from devtools.engines.api import Engines
+
+# Fixtures of the front door that serve here as well.
+from tests.e2e.conftest import (  # noqa: F401
+    build,
+    docker,
+    engines,
+    frontend_ref,
+    greeting_index,
+    index,
+    lay_out,
+    registry,
+    wheels,
+)
+from tests.e2e.test_differential import bases  # noqa: F401
+from tests.support import ocitree
+
+CHECKOUT = Path(__file__).resolve().parents[2]
+#: What the two packages need of others at run time.
+PACKAGES = ("packaging", "dockerfile_parse", "yaml")
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Everything in this folder needs the engines."""
+    for item in items:
+        if "tests/twin/" in str(item.path):
+            item.add_marker(pytest.mark.engines)
+
+
+@pytest.fixture(scope="session")
+def shared() -> Iterator[Path]:
+    """A folder that every account can read; the folders of pytest are closed to others."""
+    folder = Path(tempfile.mkdtemp(prefix="cir-twin-", dir="/tmp"))
+    folder.chmod(0o755)
+    yield folder
+    shutil.rmtree(folder, ignore_errors=True)
+
+
+@pytest.fixture(scope="session")
+def installed(shared: Path) -> Path:
+    """The packages of this checkout and what they need, with a `python3` that runs among the engines."""
+    folder = shared / "installed"
+    for name in ("cirfile", "buildah_plugin"):
+        shutil.copytree(CHECKOUT / name, folder / "site" / name, ignore=shutil.ignore_patterns("__pycache__"))
+    for name in PACKAGES:
+        module = metadata.distribution(
+            {"dockerfile_parse": "dockerfile-parse", "yaml": "PyYAML"}.get(name, name)
+        )
+        source = Path(str(module.locate_file(name)))
+        shutil.copytree(source, folder / "site" / name, ignore=shutil.ignore_patterns("__pycache__"))
+    (folder / "bin").mkdir()
+    shutil.copy2(Path(sys.executable).parent / "uv", folder / "bin/uv")
+    # The machine's own files are below /run/host there; ours may be closed to others, that of the system is not.
+    interpreter = Path(shutil.which("python3", path="/usr/bin:/usr/local/bin") or sys.executable).resolve()
+    (folder / "bin/python3").symlink_to(f"/run/host{interpreter}")
+    for path in [folder, *folder.rglob("*")]:
+        if not path.is_symlink():
+            path.chmod(path.stat().st_mode | 0o055 if path.is_dir() else path.stat().st_mode | 0o044)
+    return folder
+
+
+@pytest.fixture(scope="session")
+def shim_ref(docker: Docker, registry: str) -> str:  # noqa: F811
+    """The shim image of the present sources in the registry, for both architectures."""
+    images.push_shim(docker, f"{registry}/twin/cir")
+    return f"{registry}/twin/cir/shim:{__version__}"
+
+
+@dataclass(frozen=True)
+class Done:
+    """The end of a command as the ordinary user."""
+
+    status: int
+    out: str
+    talk: str = field(repr=False)
+
+
+@dataclass(frozen=True)
+class Account:
+    """The ordinary account among the engines; ``environ`` is added to what it has."""
+
+    engines: Engines
+    installed: Path
+    environ: Mapping[str, str]
+
+    def run(self, *argv: str, ok: bool = True, before: tuple[str, ...] = (), **environ: str) -> Done:
+        """Run a command; ``before`` are words that start it, such as `unshare`."""
+        variables = {**self.environ, **environ}
+        words = [
+            *before, "env", *(f"{name}={value}" for name, value in variables.items()),
+            "sh", "-c", f'PATH={self.installed}/bin:$PATH; export PATH; exec "$@"', "sh", *argv,
+        ]  # fmt: skip
+        done = subprocess.run(
+            self.engines.command(words, cwd=self.installed, user=True),
+            capture_output=True, text=True, errors="replace", stdin=subprocess.DEVNULL, check=False,
+        )  # fmt: skip
+        assert not ok or done.returncode == 0, done.stdout + done.stderr
+        return Done(done.returncode, done.stdout, done.stderr)
+
+    def bud(self, *argv: str, ok: bool = True, **environ: str) -> Done:
+        """Run `buildah-cir bud`."""
+        return self.run("python3", "-m", "buildah_plugin.cli", "bud", *argv, ok=ok, **environ)
+
+
+@pytest.fixture(scope="session")
+def account(engines: Engines, installed: Path, shim_ref: str) -> Account:  # noqa: F811
+    """The ordinary account of the test engines."""
+    site = installed / "site"
+    environ = {"PYTHONPATH": str(site), "PYTHONDONTWRITEBYTECODE": "1", "CIR_SHIM": shim_ref}
+    return Account(engines, installed, environ)
+
+
+Twin = Callable[..., "tuple[dict[str, ocitree.Image], dict[str, ocitree.Image]]"]
+
+
+@dataclass
+class Contexts:
+    """Makes build contexts of the ordinary account, whose number is ``owner``."""
+
+    folder: Path
+    owner: int
+    number: int = 0
+
+    def make(self, text: str, files: dict[str, object], name: str = "Cirfile") -> Path:
+        """Write a context and return its folder."""
+        self.number += 1
+        place = self.folder / str(self.number)
+        place.mkdir()
+        lay_out(place, files)
+        (place / name).write_text(text)
+        return self.own(place)
+
+    def copy(self, source: Path) -> Path:
+        """Copy a folder of the checkout."""
+        self.number += 1
+        return self.own(Path(shutil.copytree(source, self.folder / str(self.number), symlinks=True)))
+
+    def own(self, place: Path) -> Path:
+        """Give a folder with all in it to the account."""
+        for path in (place, *place.rglob("*")):
+            os.chown(path, self.owner, self.owner, follow_symlinks=False)
+        return place
+
+
+@pytest.fixture
+def contexts(engines: Engines, shared: Path) -> Contexts:  # noqa: F811
+    """Build contexts for one test."""
+    folder = Path(tempfile.mkdtemp(prefix="contexts-", dir=shared))
+    folder.chmod(0o755)
+    return Contexts(folder, engines.instance.user_id)
+
+
+@pytest.fixture
+def outbox(shared: Path) -> Path:
+    """A folder where the ordinary account can write."""
+    folder = Path(tempfile.mkdtemp(prefix="out-", dir=shared))
+    folder.chmod(0o777)
+    return folder
