@@ -100,13 +100,12 @@ def with_indexes(given: Pairs, machine: Host) -> Pairs:
 
 def build(arguments: argparse.Namespace) -> int:
     """Build as ``cir build --engine buildah`` asks."""
-    for name, instead in _REFUSED.items():
-        if getattr(arguments, f"passed_{name}"):
-            flag = f"--{name.replace('_', '-')}"
-            raise CliError(USAGE, f"{flag} is for the engine `buildkit`", instead)
+    refuse(arguments)
     machine = NOBODY if arguments.no_forward else host()
     with secrets_folder(machine, outputs.secrets(arguments.passed_secret)) as secrets:
-        result = execute(replace(_settings(arguments, machine), secrets=secrets))
+        result = execute(
+            replace(settings_of(arguments, machine), outputs=_outputs(arguments), secrets=secrets)
+        )
     for place in arguments.passed_metadata_file:
         Path(place).write_text(json.dumps(_metadata(result, arguments.tag), indent=2))
     if arguments.json:
@@ -116,7 +115,16 @@ def build(arguments: argparse.Namespace) -> int:
     return 0
 
 
-def _settings(arguments: argparse.Namespace, machine: Host) -> Settings:
+def refuse(arguments: argparse.Namespace) -> None:
+    """Raise `CliError` (64) for options of ``cir build`` that only BuildKit has a meaning for."""
+    for name, instead in _REFUSED.items():
+        if getattr(arguments, f"passed_{name}"):
+            flag = f"--{name.replace('_', '-')}"
+            raise CliError(USAGE, f"{flag} is for the engine `buildkit`", instead)
+
+
+def settings_of(arguments: argparse.Namespace, machine: Host) -> Settings:
+    """Return what the options of ``cir build`` ask of this builder, but for where the result goes."""
     context = Path(arguments.context)
     if not context.is_dir():
         raise CliError(
@@ -138,7 +146,6 @@ def _settings(arguments: argparse.Namespace, machine: Host) -> Settings:
         contexts=outputs.contexts(arguments.passed_build_context),
         no_cache=arguments.passed_no_cache,
         pull="always" if arguments.passed_pull else "missing",
-        outputs=_outputs(arguments),
         iidfile=Path(iidfile[0]) if iidfile else None,
         environ=environment(),
         talk=Talk(quiet=arguments.passed_quiet, verbose=arguments.passed_debug),

@@ -39,10 +39,19 @@ class Engine:
         )  # fmt: skip
 
     def call(
-        self, words: Sequence[str], settings: Mapping[str, str], follow: Callable[[str], None] | None = None
+        self,
+        words: Sequence[str],
+        settings: Mapping[str, str],
+        follow: Callable[[str], None] | None = None,
+        own: Mapping[str, str] | None = None,
     ) -> bytes:
-        """Run a sub-command and return its output. Raise `CliError` where it fails."""
-        return process.run([self.program, *words], environ=environment(settings), follow=follow)
+        """Run a sub-command and return its output. Raise `CliError` where it fails.
+
+        :param settings: variables of the container
+        :param own: variables of Apptainer itself
+        """
+        environ = environment(settings) | dict(own or {})
+        return process.run([self.program, *words], environ=environ, follow=follow)
 
     def become(self, words: Sequence[str], settings: Mapping[str, str]) -> int:
         """Become the program, so that signals, terminal and exit status are its own."""

@@ -67,9 +67,8 @@ def materialize(job: Job) -> Found:
         key, name = work.plan()
         if key == NOTHING:
             return job.store.record(name, key)
-        done = job.store.layer(key).is_file
         claim = claim_or_wait(
-            job.store.claim(key), done, lambda text: job.talk.say(f"cir: {text}"), _deadline(end)
+            job.store.claim(key), lambda: job.store.has(key), _own(job.talk), _deadline(end)
         )
         if claim:
             claim.keep()
@@ -79,6 +78,11 @@ def materialize(job: Job) -> Found:
             finally:
                 claim.release()
     return job.store.record(name, key)
+
+
+def _own(talk: Talk) -> Callable[[str], None]:
+    """Say a line as the shim says its own."""
+    return lambda text: talk.say(f"cir: {text}")
 
 
 def _deadline(end: float) -> Callable[[], None]:

@@ -44,6 +44,7 @@ class LayerStore:
 
     def __init__(self, root: Path) -> None:
         self.root = root
+        self._checked: dict[tuple[int, int, int], bool] = {}
 
     def prepare(self) -> None:
         """Make what is missing. Raise `CliError` where it cannot be written (77) or is no folder (64)."""
@@ -67,9 +68,18 @@ class LayerStore:
         """The file of a key."""
         return self.root / "layers" / f"{key}.sqfs"
 
-    def folder(self, key: str) -> Path:
-        """The folder of a key, where the shim has made the layer unpacked."""
-        return self.root / "layers" / key
+    def has(self, key: str) -> bool:
+        """Whether the file of a key is there and is what was made; it is read as a whole, once."""
+        path = self.layer(key)
+        try:
+            found = path.stat()
+            version = (found.st_ino, found.st_size, found.st_mtime_ns)
+            if version not in self._checked:
+                wanted = path.with_name(f"{path.name}.sha256").read_text().partition(" ")[0]
+                self._checked[version] = digest_of(path) == wanted
+        except OSError:
+            return False
+        return self._checked[version]
 
     def claim(self, key: str) -> Path:
         """The file that is held while a layer is made."""

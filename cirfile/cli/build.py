@@ -23,7 +23,11 @@ from cirfile.cli.host import NOBODY, Host, host, netrc_of
 
 #: Engines by name, and the modules whose ``build(arguments)`` does the work; `None` is this one. They are named, not
 #: imported: the language knows no builder.
-ENGINES: dict[str, str | None] = {"buildkit": None, "buildah": "buildah_plugin.engine"}
+ENGINES: dict[str, str | None] = {
+    "buildkit": None,
+    "buildah": "buildah_plugin.engine",
+    "apptainer": "buildah_plugin.apptainer.build",
+}
 
 #: A name below `localhost` is nobody's to register.
 FRONTEND = f"localhost/cir/frontend:{__version__}"
@@ -68,6 +72,7 @@ _EPILOG = """environment:
 
 example:
   cir build -t registry.example/app:1 --platform linux/amd64,linux/arm64 --push .
+  cir build --engine apptainer -o app.sif .
 """
 
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 import os
 import shutil
 import subprocess
+import sys
 import tarfile
 import tempfile
 from collections.abc import Callable, Iterator, Mapping
@@ -63,7 +64,8 @@ class Account:
 
     def argv(self, *argv: str, env: Mapping[str, str] | None = None, cwd: Path | None = None) -> list[str]:
         """The command that runs `argv` with nothing in its environment but what an account has, and `env`."""
-        given = enter.environment(self.engines.instance, user=True) | dict(env or {})
+        own = enter.environment(self.engines.instance, user=True)
+        given = own | {"PATH": f"{self.folder}/bin:{own['PATH']}"} | dict(env or {})
         words = ["env", "-i", *(f"{name}={value}" for name, value in given.items()), *argv]
         return self.engines.command(words, cwd=cwd or self.folder, user=True)
 
@@ -123,7 +125,10 @@ def account(engines: Engines) -> Iterator[Account]:
     folder = Path(tempfile.mkdtemp(prefix="cir-twin-"))
     os.chown(folder, engines.instance.user_id, engines.instance.user_id)
     folder.chmod(0o755)
-    site = next(path for path in map(Path, __import__("sys").path) if (path / "packaging").is_dir())
+    site = next(path for path in map(Path, sys.path) if (path / "packaging").is_dir())
+    (folder / "bin").mkdir()
+    shutil.copy2(Path(sys.executable).parent / "uv", folder / "bin/uv")
+    (folder / "bin/uv").chmod(0o755)
     yield Account(engines, folder, f"{paths.CHECKOUT}:{site}")
     shutil.rmtree(folder, ignore_errors=True)
 

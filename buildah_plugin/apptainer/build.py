@@ -1,0 +1,111 @@
+"""The engine ``apptainer`` of ``cir build``: an image as one file, without root, fakeroot or a daemon.
+
+The image is composed on local disk as for every engine; Apptainer itself makes its format of the layout, so that its
+run script and environment are its own. What takes time there is compressing the base: that is done with little effort.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import secrets as tokens
+import tempfile
+from dataclasses import replace
+from pathlib import Path
+
+from buildah_plugin import engine as front
+from buildah_plugin import outputs
+from buildah_plugin.apptainer import squashfs
+from buildah_plugin.apptainer.engine import Engine
+from buildah_plugin.build import opened
+from buildah_plugin.process import ProcessError
+from buildah_plugin.settings import Settings
+from cirfile.cli import show
+from cirfile.cli.errors import INTERNAL, PERMISSION, TRY_AGAIN, USAGE, CliError
+from cirfile.cli.host import NOBODY, host
+
+#: gzip is what every kernel and every squashfuse reads; its first level takes a fifth of the time of its last.
+COMPRESSION = "-comp gzip -Xcompression-level 1"
+_WRITE_ONE = "name one file: -o app.sif"
+_FULL = ("no space left", "quota exceeded")
+
+
+def build(arguments: argparse.Namespace) -> int:
+    """Build as ``cir build --engine apptainer`` asks."""
+    front.refuse(arguments)
+    if arguments.passed_push or arguments.passed_load or arguments.tag:
+        flag = "--tag" if arguments.tag else "--push" if arguments.passed_push else "--load"
+        raise CliError(
+            USAGE, f"{flag} is for images in a registry or storage; this engine writes a file", _WRITE_ONE
+        )
+    target = _target(arguments.passed_output)
+    engine = Engine.find()
+    squashfs.program()
+    machine = NOBODY if arguments.no_forward else host()
+    with front.secrets_folder(machine, outputs.secrets(arguments.passed_secret)) as secrets:
+        settings = replace(front.settings_of(arguments, machine), secrets=secrets)
+        if len(settings.platforms) > 1:
+            raise CliError(USAGE, "a SIF is for one platform", "build one file for each --platform")
+        digest = _make(engine, settings, target)
+    if arguments.json:
+        show(json.dumps({"digest": digest, "names": [str(target)]}, indent=2))
+    return 0
+
+
+def _target(given: list[str]) -> Path:
+    """The file to write: a path, or ``type=sif,dest=PATH`` as BuildKit's users would write it."""
+    if len(given) != 1:
+        raise CliError(USAGE, "this engine writes one file, and `--output` does not name it", _WRITE_ONE)
+    text = given[0]
+    if "type=" in text:
+        fields = dict(field.partition("=")[::2] for field in text.split(","))
+        text = fields.get("dest", "") if fields.get("type") == "sif" else ""
+    target = Path(text)
+    if not text or target.is_dir():
+        raise CliError(USAGE, f"--output {given[0]} names no file", _WRITE_ONE)
+    if not os.access(target.absolute().parent, os.W_OK):
+        raise CliError(
+            PERMISSION, f"{target.absolute().parent} cannot be written", "name another place with -o"
+        )
+    return target
+
+
+def _make(engine: Engine, settings: Settings, target: Path) -> str:
+    """Compose, convert, put in place; return the digest of the image that it was made of."""
+    with opened(settings) as (build, _, work), tempfile.TemporaryDirectory(prefix="cir-") as node:
+        built = build.run(complete=True)
+        if missing := built.layout(work / "layout"):
+            raise CliError(INTERNAL, f"layers are missing from the layout: {', '.join(missing)}")
+        aside = target.absolute().with_name(f".{target.name}.{tokens.token_hex(6)}")
+        try:
+            with settings.talk.phase(f"{target} written"):
+                _convert(engine, settings, work / "layout", aside, Path(node))
+            aside.replace(target)
+        finally:
+            aside.unlink(missing_ok=True)
+        return built.composed.digest
+
+
+def _convert(engine: Engine, settings: Settings, layout: Path, target: Path, node: Path) -> None:
+    """Let Apptainer make its format of a layout; what it unpacks goes to a folder of this node."""
+    architecture = [word for platform in settings.platforms for word in ("--arch", platform.architecture)]
+    words = [
+        "build",
+        "--disable-cache",
+        "--mksquashfs-args",
+        COMPRESSION,
+        *architecture,
+        str(target),
+        f"oci:{layout}",
+    ]
+    try:
+        engine.call(words, {}, settings.talk.detail, {"APPTAINER_TMPDIR": str(node)})
+    except ProcessError as error:
+        said = error.tail.lower()
+        if any(word in said for word in _FULL):
+            message = f"there is no room for {target.parent} or {node.parent}: {error.tail.strip().splitlines()[-1]}"
+            raise CliError(
+                TRY_AGAIN, message, "free some space or quota, or set TMPDIR to a folder with more"
+            ) from None
+        raise

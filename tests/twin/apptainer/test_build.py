@@ -1,0 +1,220 @@
+"""`cir build --engine apptainer`: a SIF as an ordinary user, which is the image that every other engine builds."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import shutil
+import stat
+from pathlib import Path
+
+import pytest
+
+from tests.support import ocitree
+from tests.support.index import Index
+from tests.twin.apptainer.conftest import CIRFILE, PROBE, Account
+
+APPS = Path(__file__).resolve().parents[3] / "testdata/apps"
+#: What Apptainer puts into every SIF of an image, beside its own folder.
+ADDED = (
+    ".singularity.d",
+    ".exec",
+    ".run",
+    ".shell",
+    ".test",
+    "environment",
+    "singularity",
+    "dev",
+    "proc",
+    "sys",
+)
+#: Folders that it makes where an image has none.
+ADDED += (
+    "home",
+    "root",
+    "tmp",
+    "var/tmp",
+    "etc/hosts",
+    "etc/resolv.conf",
+    "etc/mtab",
+    "etc/hostname",
+    "root/.bashrc",
+)
+#: Variables that Apptainer sets for every program, and two of ours instead of packages in the user's home.
+SET = (
+    *(
+        "APPTAINER_APPNAME",
+        "APPTAINER_BIND",
+        "APPTAINER_COMMAND",
+        "APPTAINER_CONTAINER",
+        "APPTAINER_ENVIRONMENT",
+    ),
+    *(
+        "APPTAINER_NAME",
+        "SINGULARITY_BIND",
+        "SINGULARITY_COMMAND",
+        "SINGULARITY_CONTAINER",
+        "SINGULARITY_ENVIRONMENT",
+    ),
+    *(
+        "SINGULARITY_NAME",
+        "PROMPT_COMMAND",
+        "PS1",
+        "LD_LIBRARY_PATH",
+        "HOME",
+        "PWD",
+        "TERM",
+        "USER_PATH",
+        "LANG",
+        "UID",
+    ),
+    *("PYTHONNOUSERSITE", "R_LIBS_USER", "LC_CTYPE"),
+)
+
+
+@pytest.fixture(scope="module")
+def context(account: Account, index: Index) -> Path:
+    """A build context with the probe."""
+    folder = account.folder / "build-context"
+    folder.mkdir()
+    (folder / "Cirfile").write_text(CIRFILE.format(index=index.url))
+    (folder / "probe.py").write_text(PROBE)
+    (folder / "probe.py").chmod(0o640)
+    return folder
+
+
+@pytest.fixture(scope="module")
+def env(shim_ref: str) -> dict[str, str]:
+    """Where the twin gets the shim."""
+    return {"CIR_SHIM": shim_ref}
+
+
+def built(account: Account, target: Path, context: Path, env: dict[str, str], *words: str) -> Path:
+    done = account.cir("build", "--engine", "apptainer", "-o", str(target), *words, str(context), env=env)
+    assert done.returncode == 0, done.stderr
+    return target
+
+
+def content_of(account: Account, sif: Path, place: Path) -> dict[str, tuple[str, int, str]]:
+    """Kind, mode and content of every file of a SIF."""
+    data = sif.read_bytes()
+    offset = next(at for at in range(4096, len(data), 4096) if data[at : at + 4] == b"hsqs")
+    done = account.run("unsquashfs", "-q", "-n", "-o", str(offset), "-d", str(place / "tree"), str(sif))
+    assert done.returncode == 0, done.stderr
+    found = {}
+    for path in (place / "tree").rglob("*"):
+        mode = path.lstat().st_mode
+        if stat.S_ISLNK(mode):
+            entry = ("link", 0o777, str(path.readlink()))
+        elif stat.S_ISDIR(mode):
+            entry = ("folder", mode & 0o7777, "")
+        else:
+            entry = ("file", mode & 0o7777, hashlib.sha256(path.read_bytes()).hexdigest())
+        found[str(path.relative_to(place / "tree"))] = entry
+    return found
+
+
+def test_the_same_tree(account: Account, context: Path, env: dict[str, str], place: Path) -> None:
+    """Path, kind, mode, content are those of the OCI image that the same plan gives; owners become the caller's.
+
+    Differences: what Apptainer adds, and that its owner may always read and enter what is in the image.
+    """
+    sif = built(account, place / "app.sif", context, env)
+    archive = place / "app.tar"
+    words = ("build", "--engine", "buildah", "-o", f"type=oci,dest={archive}", str(context))
+    assert account.cir(*words, env=env).returncode == 0
+    (image,) = ocitree.read(archive.read_bytes()).values()
+    wanted = {path: (e.kind, e.mode, e.content) for path, e in image.tree.items()}
+    found = content_of(account, sif, place)
+    assert {path for path in found.keys() - wanted.keys() if not path.startswith(ADDED)} == set()
+    assert {path for path in wanted.keys() - found.keys() if not path.startswith("dev/")} == set()
+    different = {
+        path: (entry, found[path])
+        for path, entry in wanted.items()
+        if path in found and path not in ADDED and readable(entry) != found[path]
+    }
+    assert different == {}
+
+
+def readable(entry: tuple[str, int, str]) -> tuple[str, int, str]:
+    """An entry as it is once its owner may read, and write to, and enter it."""
+    kind, mode, content = entry
+    return kind, mode | {"file": 0o600, "folder": 0o700}.get(kind, 0), content
+
+
+def test_the_same_environment(account: Account, context: Path, env: dict[str, str], place: Path) -> None:
+    """What the image's configuration says; PATH without the link that a host's ``/dev/shm`` would decide about."""
+    sif = built(account, place / "app.sif", context, env)
+    archive = place / "app.tar"
+    words = ("build", "--engine", "buildah", "-o", f"type=oci,dest={archive}", str(context))
+    assert account.cir(*words, env=env).returncode == 0
+    (image,) = ocitree.read(archive.read_bytes()).values()
+    wanted = dict(line.split("=", 1) for line in image.config["config"]["Env"])
+    show = "import json, posix; print(json.dumps({k.decode(): v.decode() for k, v in posix.environ.items()}))"
+    done = account.run(
+        "apptainer", "-s", "exec", "--cleanenv", str(sif), "/.cir/bin/python3", "-IS", "-c", show
+    )
+    found: dict[str, str] = json.loads(done.stdout)
+    path = [folder for folder in wanted.pop("PATH").split(":") if folder != "/.cir/run/layer/bin"]
+    assert [f for f in found.pop("PATH").split(":") if f in path] == path
+    assert {name: value for name, value in found.items() if name not in SET or name in wanted} == wanted
+
+
+def test_it_runs(account: Account, context: Path, env: dict[str, str], place: Path) -> None:
+    """Built, materialized, run: three commands of `cir`, and one of Apptainer alone."""
+    sif = built(account, place / "app.sif", context, env)
+    store = str(place / "store")
+    layer = account.cir("materialize", "--store", store, str(sif)).stdout.strip()
+    done = account.run("apptainer", "-s", "run", "-B", f"{layer}:/.cir/run:image-src=/", str(sif), "x")
+    assert json.loads(done.stdout)["argv"] == ["x"], done.stderr
+    assert account.cir("run", "--store", store, str(sif), "fail").returncode == 7
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("app", ["plain", "etl", "fastapi", "sklearn"])
+def test_apps(app: str, account: Account, env: dict[str, str], place: Path) -> None:
+    """Every application of testdata does under Apptainer what it does under Docker: its own check says so."""
+    copy = place / app
+    shutil.copytree(APPS / app, copy)
+    sif = built(account, place / f"{app}.sif", copy, env)
+    store = place / "store"
+    done = account.cir("materialize", "--store", str(store), str(sif))
+    assert done.returncode == 0, done.stderr
+    bind = ("-B", f"{done.stdout.strip()}:/.cir/run:image-src=/") if done.stdout.strip() else ()
+    done = account.run(
+        "apptainer", "-s", "exec", *bind, "--cwd", "/app", str(sif), "/.cir/shim", "python3", "/app/verify"
+    )
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.startswith(app)
+
+
+@pytest.mark.parametrize(
+    ("words", "status", "says"),
+    [
+        ((), 64, "-o app.sif"),
+        (("-o", "a.sif", "-o", "b.sif"), 64, "-o app.sif"),
+        (("-o", "."), 64, "names no file"),
+        (("-o", "/proc/app.sif"), 77, "/proc cannot be written"),
+        (("-o", "a.sif", "--push"), 64, "--push"),
+        (("-o", "a.sif", "-t", "name"), 64, "--tag"),
+        (("-o", "a.sif", "--platform", "linux/amd64,linux/arm64"), 64, "one platform"),
+        (("-o", "a.sif", "--ssh", "default"), 64, "buildkit"),
+    ],
+    ids=lambda value: " ".join(value) if isinstance(value, tuple) else "",
+)
+def test_wrong_words(
+    words: tuple[str, ...], status: int, says: str, account: Account, context: Path, place: Path
+) -> None:
+    done = account.cir("build", "--engine", "apptainer", *words, str(context), cwd=place)
+    assert (done.returncode, done.stdout) == (status, ""), done.stderr
+    assert says in done.stderr
+    assert "Traceback" not in done.stderr
+    assert list(place.iterdir()) == []
+
+
+def test_a_platform_of_its_own(account: Account, context: Path, env: dict[str, str], place: Path) -> None:
+    """Built for arm64 without running anything of it; here it is refused by name."""
+    sif = built(account, place / "arm.sif", context, env, "--platform", "linux/arm64")
+    done = account.cir("run", str(sif), env=env)
+    assert (done.returncode, done.stdout) == (78, ""), done.stderr
+    assert "is for arm64, this machine is amd64" in done.stderr
