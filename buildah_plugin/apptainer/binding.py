@@ -52,6 +52,8 @@ def in_store(program: str, store: LayerStore, talk: Talk) -> Binding:
         place = Path.home() / ".cache/cir"
         talk.say(f"cir: note: {reason}: the layer is kept unpacked in {place}")
         return Binding(settings={"CIR_STORE": str(place)})
+    if not store.root.is_dir():
+        store.prepare()
     talk.say(f"cir: note: the layer is kept unpacked in {store.root}")
     return Binding(("--bind", str(store.root)), {"CIR_STORE": str(store.root)})
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import os
 import shutil
 import stat
 from pathlib import Path
@@ -80,6 +81,7 @@ def context(account: Account, index: Index) -> Path:
     (folder / "Cirfile").write_text(CIRFILE.format(index=index.url))
     (folder / "probe.py").write_text(PROBE)
     (folder / "probe.py").chmod(0o640)
+    os.chown(folder / "probe.py", account.engines.instance.user_id, account.engines.instance.user_id)
     return folder
 
 
@@ -117,7 +119,8 @@ def content_of(account: Account, sif: Path, place: Path) -> dict[str, tuple[str,
 def test_the_same_tree(account: Account, context: Path, env: dict[str, str], place: Path) -> None:
     """Path, kind, mode, content are those of the OCI image that the same plan gives; owners become the caller's.
 
-    Differences: what Apptainer adds, and that its owner may always read and enter what is in the image.
+    Differences: what Apptainer adds, that its owner may always read and enter what is in the image, and that no
+    program gets another user's rights (no owner of such a program is in the file).
     """
     sif = built(account, place / "app.sif", context, env)
     archive = place / "app.tar"
@@ -137,9 +140,9 @@ def test_the_same_tree(account: Account, context: Path, env: dict[str, str], pla
 
 
 def readable(entry: tuple[str, int, str]) -> tuple[str, int, str]:
-    """An entry as it is once its owner may read, and write to, and enter it."""
+    """An entry as it is once its owner may read, and write to, and enter it, and it gives nobody rights."""
     kind, mode, content = entry
-    return kind, mode | {"file": 0o600, "folder": 0o700}.get(kind, 0), content
+    return kind, mode & ~0o6000 | {"file": 0o600, "folder": 0o700}.get(kind, 0), content
 
 
 def test_the_same_environment(account: Account, context: Path, env: dict[str, str], place: Path) -> None:
