@@ -1,0 +1,1 @@
+"""Apptainer against itself: our SIF beside that of a stock definition file."""
