@@ -39,13 +39,18 @@ _OWN_VALUES = frozenset({"--store", "--engine", "--layer"})
 _OWN = _OWN_VALUES | {"--no-forward", "--dry-run", "-h", "--help"}
 #: Engines by name, and the modules whose ``run(arguments)`` does the work; `None` is this one. They are named, not
 #: imported: the language knows no builder.
-ENGINES: dict[str, str | None] = {"docker": None, "apptainer": "buildah_plugin.apptainer.commands"}
+ENGINES: dict[str, str | None] = {
+    "docker": None,
+    "apptainer": "buildah_plugin.apptainer.commands",
+    "host": "buildah_plugin.host",
+}
 #: How a layer gets into an Apptainer container, see `buildah_plugin.apptainer.binding`.
 LAYER_WAYS = ("auto", "file", "node", "folder")
 _EPILOG = """examples:
   cir run --rm -p 8000:8000 registry.example/app:1
   cir run --store /srv/cir --rm registry.example/train:1 --trees 200
   cir run --nv train.sif --trees 200
+  cir run --engine host ./train --trees 200     (a folder with a Cirfile, on this machine itself, in bubblewrap)
 
 The store is the Docker volume `cir-store` unless --store names another volume or a folder; for Apptainer it is the
 folder CIR_STORE, else ~/.cache/cir.
