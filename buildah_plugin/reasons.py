@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from buildah_plugin import process
 from buildah_plugin.process import ProcessError
-from cirfile.cli.errors import INTERNAL, NO_INPUT, PERMISSION, UNAVAILABLE, CliError
+from cirfile.cli.errors import INTERNAL, INVALID, NO_INPUT, PERMISSION, UNAVAILABLE, CliError
 
 _REFUSED = (
     PERMISSION, "was refused by its registry", "log in with `buildah login`, or give --authfile or --creds",
@@ -28,7 +28,7 @@ _UNTRUSTED = (
     UNAVAILABLE, "is in a registry whose certificate is not trusted",
     "give --cert-dir with its authority, or --tls-verify=false",
 )  # fmt: skip
-_BROKEN = (NO_INPUT, "is not whole", "fetch or write it again")
+_BROKEN = (INVALID, "is not whole", "fetch or write it again")
 
 #: The first words that are found count.
 _REASONS = (

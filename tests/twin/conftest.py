@@ -7,7 +7,7 @@ import shutil
 import subprocess
 import sys
 import tempfile
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from importlib import metadata
 from pathlib import Path
@@ -32,7 +32,6 @@ from tests.e2e.conftest import (  # noqa: F401
     wheels,
 )
 from tests.e2e.test_differential import bases  # noqa: F401
-from tests.support import ocitree
 
 CHECKOUT = Path(__file__).resolve().parents[2]
 #: What the two packages need of others at run time.
@@ -102,11 +101,11 @@ class Account:
     installed: Path
     environ: Mapping[str, str]
 
-    def run(self, *argv: str, ok: bool = True, before: tuple[str, ...] = (), **environ: str) -> Done:
-        """Run a command; ``before`` are words that start it, such as `unshare`."""
-        variables = {**self.environ, **environ}
+    def run(self, *argv: str, ok: bool = True, environ: Mapping[str, str] | None = None) -> Done:
+        """Run a command; ``environ`` is added to what the account has."""
+        variables = {**self.environ, **(environ or {})}
         words = [
-            *before, "env", *(f"{name}={value}" for name, value in variables.items()),
+            "env", *(f"{name}={value}" for name, value in variables.items()),
             "sh", "-c", f'PATH={self.installed}/bin:$PATH; export PATH; exec "$@"', "sh", *argv,
         ]  # fmt: skip
         done = subprocess.run(
@@ -116,9 +115,26 @@ class Account:
         assert not ok or done.returncode == 0, done.stdout + done.stderr
         return Done(done.returncode, done.stdout, done.stderr)
 
-    def bud(self, *argv: str, ok: bool = True, **environ: str) -> Done:
+    def restricted(
+        self, setup: str, *argv: str, ok: bool = True, environ: Mapping[str, str] | None = None
+    ) -> Done:
+        """Run a command where root did ``setup`` before, in a mount namespace that ends with the command."""
+        command = self.engines.command(["env"], cwd=self.installed, user=True)
+        start = command.index("setpriv")
+        variables = {**self.environ, **(environ or {})}
+        inner = [*command[start:], *(f"{name}={value}" for name, value in variables.items())]
+        words = ["unshare", "--mount", "sh", "-c", f'{setup}\nexec "$@"', "sh", *inner]
+        path = f'PATH={self.installed}/bin:$PATH; export PATH; exec "$@"'
+        done = subprocess.run(
+            [*command[:start], *words, "sh", "-c", path, "sh", *argv],
+            capture_output=True, text=True, errors="replace", stdin=subprocess.DEVNULL, check=False,
+        )  # fmt: skip
+        assert not ok or done.returncode == 0, done.stdout + done.stderr
+        return Done(done.returncode, done.stdout, done.stderr)
+
+    def bud(self, *argv: str, ok: bool = True, environ: Mapping[str, str] | None = None) -> Done:
         """Run `buildah-cir bud`."""
-        return self.run("python3", "-m", "buildah_plugin.cli", "bud", *argv, ok=ok, **environ)
+        return self.run("python3", "-m", "buildah_plugin.cli", "bud", *argv, ok=ok, environ=environ)
 
 
 @pytest.fixture(scope="session")
@@ -127,9 +143,6 @@ def account(engines: Engines, installed: Path, shim_ref: str) -> Account:  # noq
     site = installed / "site"
     environ = {"PYTHONPATH": str(site), "PYTHONDONTWRITEBYTECODE": "1", "CIR_SHIM": shim_ref}
     return Account(engines, installed, environ)
-
-
-Twin = Callable[..., "tuple[dict[str, ocitree.Image], dict[str, ocitree.Image]]"]
 
 
 @dataclass
@@ -175,3 +188,23 @@ def outbox(shared: Path) -> Path:
     folder = Path(tempfile.mkdtemp(prefix="out-", dir=shared))
     folder.chmod(0o777)
     return folder
+
+
+@pytest.fixture
+def plain(contexts: Contexts) -> Path:
+    """The application without dependencies."""
+    return contexts.copy(CHECKOUT / "testdata/apps/plain")
+
+
+@pytest.fixture
+def fresh(account: Account, outbox: Path) -> dict[str, str]:
+    """A home of its own: no image, no cache."""
+    home, owner = outbox / "home", account.engines.instance.user_id
+    (home / "run").mkdir(parents=True)
+    for folder in (home, home / "run"):
+        folder.chmod(0o700)
+        os.chown(folder, owner, owner)
+    return {
+        "HOME": str(home), "XDG_CACHE_HOME": f"{home}/.cache", "XDG_CONFIG_HOME": f"{home}/.config",
+        "XDG_DATA_HOME": f"{home}/.local/share", "XDG_RUNTIME_DIR": f"{home}/run",
+    }  # fmt: skip
