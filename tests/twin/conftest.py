@@ -9,12 +9,12 @@ import sys
 import tempfile
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
-from importlib import metadata
 from pathlib import Path
 
 import pytest
 
 from cirfile import __version__
+from devtools import account as account_of
 from devtools import images
 from devtools.docker import Docker
 from devtools.engines.api import Engines
@@ -34,8 +34,6 @@ from tests.e2e.conftest import (  # noqa: F401
 from tests.e2e.test_differential import bases  # noqa: F401
 
 CHECKOUT = Path(__file__).resolve().parents[2]
-#: What the two packages need of others at run time.
-PACKAGES = ("packaging", "dockerfile_parse", "yaml")
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
@@ -57,24 +55,7 @@ def shared() -> Iterator[Path]:
 @pytest.fixture(scope="session")
 def installed(shared: Path) -> Path:
     """The packages of this checkout and what they need, with a `python3` that runs among the engines."""
-    folder = shared / "installed"
-    for name in ("cirfile", "buildah_plugin"):
-        shutil.copytree(CHECKOUT / name, folder / "site" / name, ignore=shutil.ignore_patterns("__pycache__"))
-    for name in PACKAGES:
-        module = metadata.distribution(
-            {"dockerfile_parse": "dockerfile-parse", "yaml": "PyYAML"}.get(name, name)
-        )
-        source = Path(str(module.locate_file(name)))
-        shutil.copytree(source, folder / "site" / name, ignore=shutil.ignore_patterns("__pycache__"))
-    (folder / "bin").mkdir()
-    shutil.copy2(Path(sys.executable).parent / "uv", folder / "bin/uv")
-    # The machine's own files are below /run/host there; ours may be closed to others, that of the system is not.
-    interpreter = Path(shutil.which("python3", path="/usr/bin:/usr/local/bin") or sys.executable).resolve()
-    (folder / "bin/python3").symlink_to(f"/run/host{interpreter}")
-    for path in [folder, *folder.rglob("*")]:
-        if not path.is_symlink():
-            path.chmod(path.stat().st_mode | 0o055 if path.is_dir() else path.stat().st_mode | 0o044)
-    return folder
+    return account_of.install(shared / "installed", Path(sys.prefix))
 
 
 @pytest.fixture(scope="session")
