@@ -7,6 +7,7 @@ registry. A name of no registry means one of Docker Hub, as in every Dockerfile,
 from __future__ import annotations
 
 import json
+import threading
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
@@ -56,20 +57,24 @@ NOTHING = Image()
 
 
 class Images:
-    """Looks up images for one build; answers are remembered."""
+    """Looks up images for one build; equal questions are asked once, whatever thread asks."""
 
     def __init__(self, found: Tools, blobs: Blobs, policy: str = "missing") -> None:
         self._tools = found
         self._blobs = blobs
         self._policy = policy
         self._known: dict[tuple[str, Platform], Image] = {}
+        self._locks: dict[tuple[str, Platform], threading.Lock] = {}
+        self._mutex = threading.Lock()
 
     def get(self, name: str, platform: Platform) -> Image:
         """Return an image. Raise `CliError`: 66 not there, 69 registry not reached, 77 refused, 78 no such platform."""
-        key = (name, platform)
-        if key not in self._known:
-            self._known[key] = self._look(name, platform)
-        return self._known[key]
+        with self._mutex:
+            lock = self._locks.setdefault((name, platform), threading.Lock())
+        with lock:
+            if (name, platform) not in self._known:
+                self._known[(name, platform)] = self._look(name, platform)
+            return self._known[(name, platform)]
 
     def fetched(self, image: Image) -> Image:
         """Return the image with all its layers among the blobs. Raise `CliError` where they cannot be had.

@@ -18,6 +18,7 @@ from cirfile.errors import printable
 
 _TAIL = 12
 _GRACE = 10
+_RUNNING: set[subprocess.Popen[bytes]] = set()
 
 #: Words of options whose value is nobody's business.
 _HIDDEN = ("--creds", "--src-creds", "--dest-creds", "--decryption-key")
@@ -69,6 +70,7 @@ def run(
     except OSError as error:
         raise CliError(UNAVAILABLE, f"`{argv[0]}` cannot be started: {error.strerror}") from None
     tail: deque[str] = deque(maxlen=_TAIL)
+    _RUNNING.add(child)
     out, said = cast("IO[bytes]", child.stdout), cast("IO[bytes]", child.stderr)
     reader = threading.Thread(target=_follow, args=(said, tail, follow), daemon=True)
     reader.start()
@@ -78,11 +80,18 @@ def run(
         reader.join()
     finally:
         _end(child)
+        _RUNNING.discard(child)
         out.close()
         said.close()
     if status != 0:
         raise ProcessError(argv, status, "".join(tail))
     return output
+
+
+def end_all() -> None:
+    """End every program that a thread still waits for."""
+    for child in list(_RUNNING):
+        _end(child)
 
 
 def _follow(stream: IO[bytes], tail: deque[str], follow: Callable[[str], None] | None) -> None:

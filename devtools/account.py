@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shutil
+import subprocess
 from pathlib import Path
 
 from devtools import paths
@@ -30,6 +31,8 @@ def install(folder: Path, home: Path) -> Path:
         shutil.which("python3", path="/usr/bin:/usr/local/bin") or "/usr/bin/python3"
     ).resolve()
     (folder / "bin/python3").symlink_to(f"/run/host{interpreter}")
+    # As an installer does: the account could not write it.
+    subprocess.run([str(interpreter), "-m", "compileall", "-q", str(folder / "site")], check=True)
     for name, module in (("cir", "cirfile.cli"), ("buildah-cir", "buildah_plugin.cli")):
         script = folder / "bin" / name
         script.write_text(f'#!/bin/sh\nPYTHONPATH={folder}/site exec {folder}/bin/python3 -m {module} "$@"\n')
