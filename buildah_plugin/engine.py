@@ -104,6 +104,14 @@ def build(arguments: argparse.Namespace) -> int:
         if getattr(arguments, f"passed_{name}"):
             flag = f"--{name.replace('_', '-')}"
             raise CliError(USAGE, f"{flag} is for the engine `buildkit`", instead)
+    if arguments.dry_run:
+        raise CliError(
+            USAGE, "--dry-run is for the engine `buildkit`", "--debug shows the commands as they are run"
+        )
+    if arguments.frontend:
+        raise CliError(
+            USAGE, "--frontend is for the engine `buildkit`", "this engine needs none: leave it out"
+        )
     machine = NOBODY if arguments.no_forward else host()
     with secrets_folder(machine, outputs.secrets(arguments.passed_secret)) as secrets:
         result = execute(replace(_settings(arguments, machine), secrets=secrets))
@@ -141,7 +149,10 @@ def _settings(arguments: argparse.Namespace, machine: Host) -> Settings:
         outputs=_outputs(arguments),
         iidfile=Path(iidfile[0]) if iidfile else None,
         environ=environment(),
-        talk=Talk(quiet=arguments.passed_quiet, verbose=arguments.passed_debug),
+        talk=Talk(
+            quiet=arguments.passed_quiet or "quiet" in arguments.passed_progress,
+            verbose=arguments.passed_debug,
+        ),
     )
 
 

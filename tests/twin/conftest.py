@@ -119,10 +119,13 @@ class Account:
 
 
 @pytest.fixture(scope="session")
-def account(engines: Engines, installed: Path, shim_ref: str) -> Account:  # noqa: F811
-    """The ordinary account of the test engines."""
+def account(engines: Engines, installed: Path, shared: Path, shim_ref: str) -> Account:  # noqa: F811
+    """The ordinary account of the test engines, with a cache of this run."""
+    cache = shared / "cache"
+    cache.mkdir()
+    cache.chmod(0o777)
     site = installed / "site"
-    environ = {"PYTHONPATH": str(site), "PYTHONDONTWRITEBYTECODE": "1", "CIR_SHIM": shim_ref}
+    environ = {"PYTHONPATH": str(site), "CIR_SHIM": shim_ref, "XDG_CACHE_HOME": str(cache)}
     return Account(engines, installed, environ)
 
 

@@ -100,7 +100,7 @@ def left(account: Account, outbox: Path) -> Clean:
 
     def look() -> list[str]:
         found = account.run(
-            "sh", "-c", 'find "$XDG_CACHE_HOME/cir" -name "work-*" -o -name ".new-*" -o -name "tmp*"'
+            "sh", "-c", 'find "$XDG_CACHE_HOME" -name "work-*" -o -name ".new-*" -o -name "tmp*"'
         ).out.split()
         return found + [str(path) for path in outbox.iterdir()]
 

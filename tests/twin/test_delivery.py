@@ -226,3 +226,22 @@ def test_buildah_alone(
     pushed = layers(account, of_platform(account, f"docker://{name}"))
     base = layers(account, of_platform(account, f"docker://{BASE}"))
     assert pushed[: len(base)] == base
+
+
+def test_a_name_changes_between_image_and_list(account: Account, plain: Path) -> None:
+    """The name leads to what was built last, as with any tag."""
+    one = account.bud("-t", "twin-swap", str(plain)).out
+    account.bud("-t", "twin-swap", "--platform=linux/amd64,linux/arm64", str(plain))
+    listed = json.loads(account.run("buildah", "manifest", "inspect", "localhost/twin-swap").out)
+    assert len(listed["manifests"]) == 2
+    account.bud("-t", "twin-swap", str(plain))
+    assert account.run("podman", "image", "inspect", "--format", "{{.Id}}", "twin-swap").out == one
+
+
+def test_words_of_other_engines(account: Account, plain: Path) -> None:
+    """What this engine cannot do is an error with another way, never without effect."""
+    for flag in ("--dry-run", "--check", "--frontend=x", "--cache-to=x", "--ssh=default"):
+        argv = ("python3", "-m", "cirfile.cli", "build", "--engine=buildah", flag, str(plain))
+        done = account.run(*argv, ok=False)
+        assert (done.status, done.out) == (64, ""), flag
+        assert "is for the engine `buildkit`\nhint: " in done.talk
