@@ -39,5 +39,5 @@ def run(args: argparse.Namespace) -> int:
 def _pytest(home: Path, arguments: list[str]) -> int:
     """Run pytest with the programs of the development environment, such as uv, before those of the machine."""
     environment = os.environ | {"PATH": f"{home / 'bin'}:{os.environ.get('PATH', os.defpath)}"}
-    argv = [home / "bin/python", "-m", "pytest", *arguments]
+    argv = [str(home / "bin/python"), "-m", "pytest", *arguments]
     return subprocess.run(argv, cwd=paths.CHECKOUT, env=environment).returncode

@@ -9,6 +9,7 @@ import uuid
 from bench.main_path.builds import OURS, STOCK
 from bench.main_path.engine import Engine
 from bench.main_path.sample import Goal, Pair, pair
+from bench.main_path.variants import Variants
 
 BASE = "python:3.11-slim"
 
@@ -22,7 +23,8 @@ class Starts:
         self.ours = f"{engine.registry}/{OURS}:1"
         self.bare = f"{engine.registry}/bench/bare:1"
         self.stock = f"{engine.registry}/{STOCK}:1"
-        self._used: list[str] = []
+        self._stores: list[str] = []
+        self._images: list[str] = []
 
     def __enter__(self) -> Starts:
         for image in (self.ours, self.bare, self.stock, BASE):
@@ -31,7 +33,9 @@ class Starts:
         return self
 
     def __exit__(self, *_: object) -> None:
-        self.engine.run("volume", "rm", "-f", self.store, *self._used)
+        self.engine.run("volume", "rm", "-f", self.store, *self._stores)
+        if self._images:
+            self.engine.run("image", "rm", "-f", *self._images)
 
     def flags(self, store: str) -> tuple[str, ...]:
         """`docker run` with a store volume, the CA forwarded."""
@@ -67,33 +71,36 @@ class Starts:
 
     def cold(self, rounds: int) -> tuple[list[Pair], list[Goal]]:
         """First line of the application: ours with an empty store, the stock image not pulled; base present."""
+        shared = [digest for digest, _ in self.engine.layers("library/python-base")]
+        ours, stock = (Variants(self.engine.registry, name, shared) for name in (OURS, STOCK))
+        numbers = range(-1, rounds)
+        images = {n: (ours.make(n), stock.make(n)) for n in numbers}
         taken = pair(
             "cold start against pull and first run",
             "s",
             rounds,
-            lambda _: self._cold_ours(),
-            lambda _: self._cold_stock(),
+            lambda number: self._cold_ours(images[number][0]),
+            lambda number: self._cold_stock(images[number][1]),
         )
+        self._images += [image for both in images.values() for image in both]
         return [taken], [
             Goal("8", "cold start to pull + first run (floor)", taken.ratio, 1.0, "x"),
             Goal("8", "cold start to pull + first run (aim)", taken.ratio, 0.6, "x"),
         ]
 
-    def _cold_ours(self) -> float:
-        # A store of its own each time, taken away at the end: files just deleted would slow down the next ones.
-        store = f"{self.store}-cold{len(self._used)}"
-        self._used.append(store)
-        pulled = self._pull(self.ours)
-        seconds, _ = self.engine.first_line([*self.flags(store), self.ours, "--trees", "1"])
+    def _cold_ours(self, image: str) -> float:
+        store = f"{self.store}-cold{len(self._stores)}"
+        self._stores.append(store)
+        pulled = self._pull(image)
+        seconds, _ = self.engine.first_line([*self.flags(store), image, "--trees", "1"])
         return pulled + seconds
 
-    def _cold_stock(self) -> float:
-        pulled = self._pull(self.stock)
-        seconds, _ = self.engine.first_line(["run", "--rm", self.stock, "--trees", "1"])
+    def _cold_stock(self, image: str) -> float:
+        pulled = self._pull(image)
+        seconds, _ = self.engine.first_line(["run", "--rm", image, "--trees", "1"])
         return pulled + seconds
 
     def _pull(self, image: str) -> float:
-        """Seconds to pull an image that is not there; what others left to write is on disk before."""
-        self.engine.run("image", "rm", "-f", image)
+        """Seconds to pull an image; what others left to write is on disk before."""
         os.sync()
         return self.engine.seconds("pull", "-q", image)
