@@ -17,7 +17,7 @@ from buildah_plugin.process import ProcessError
 from buildah_plugin.reasons import explained
 from buildah_plugin.tools import STORAGE, Tools
 from cirfile import references
-from cirfile.cli.errors import INVALID, NO_INPUT, NOT_PROMISED, USAGE, CliError
+from cirfile.cli.errors import INVALID, NO_INPUT, NOT_PROMISED, UNAVAILABLE, USAGE, CliError
 from cirfile.plan import Platform
 from cirfile.platforms import normalize
 
@@ -111,7 +111,13 @@ class Images:
         # Skopeo takes a tag or a digest, not both; the digest is the stricter one.
         digest = full.partition("@")[2]
         pinned = f"{references.repository(full)}@{digest}" if digest else full
-        return self._ask(name, _REGISTRY + pinned, platform)
+        try:
+            return self._ask(name, _REGISTRY + pinned, platform)
+        except CliError as error:
+            local = self._local(name, full, platform) if self._policy == "newer" else None
+            if local is None or error.code != UNAVAILABLE:
+                raise
+            return local  # a registry that cannot be reached has nothing newer
 
     def _local(self, name: str, full: str, platform: Platform) -> Image | None:
         named = references.HUB not in full or name.startswith(references.HUB)

@@ -10,7 +10,7 @@ import shlex
 import subprocess
 import threading
 from collections import deque
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from typing import IO, cast
 
 from cirfile.cli.errors import UNAVAILABLE, CliError
@@ -46,21 +46,20 @@ def shown(argv: Sequence[str]) -> str:
 
 def run(
     argv: Sequence[str],
-    environ: Mapping[str, str] | None = None,
-    cwd: str | None = None,
     follow: Callable[[str], None] | None = None,
+    into: IO[bytes] | None = None,
 ) -> bytes:
-    """Run a program and return what it wrote to stdout; ``follow`` gets each line of its stderr.
+    """Run a program and return what it wrote to stdout, unless that goes ``into`` a file.
+
+    ``follow`` gets each line of its stderr.
 
     Raise `ProcessError` where it fails, `CliError` (69) where it is not there.
     """
     try:
         child = subprocess.Popen(
             list(argv),
-            env=environ,
-            cwd=cwd,
             stdin=subprocess.DEVNULL,
-            stdout=subprocess.PIPE,
+            stdout=subprocess.PIPE if into is None else into,
             stderr=subprocess.PIPE,
         )
     except FileNotFoundError:
@@ -71,18 +70,19 @@ def run(
         raise CliError(UNAVAILABLE, f"`{argv[0]}` cannot be started: {error.strerror}") from None
     tail: deque[str] = deque(maxlen=_TAIL)
     _RUNNING.add(child)
-    out, said = cast("IO[bytes]", child.stdout), cast("IO[bytes]", child.stderr)
+    said = cast("IO[bytes]", child.stderr)
     reader = threading.Thread(target=_follow, args=(said, tail, follow), daemon=True)
     reader.start()
     try:
-        output = out.read()
+        output = b"" if child.stdout is None else child.stdout.read()
         status = child.wait()
         reader.join()
     finally:
         _end(child)
         _RUNNING.discard(child)
-        out.close()
-        said.close()
+        for stream in (child.stdout, said):
+            if stream is not None:
+                stream.close()
     if status != 0:
         raise ProcessError(argv, status, "".join(tail))
     return output

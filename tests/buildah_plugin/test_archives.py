@@ -15,6 +15,7 @@ import pytest
 from buildah_plugin import archives
 from buildah_plugin.nodes import File, Folder, TreeError
 from buildah_plugin.paths import lookup, parts
+from cirfile.cli.errors import CliError
 
 
 def archive(*members: tuple[str, bytes, str]) -> bytes:
@@ -76,6 +77,15 @@ def test_compressions(squeeze: Callable[[bytes], bytes], tmp_path: Path) -> None
     packed = tmp_path / "packed"
     packed.write_bytes(squeeze(archive(file("x"))))
     assert archives.is_tar(str(packed))
+
+
+def test_zstd_is_left_to_its_program(tmp_path: Path) -> None:
+    """Without it, or where the file is not whole, that is said."""
+    blob = tmp_path / "layer"
+    blob.write_bytes(b"\x28\xb5\x2f\xfd rest")
+    with pytest.raises((CliError, TreeError), match="zstd"):
+        archives.layers([blob])
+    assert list(tmp_path.iterdir()) == [blob]
 
 
 def test_what_is_no_archive(tmp_path: Path) -> None:

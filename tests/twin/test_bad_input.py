@@ -179,6 +179,27 @@ def test_cache_that_cannot_be_written(account: Account, plain: Path) -> None:
     assert "XDG_CACHE_HOME" in done.talk
 
 
+def test_damaged_cache(account: Account, contexts: Contexts, fresh: dict[str, str]) -> None:
+    """A layer that was cut off in the cache is noticed where it is read; the way out is to delete the cache."""
+    context = contexts.make("FROM python:3.11-slim\nCOPY --chown=daemon a.txt /x/\n", _A)
+    account.bud("-o", f"type=oci,dest={fresh['HOME']}/x.tar", str(context), environ=fresh)
+    blobs = f"{fresh['XDG_CACHE_HOME']}/cir/blobs"
+    account.run("sh", "-c", f"truncate -s 1000000 $(ls -S -d {blobs}/sha256/* | head -1)")
+    done = account.bud("-t", "damaged", str(context), ok=False, environ=fresh)
+    assert done.status == 65
+    assert f"delete {blobs}" in done.talk
+    assert "Traceback" not in done.talk
+
+
+def test_newer_than_a_registry_that_is_gone(account: Account, contexts: Contexts) -> None:
+    """`--pull=newer` takes what is in the storage where nobody can tell whether there is something newer."""
+    name = "127.0.0.1:1/twin/gone:1"
+    context = contexts.make(f"FROM {name}\nCMD true\n", {})
+    assert account.bud("--pull=newer", str(context), ok=False).status == 69
+    account.run("skopeo", "copy", "docker://docker.io/library/musl:1", f"containers-storage:{name}")
+    account.bud("--pull=newer", "-t", "twin-newer", str(context))
+
+
 def test_unreadable_file(account: Account, contexts: Contexts, left: Clean) -> None:
     context = contexts.make("FROM scratch\nCOPY . /x/\n", _A)
     os.chown(context / "a.txt", 0, 0)
