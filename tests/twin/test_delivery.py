@@ -11,6 +11,7 @@ from typing import Any
 
 import pytest
 
+from devtools.docker import certificate_mount
 from tests.support.index import Index
 from tests.support.registryproxy import RegistryProxy
 from tests.support.wheels import Wheel
@@ -245,3 +246,14 @@ def test_words_of_other_engines(account: Account, plain: Path) -> None:
         done = account.run(*argv, ok=False)
         assert (done.status, done.out) == (64, ""), flag
         assert "is for the engine `buildkit`\nhint: " in done.talk
+
+
+def test_application_with_dependencies(account: Account, contexts: Contexts) -> None:
+    """Locked on this machine, stored by Buildah, assembled in Podman's container, the application does its work."""
+    context = contexts.copy(APPS / "etl")
+    account.run("python3", "-m", "cirfile.cli", "build", "--engine=buildah", "-t", "twin-etl", str(context))
+    done = account.run(
+        "podman", "run", "--rm", "--network=host", *certificate_mount(), "--entrypoint", "/.cir/shim", "twin-etl",
+        "./verify",
+    )  # fmt: skip
+    assert "etl: " in done.out
