@@ -9,6 +9,7 @@ import contextlib
 import shutil
 import tempfile
 import threading
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
@@ -150,6 +151,7 @@ def opened(settings: Settings) -> Iterator[tuple[Build, Tools, Path]]:
     root = cache_folder(settings.environ)
     try:
         root.mkdir(parents=True, exist_ok=True)
+        _sweep(root)
         work = Path(tempfile.mkdtemp(prefix="work-", dir=root))
     except OSError as error:
         raise CliError(
@@ -172,5 +174,14 @@ def opened(settings: Settings) -> Iterator[tuple[Build, Tools, Path]]:
         shutil.rmtree(work, ignore_errors=True)
 
 
+def _sweep(root: Path) -> None:
+    """Remove what builds left that were killed or lost their machine, a day ago or longer."""
+    for left in (*root.glob("work-*"), *root.glob("blobs/.new-*")):
+        with contextlib.suppress(OSError):
+            if time.time() - left.stat().st_mtime > _DAY:
+                shutil.rmtree(left) if left.is_dir() else left.unlink()
+
+
+_DAY = 24 * 3600
 #: No space, quota used up.
 _FULL = (28, 122)

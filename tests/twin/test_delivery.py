@@ -257,3 +257,16 @@ def test_application_with_dependencies(account: Account, contexts: Contexts) -> 
         "./verify",
     )  # fmt: skip
     assert "etl: " in done.out
+
+
+def test_leftovers_of_killed_builds_go(account: Account, plain: Path, fresh: dict[str, str]) -> None:
+    """What is a day old is swept up; what is younger may be in use."""
+    cache = f"{fresh['XDG_CACHE_HOME']}/cir"
+    account.run(
+        "sh", "-c", f"mkdir -p {cache}/work-old {cache}/work-new {cache}/blobs; touch {cache}/blobs/.new-old; "
+        f"touch -d '2 days ago' {cache}/work-old {cache}/blobs/.new-old",
+    )  # fmt: skip
+    account.bud("-o", f"type=oci,dest={fresh['HOME']}/x.tar", str(plain), environ=fresh)
+    assert account.run("sh", "-c", f"cd {cache}; ls -d work-* blobs/.new-* || true").out.split() == [
+        "work-new"
+    ]
