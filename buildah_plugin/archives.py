@@ -10,15 +10,16 @@ import bz2
 import gzip
 import lzma
 import shutil
-import subprocess
 import tarfile
 import zlib
 from collections.abc import Iterable
 from pathlib import Path
 from typing import IO
 
+from buildah_plugin import process
 from buildah_plugin.nodes import Content, File, Folder, Link, Node, Special, TreeError
 from buildah_plugin.paths import lookup, parts, resolve
+from buildah_plugin.process import ProcessError
 
 _ACCOUNTS = ("etc/passwd", "etc/group", "usr/lib/passwd", "usr/lib/group")
 _MOST_ACCOUNTS = 16 << 20
@@ -187,11 +188,9 @@ def _zstd(archive: Path) -> IO[bytes]:
     plain = archive.parent / f".{archive.name}.plain"
     try:
         with plain.open("wb") as out:
-            subprocess.run(["zstd", "-dcq", str(archive)], stdout=out, check=True)
+            process.run(["zstd", "-dcq", str(archive)], into=out)
         return plain.open("rb")
-    except OSError:
-        raise TreeError(f"{archive.name} is compressed with zstd; install `zstd`") from None
-    except subprocess.CalledProcessError:
-        raise TreeError(f"{archive.name} is no whole zstd file") from None
+    except ProcessError:
+        raise TreeError("it is no whole zstd file") from None
     finally:
         plain.unlink(missing_ok=True)

@@ -5,14 +5,17 @@ Nothing is decided here twice: what the Cirfile means is in the plan, how it bec
 
 from __future__ import annotations
 
+import contextlib
 import shutil
 import tempfile
+import threading
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from buildah_plugin import archives, disk, layout
+from buildah_plugin import archives, disk, layout, process
 from buildah_plugin.blobs import Blobs
 from buildah_plugin.compose import Composed, Composer, Target
 from buildah_plugin.images import POLICIES, Image, Images
@@ -54,6 +57,13 @@ class Build:
         around = Surroundings(self.project.context, self._origin, work, self.project.source)
         self._composer = Composer(self.blobs, self._images.fetched, around, self.epoch, settings.kind)
         self._targets: list[Target] | None = None
+        self._ahead: threading.Thread | None = None
+
+    def close(self) -> None:
+        """End what is still looked for."""
+        if self._ahead is not None and self._ahead.is_alive():
+            process.end_all()
+            self._ahead.join()
 
     @property
     def epoch(self) -> int:
@@ -84,7 +94,11 @@ class Build:
         )  # fmt: skip
         targets = []
         locked: dict[bytes, dict[str, bytes]] = {}
-        for platform in settings.platforms or (own_platform(),):
+        wanted = settings.platforms or (own_platform(),)
+        # The shim is looked up while the base is: most of a build is waiting for such answers.
+        self._ahead = threading.Thread(target=self._look_ahead, args=(wanted,), daemon=True)
+        self._ahead.start()
+        for platform in wanted:
             plan, base = self.project.planned(platform)
             for reason in plan.reads_base:
                 settings.talk.say(f"note: the base's layers are read: {reason}")
@@ -96,9 +110,18 @@ class Build:
             targets.append(Target(plan, base, self._shim(plan.platform), manifest, locks))
         return targets
 
-    def _shim(self, platform: Platform) -> Image:
+    def _look_ahead(self, platforms: tuple[Platform, ...]) -> None:
+        for platform in platforms:
+            with contextlib.suppress(CliError, OSError):  # what fails here fails again, with its reason
+                self._images.get(self._shim_name, platform)
+
+    @property
+    def _shim_name(self) -> str:
         given = dict(self._settings.build_args).get("CIR_SHIM") or self._settings.environ.get("CIR_SHIM")
-        name = given or ociconfig.default_shim()
+        return given or ociconfig.default_shim()
+
+    def _shim(self, platform: Platform) -> Image:
+        name = self._shim_name
         try:
             return self._images.get(name, platform)
         except CliError as error:
@@ -128,6 +151,7 @@ def opened(settings: Settings) -> Iterator[tuple[Build, Tools, Path]]:
     root = cache_folder(settings.environ)
     try:
         root.mkdir(parents=True, exist_ok=True)
+        _sweep(root)
         work = Path(tempfile.mkdtemp(prefix="work-", dir=root))
     except OSError as error:
         raise CliError(
@@ -136,7 +160,11 @@ def opened(settings: Settings) -> Iterator[tuple[Build, Tools, Path]]:
     try:
         access = replace(settings.access, private=work)
         tools = Tools(access, settings.talk, work)
-        yield Build(settings, work, tools), tools, work
+        build = Build(settings, work, tools)
+        try:
+            yield build, tools, work
+        finally:
+            build.close()
     except OSError as error:
         raise CliError(
             INTERNAL, f"{error.filename or root}: {error.strerror or error}",
@@ -146,5 +174,14 @@ def opened(settings: Settings) -> Iterator[tuple[Build, Tools, Path]]:
         shutil.rmtree(work, ignore_errors=True)
 
 
+def _sweep(root: Path) -> None:
+    """Remove what builds left that were killed or lost their machine, a day ago or longer."""
+    for left in (*root.glob("work-*"), *root.glob("blobs/.new-*")):
+        with contextlib.suppress(OSError):
+            if time.time() - left.stat().st_mtime > _DAY:
+                shutil.rmtree(left) if left.is_dir() else left.unlink()
+
+
+_DAY = 24 * 3600
 #: No space, quota used up.
 _FULL = (28, 122)

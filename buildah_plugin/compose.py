@@ -14,8 +14,10 @@ from buildah_plugin import archives, layout, steps, tar
 from buildah_plugin.blobs import Blobs, Layer
 from buildah_plugin.images import Image
 from buildah_plugin.layout import Descriptor
+from buildah_plugin.nodes import TreeError
 from buildah_plugin.steps import Surroundings
 from cirfile import ociconfig
+from cirfile.cli.errors import INVALID, CliError
 from cirfile.plan import Copy, Plan, Platform, Step
 
 
@@ -98,12 +100,16 @@ class Composer:
         return self._layers[key]
 
     def _written(self, target: Target, below: Sequence[str] | None) -> Layer:
-        base = None if below is None else archives.layers(self._blobs.path(digest) for digest in below)
-        tree = steps.app_tree(target.plan, base, self._around)
-        steps.add_metadata(tree, target.manifest, target.locks)
-        return self._blobs.put_layer(
-            lambda out: tar.write(tree, out, self._epoch, fresh_only=base is not None)
-        )
+        try:
+            base = None if below is None else archives.layers(self._blobs.path(digest) for digest in below)
+            tree = steps.app_tree(target.plan, base, self._around)
+            steps.add_metadata(tree, target.manifest, target.locks)
+            return self._blobs.put_layer(
+                lambda out: tar.write(tree, out, self._epoch, fresh_only=base is not None)
+            )
+        except TreeError as error:
+            hint = f"build again; if it is said again, delete {self._blobs.root}"
+            raise CliError(INVALID, str(error), hint) from None
 
 
 def _diff_ids(image: Image) -> list[str]:

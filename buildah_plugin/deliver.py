@@ -91,22 +91,24 @@ class Delivery:
         return image
 
     def _list(self, name: str, ids: list[str]) -> None:
-        """Add images to a list of manifests, which is made where it is not there; one of ours is made anew."""
+        """Add images to the list of `--manifest`, made where it is not there; a tag gets a list of its own."""
         if not self._tools.buildah:
             raise CliError(
                 UNAVAILABLE, "a list of manifests in the storage needs `buildah`, which is not on PATH",
                 "install it, or --push instead",
             )  # fmt: skip
-        try:
-            self._tools.run([BUILDAH, "manifest", "create", name])
-        except ProcessError as error:
-            if "in use" not in error.tail and "already" not in error.tail:
-                raise
-            if not self._settings.manifest:
-                self._tools.run([BUILDAH, "manifest", "rm", name])
-                self._tools.run([BUILDAH, "manifest", "create", name])
+        if self._settings.manifest:
+            self._tools.run([BUILDAH, "manifest", "create", "--amend", name])
+            self._add(name, ids)
+            return
+        # A new list takes over the name, whatever had it before.
+        with self._tools.list() as new:
+            self._add(new, ids)
+            self._tools.run([BUILDAH, "tag", new, name])
+
+    def _add(self, name: str, ids: list[str]) -> None:
         for image in ids:
-            self._tools.run([BUILDAH, "manifest", "add", name, STORAGE + f"@{image}"])
+            self._tools.run([BUILDAH, "manifest", "add", name, f"{STORAGE}@{image}"])
 
     def _pusher(self, name: str) -> Callable[[Built], None]:
         try:

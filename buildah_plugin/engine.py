@@ -121,6 +121,14 @@ def refuse(arguments: argparse.Namespace) -> None:
         if getattr(arguments, f"passed_{name}"):
             flag = f"--{name.replace('_', '-')}"
             raise CliError(USAGE, f"{flag} is for the engine `buildkit`", instead)
+    if arguments.dry_run:
+        raise CliError(
+            USAGE, "--dry-run is for the engine `buildkit`", "--debug shows the commands as they are run"
+        )
+    if arguments.frontend:
+        raise CliError(
+            USAGE, "--frontend is for the engine `buildkit`", "this engine needs none: leave it out"
+        )
 
 
 def settings_of(arguments: argparse.Namespace, machine: Host) -> Settings:
@@ -148,7 +156,10 @@ def settings_of(arguments: argparse.Namespace, machine: Host) -> Settings:
         pull="always" if arguments.passed_pull else "missing",
         iidfile=Path(iidfile[0]) if iidfile else None,
         environ=environment(),
-        talk=Talk(quiet=arguments.passed_quiet, verbose=arguments.passed_debug),
+        talk=Talk(
+            quiet=arguments.passed_quiet or "quiet" in arguments.passed_progress,
+            verbose=arguments.passed_debug,
+        ),
     )
 
 

@@ -7,6 +7,7 @@ registry. A name of no registry means one of Docker Hub, as in every Dockerfile,
 from __future__ import annotations
 
 import json
+import threading
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
@@ -16,7 +17,7 @@ from buildah_plugin.process import ProcessError
 from buildah_plugin.reasons import explained
 from buildah_plugin.tools import STORAGE, Tools
 from cirfile import references
-from cirfile.cli.errors import INVALID, NO_INPUT, NOT_PROMISED, USAGE, CliError
+from cirfile.cli.errors import INVALID, NO_INPUT, NOT_PROMISED, UNAVAILABLE, USAGE, CliError
 from cirfile.plan import Platform
 from cirfile.platforms import normalize
 
@@ -56,20 +57,24 @@ NOTHING = Image()
 
 
 class Images:
-    """Looks up images for one build; answers are remembered."""
+    """Looks up images for one build; equal questions are asked once, whatever thread asks."""
 
     def __init__(self, found: Tools, blobs: Blobs, policy: str = "missing") -> None:
         self._tools = found
         self._blobs = blobs
         self._policy = policy
         self._known: dict[tuple[str, Platform], Image] = {}
+        self._locks: dict[tuple[str, Platform], threading.Lock] = {}
+        self._mutex = threading.Lock()
 
     def get(self, name: str, platform: Platform) -> Image:
         """Return an image. Raise `CliError`: 66 not there, 69 registry not reached, 77 refused, 78 no such platform."""
-        key = (name, platform)
-        if key not in self._known:
-            self._known[key] = self._look(name, platform)
-        return self._known[key]
+        with self._mutex:
+            lock = self._locks.setdefault((name, platform), threading.Lock())
+        with lock:
+            if (name, platform) not in self._known:
+                self._known[(name, platform)] = self._look(name, platform)
+            return self._known[(name, platform)]
 
     def fetched(self, image: Image) -> Image:
         """Return the image with all its layers among the blobs. Raise `CliError` where they cannot be had.
@@ -106,7 +111,13 @@ class Images:
         # Skopeo takes a tag or a digest, not both; the digest is the stricter one.
         digest = full.partition("@")[2]
         pinned = f"{references.repository(full)}@{digest}" if digest else full
-        return self._ask(name, _REGISTRY + pinned, platform)
+        try:
+            return self._ask(name, _REGISTRY + pinned, platform)
+        except CliError as error:
+            local = self._local(name, full, platform) if self._policy == "newer" else None
+            if local is None or error.code != UNAVAILABLE:
+                raise
+            return local  # a registry that cannot be reached has nothing newer
 
     def _local(self, name: str, full: str, platform: Platform) -> Image | None:
         named = references.HUB not in full or name.startswith(references.HUB)

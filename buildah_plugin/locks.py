@@ -17,7 +17,6 @@ from buildah_plugin.talk import Talk
 from cirfile import codec, locking
 from cirfile.cli.errors import CliError
 from cirfile.manifest import Manifest
-from cirfile.resolver import ResolverError, resolve
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,6 +39,8 @@ class Locker:
         if not self.no_cache and (found := _read(kept)) is not None:
             self.talk.say(f"lock: {ecosystem} requirements unchanged")
             return found
+        from cirfile.resolver import ResolverError, resolve  # here, because most builds resolve nothing
+
         count = len(manifest.of(ecosystem))
         with self.talk.phase(f"lock: {count} {ecosystem} requirement{'s' * (count != 1)} resolved"):
             try:

@@ -18,6 +18,7 @@ from cirfile.errors import printable
 
 _TAIL = 12
 _GRACE = 10
+_RUNNING: set[subprocess.Popen[bytes]] = set()
 
 #: Words of options whose value is nobody's business.
 _HIDDEN = ("--creds", "--src-creds", "--dest-creds", "--decryption-key")
@@ -45,11 +46,13 @@ def shown(argv: Sequence[str]) -> str:
 
 def run(
     argv: Sequence[str],
-    environ: Mapping[str, str] | None = None,
-    cwd: str | None = None,
     follow: Callable[[str], None] | None = None,
+    into: IO[bytes] | None = None,
+    environ: Mapping[str, str] | None = None,
 ) -> bytes:
-    """Run a program and return what it wrote to stdout; ``follow`` gets each line of its stderr.
+    """Run a program and return what it wrote to stdout, unless that goes ``into`` a file.
+
+    ``follow`` gets each line of its stderr; ``environ`` is its environment, instead of ours.
 
     Raise `ProcessError` where it fails, `CliError` (69) where it is not there.
     """
@@ -57,9 +60,8 @@ def run(
         child = subprocess.Popen(
             list(argv),
             env=environ,
-            cwd=cwd,
             stdin=subprocess.DEVNULL,
-            stdout=subprocess.PIPE,
+            stdout=subprocess.PIPE if into is None else into,
             stderr=subprocess.PIPE,
         )
     except FileNotFoundError:
@@ -69,20 +71,29 @@ def run(
     except OSError as error:
         raise CliError(UNAVAILABLE, f"`{argv[0]}` cannot be started: {error.strerror}") from None
     tail: deque[str] = deque(maxlen=_TAIL)
-    out, said = cast("IO[bytes]", child.stdout), cast("IO[bytes]", child.stderr)
+    _RUNNING.add(child)
+    said = cast("IO[bytes]", child.stderr)
     reader = threading.Thread(target=_follow, args=(said, tail, follow), daemon=True)
     reader.start()
     try:
-        output = out.read()
+        output = b"" if child.stdout is None else child.stdout.read()
         status = child.wait()
         reader.join()
     finally:
         _end(child)
-        out.close()
-        said.close()
+        _RUNNING.discard(child)
+        for stream in (child.stdout, said):
+            if stream is not None:
+                stream.close()
     if status != 0:
         raise ProcessError(argv, status, "".join(tail))
     return output
+
+
+def end_all() -> None:
+    """End every program that a thread still waits for."""
+    for child in list(_RUNNING):
+        _end(child)
 
 
 def _follow(stream: IO[bytes], tail: deque[str], follow: Callable[[str], None] | None) -> None:

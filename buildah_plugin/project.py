@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import platform as host
+import sys
 from dataclasses import replace
 from functools import cached_property
 from pathlib import Path
@@ -38,7 +39,8 @@ class Project:
         """The text of the Cirfile."""
         path = self._settings.file
         try:
-            return Source(str(path), path.read_bytes().decode("utf-8-sig", errors="replace"))
+            data = sys.stdin.buffer.read() if str(path) == "-" else path.read_bytes()
+            return Source(str(path), data.decode("utf-8-sig", errors="replace"))
         except OSError as error:
             raise CliError(
                 NO_INPUT,

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from buildah_plugin import process
 from buildah_plugin.process import ProcessError
-from cirfile.cli.errors import INTERNAL, NO_INPUT, PERMISSION, UNAVAILABLE, CliError
+from cirfile.cli.errors import INTERNAL, INVALID, NO_INPUT, PERMISSION, UNAVAILABLE, CliError
 
 _REFUSED = (
     PERMISSION, "was refused by its registry", "log in with `buildah login`, or give --authfile or --creds",
@@ -28,10 +28,15 @@ _UNTRUSTED = (
     UNAVAILABLE, "is in a registry whose certificate is not trusted",
     "give --cert-dir with its authority, or --tls-verify=false",
 )  # fmt: skip
-_BROKEN = (NO_INPUT, "is not whole", "fetch or write it again")
+_NO_POLICY = (
+    UNAVAILABLE, "cannot be fetched without a policy about signatures",
+    "install containers-common, or write ~/.config/containers/policy.json (containers-policy.json(5))",
+)  # fmt: skip
+_BROKEN = (INVALID, "is not whole", "fetch or write it again")
 
 #: The first words that are found count.
 _REASONS = (
+    ("policy.json", _NO_POLICY),
     ("no space left on device", _FULL),
     ("disk quota exceeded", _FULL),
     ("insufficient UIDs or GIDs", _FEW_IDS),

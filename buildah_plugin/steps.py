@@ -127,9 +127,8 @@ class _Steps:
         files = (
             self._around.context if step.origin is None else self._around.origin(step.origin, self._platform)
         )
-        pattern, include, required = source.pattern, (), ()  # type: tuple[str, tuple[str, ...], tuple[str, ...]]
-        if step.parents:
-            pattern, include, required = copies.pivot(source.pattern)
+        whole: tuple[str, tuple[str, ...], tuple[str, ...]] = (source.pattern, (), ())
+        pattern, include, required = copies.pivot(source.pattern) if step.parents else whole
         for path in required:
             if lookup(files, resolve(files, path, last=False)) is None:
                 raise TreeError(f"`{path.lstrip('/')}` is not there")

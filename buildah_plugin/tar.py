@@ -7,7 +7,6 @@ goes into PAX records. One time stands on everything, and no names of users.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import IO
 
@@ -90,7 +89,7 @@ class _Writer:
         )
 
     def _put(self, header: _Header) -> None:
-        records = b"".join(_records(header))
+        records = _records(header)
         if records:
             self._out.write(_extended(header.name, len(records)))
             self._out.write(records + bytes(-len(records) % BLOCK))
@@ -103,20 +102,20 @@ def _has_fresh(node: Node) -> bool:
     return any(_has_fresh(entry) for entry in node.entries.values())
 
 
-def _records(header: _Header) -> Iterator[bytes]:
-    """Return the PAX records of what has no place in a USTAR header, sorted by key."""
-    if header.gid > _LARGEST_ID:
-        yield _record(b"gid", b"%d" % header.gid)
-    if len(header.link) > _NAME or not header.link.isascii():
-        yield _record(b"linkpath", header.link)
-    if header.mtime > _LARGEST_NUMBER:
-        yield _record(b"mtime", b"%d" % header.mtime)
-    if not header.name.isascii() or (len(header.name) > _NAME and not _split(header.name)):
-        yield _record(b"path", header.name)
-    if header.size > _LARGEST_NUMBER:
-        yield _record(b"size", b"%d" % header.size)
-    if header.uid > _LARGEST_ID:
-        yield _record(b"uid", b"%d" % header.uid)
+def _records(header: _Header) -> bytes:
+    """Return the PAX records of a header, sorted by key; nothing where it fits into USTAR as a whole."""
+    long_name = len(header.name) > _NAME or not header.name.isascii()
+    found = {
+        b"gid": b"%d" % header.gid if header.gid > _LARGEST_ID else b"",
+        b"linkpath": header.link if len(header.link) > _NAME or not header.link.isascii() else b"",
+        b"mtime": b"%d" % header.mtime if header.mtime > _LARGEST_NUMBER else b"",
+        b"size": b"%d" % header.size if header.size > _LARGEST_NUMBER else b"",
+        b"uid": b"%d" % header.uid if header.uid > _LARGEST_ID else b"",
+    }
+    # A long name that USTAR could split has a record only where there are records anyway.
+    if long_name and (any(found.values()) or not _split(header.name)):
+        found[b"path"] = header.name
+    return b"".join(_record(key, value) for key, value in sorted(found.items()) if value)
 
 
 def _record(key: bytes, value: bytes) -> bytes:

@@ -1,6 +1,6 @@
 """Build a SIF and start it, ours beside a stock definition file of the same application, in turn.
 
-``./dev bench --apptainer`` runs this with the account of the test engines. Exit status 0 when everything was
+``./dev bench --only apptainer`` runs this with the account of the test engines. Exit status 0 when everything was
 measured; a goal that is missed is printed as missed.
 """
 

@@ -7,14 +7,14 @@ import shutil
 import subprocess
 import sys
 import tempfile
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
-from importlib import metadata
 from pathlib import Path
 
 import pytest
 
 from cirfile import __version__
+from devtools import account as account_of
 from devtools import images
 from devtools.docker import Docker
 from devtools.engines.api import Engines
@@ -32,11 +32,8 @@ from tests.e2e.conftest import (  # noqa: F401
     wheels,
 )
 from tests.e2e.test_differential import bases  # noqa: F401
-from tests.support import ocitree
 
 CHECKOUT = Path(__file__).resolve().parents[2]
-#: What the two packages need of others at run time.
-PACKAGES = ("packaging", "dockerfile_parse", "yaml")
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
@@ -58,24 +55,7 @@ def shared() -> Iterator[Path]:
 @pytest.fixture(scope="session")
 def installed(shared: Path) -> Path:
     """The packages of this checkout and what they need, with a `python3` that runs among the engines."""
-    folder = shared / "installed"
-    for name in ("cirfile", "buildah_plugin"):
-        shutil.copytree(CHECKOUT / name, folder / "site" / name, ignore=shutil.ignore_patterns("__pycache__"))
-    for name in PACKAGES:
-        module = metadata.distribution(
-            {"dockerfile_parse": "dockerfile-parse", "yaml": "PyYAML"}.get(name, name)
-        )
-        source = Path(str(module.locate_file(name)))
-        shutil.copytree(source, folder / "site" / name, ignore=shutil.ignore_patterns("__pycache__"))
-    (folder / "bin").mkdir()
-    shutil.copy2(Path(sys.executable).parent / "uv", folder / "bin/uv")
-    # The machine's own files are below /run/host there; ours may be closed to others, that of the system is not.
-    interpreter = Path(shutil.which("python3", path="/usr/bin:/usr/local/bin") or sys.executable).resolve()
-    (folder / "bin/python3").symlink_to(f"/run/host{interpreter}")
-    for path in [folder, *folder.rglob("*")]:
-        if not path.is_symlink():
-            path.chmod(path.stat().st_mode | 0o055 if path.is_dir() else path.stat().st_mode | 0o044)
-    return folder
+    return account_of.install(shared / "installed", Path(sys.prefix))
 
 
 @pytest.fixture(scope="session")
@@ -102,11 +82,11 @@ class Account:
     installed: Path
     environ: Mapping[str, str]
 
-    def run(self, *argv: str, ok: bool = True, before: tuple[str, ...] = (), **environ: str) -> Done:
-        """Run a command; ``before`` are words that start it, such as `unshare`."""
-        variables = {**self.environ, **environ}
+    def run(self, *argv: str, ok: bool = True, environ: Mapping[str, str] | None = None) -> Done:
+        """Run a command; ``environ`` is added to what the account has."""
+        variables = {**self.environ, **(environ or {})}
         words = [
-            *before, "env", *(f"{name}={value}" for name, value in variables.items()),
+            "env", *(f"{name}={value}" for name, value in variables.items()),
             "sh", "-c", f'PATH={self.installed}/bin:$PATH; export PATH; exec "$@"', "sh", *argv,
         ]  # fmt: skip
         done = subprocess.run(
@@ -116,20 +96,37 @@ class Account:
         assert not ok or done.returncode == 0, done.stdout + done.stderr
         return Done(done.returncode, done.stdout, done.stderr)
 
-    def bud(self, *argv: str, ok: bool = True, **environ: str) -> Done:
+    def restricted(
+        self, setup: str, *argv: str, ok: bool = True, environ: Mapping[str, str] | None = None
+    ) -> Done:
+        """Run a command where root did ``setup`` before, in a mount namespace that ends with the command."""
+        command = self.engines.command(["env"], cwd=self.installed, user=True)
+        start = command.index("setpriv")
+        variables = {**self.environ, **(environ or {})}
+        inner = [*command[start:], *(f"{name}={value}" for name, value in variables.items())]
+        words = ["unshare", "--mount", "sh", "-c", f'{setup}\nexec "$@"', "sh", *inner]
+        path = f'PATH={self.installed}/bin:$PATH; export PATH; exec "$@"'
+        done = subprocess.run(
+            [*command[:start], *words, "sh", "-c", path, "sh", *argv],
+            capture_output=True, text=True, errors="replace", stdin=subprocess.DEVNULL, check=False,
+        )  # fmt: skip
+        assert not ok or done.returncode == 0, done.stdout + done.stderr
+        return Done(done.returncode, done.stdout, done.stderr)
+
+    def bud(self, *argv: str, ok: bool = True, environ: Mapping[str, str] | None = None) -> Done:
         """Run `buildah-cir bud`."""
-        return self.run("python3", "-m", "buildah_plugin.cli", "bud", *argv, ok=ok, **environ)
+        return self.run("python3", "-m", "buildah_plugin.cli", "bud", *argv, ok=ok, environ=environ)
 
 
 @pytest.fixture(scope="session")
-def account(engines: Engines, installed: Path, shim_ref: str) -> Account:  # noqa: F811
-    """The ordinary account of the test engines."""
+def account(engines: Engines, installed: Path, shared: Path, shim_ref: str) -> Account:  # noqa: F811
+    """The ordinary account of the test engines, with a cache of this run."""
+    cache = shared / "cache"
+    cache.mkdir()
+    cache.chmod(0o777)
     site = installed / "site"
-    environ = {"PYTHONPATH": str(site), "PYTHONDONTWRITEBYTECODE": "1", "CIR_SHIM": shim_ref}
+    environ = {"PYTHONPATH": str(site), "CIR_SHIM": shim_ref, "XDG_CACHE_HOME": str(cache)}
     return Account(engines, installed, environ)
-
-
-Twin = Callable[..., "tuple[dict[str, ocitree.Image], dict[str, ocitree.Image]]"]
 
 
 @dataclass
@@ -175,3 +172,23 @@ def outbox(shared: Path) -> Path:
     folder = Path(tempfile.mkdtemp(prefix="out-", dir=shared))
     folder.chmod(0o777)
     return folder
+
+
+@pytest.fixture
+def plain(contexts: Contexts) -> Path:
+    """The application without dependencies."""
+    return contexts.copy(CHECKOUT / "testdata/apps/plain")
+
+
+@pytest.fixture
+def fresh(account: Account, outbox: Path) -> dict[str, str]:
+    """A home of its own: no image, no cache."""
+    home, owner = outbox / "home", account.engines.instance.user_id
+    (home / "run").mkdir(parents=True)
+    for folder in (home, home / "run"):
+        folder.chmod(0o700)
+        os.chown(folder, owner, owner)
+    return {
+        "HOME": str(home), "XDG_CACHE_HOME": f"{home}/.cache", "XDG_CONFIG_HOME": f"{home}/.config",
+        "XDG_DATA_HOME": f"{home}/.local/share", "XDG_RUNTIME_DIR": f"{home}/run",
+    }  # fmt: skip

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-import os
 import uuid
 from collections.abc import Iterator
 from pathlib import Path
@@ -12,6 +11,7 @@ from typing import Any
 
 import pytest
 
+from devtools.docker import certificate_mount
 from tests.support.index import Index
 from tests.support.registryproxy import RegistryProxy
 from tests.support.wheels import Wheel
@@ -36,26 +36,6 @@ def of_platform(account: Account, name: str, architecture: str = "amd64") -> str
     entries = manifest(account, name)["manifests"]
     digest = next(e["digest"] for e in entries if e["platform"]["architecture"] == architecture)
     return f"{name.rpartition(':')[0]}@{digest}"
-
-
-@pytest.fixture
-def plain(contexts: Contexts) -> Path:
-    """The application without dependencies."""
-    return contexts.copy(APPS / "plain")
-
-
-@pytest.fixture
-def fresh(account: Account, outbox: Path) -> dict[str, str]:
-    """A home of its own: no image, no cache."""
-    home = outbox / "home"
-    (home / "run").mkdir(parents=True)
-    for folder in (home, home / "run"):
-        folder.chmod(0o700)
-        os.chown(folder, account.engines.instance.user_id, account.engines.instance.user_id)
-    return {
-        "HOME": str(home), "XDG_CACHE_HOME": f"{home}/.cache", "XDG_CONFIG_HOME": f"{home}/.config",
-        "XDG_DATA_HOME": f"{home}/.local/share", "XDG_RUNTIME_DIR": f"{home}/run",
-    }  # fmt: skip
 
 
 @pytest.fixture
@@ -93,7 +73,7 @@ def test_the_same_again(account: Account, plain: Path, outbox: Path, fresh: dict
     account.bud("-o", f"type=oci,dest={one}", str(plain))
     account.run(
         "sh", "-c", 'umask 077; exec "$@"', "sh", "python3", "-m", "buildah_plugin.cli", "bud", "-o",
-        f"type=oci,dest={two}", str(plain), **fresh,
+        f"type=oci,dest={two}", str(plain), environ=fresh,
     )  # fmt: skip
     assert digest(one) == digest(two)
 
@@ -125,7 +105,7 @@ def test_push_keeps_digests(account: Account, plain: Path, fresh: dict[str, str]
     name = f"{account.engines.registry}/twin/pushed-{uuid.uuid4().hex[:6]}:1"
     done = account.run(
         "python3", "-m", "cirfile.cli", "build", "--engine=buildah", "--json", "--push", "-t", name,
-        "--platform=linux/amd64,linux/arm64", str(plain), **fresh,
+        "--platform=linux/amd64,linux/arm64", str(plain), environ=fresh,
     )  # fmt: skip
     raw = account.run("skopeo", "inspect", "--raw", f"docker://{name}").out
     assert json.loads(done.out) == {
@@ -137,7 +117,7 @@ def test_push_keeps_digests(account: Account, plain: Path, fresh: dict[str, str]
         shim = layers(account, of_platform(account, f"docker://{account.environ['CIR_SHIM']}", architecture))
         base = layers(account, of_platform(account, f"docker://{BASE}", architecture))
         assert own[:-1] == base + shim
-    assert account.run("podman", "images", "--quiet", **fresh).out == ""
+    assert account.run("podman", "images", "--quiet", environ=fresh).out == ""
 
 
 def test_a_registry_that_has_the_base_is_sent_the_app_only(
@@ -148,14 +128,14 @@ def test_a_registry_that_has_the_base_is_sent_the_app_only(
     text = (plain / "Cirfile").read_text().replace("FROM python:3.11-slim", f"FROM {base}")
     (plain / "Cirfile").write_text(text)
     flags = ("--tls-verify=false", "-o", "type=registry,name=" + f"{front.address}/twin/again:1")
-    account.bud(*flags, str(plain), **fresh)
+    account.bud(*flags, str(plain), environ=fresh)
     fetched = {
         layer.rpartition(":")[2] for layer in layers(account, of_platform(account, f"docker://{BASE}"))
     }
     front.seen.clear()
     (plain / "words.py").write_text("print('changed')\n")
-    account.run("rm", "-rf", f"{fresh['HOME']}/.cache/cir/blobs", **fresh)
-    account.bud(*flags, str(plain), **fresh)
+    account.run("rm", "-rf", f"{fresh['HOME']}/.cache/cir/blobs", environ=fresh)
+    account.bud(*flags, str(plain), environ=fresh)
     assert not [seen for seen in front.fetched() if seen.path.rpartition(":")[2] in fetched]
 
 
@@ -169,12 +149,12 @@ def test_credentials_stand_in_no_argv(
         (plain / "Cirfile").write_text(text)
         out = ("-o", f"type=oci,dest={outbox}/x.tar", "--tls-verify=false", "--debug", str(plain))
         shim = {"CIR_SHIM": account.environ["CIR_SHIM"].replace(account.engines.registry, closed.address)}
-        done = account.bud("--creds=me:hush", *out, **fresh, **shim)
+        done = account.bud("--creds=me:hush", *out, environ=fresh | shim)
         assert "skopeo copy" in done.talk
         assert "hush" not in done.talk
         auth = outbox / "auth.json"
         auth.write_text(json.dumps({"auths": {closed.address: {"auth": "bWU6aHVzaA=="}}}))
-        account.bud(f"--authfile={auth}", *out, **fresh, **shim)
+        account.bud(f"--authfile={auth}", *out, environ=fresh | shim)
 
 
 def test_docker_format_and_archives(account: Account, plain: Path, outbox: Path) -> None:
@@ -235,15 +215,58 @@ def test_buildah_alone(
     """Without Skopeo: the same image in a file, in the storage, and in a registry, where it is a list of one."""
     one, two = outbox / "one.tar", outbox / "two.tar"
     account.bud("-o", f"type=oci,dest={one}", str(plain))
-    done = account.bud("--debug", "-o", f"type=oci,dest={two}", str(plain), **fresh, **buildah_alone)
+    done = account.bud("--debug", "-o", f"type=oci,dest={two}", str(plain), environ=fresh | buildah_alone)
     assert "skopeo" not in done.talk
     assert digest(one) == digest(two)
-    account.bud("-t", "twin-alone", str(plain), **fresh, **buildah_alone)
+    account.bud("-t", "twin-alone", str(plain), environ=fresh | buildah_alone)
     assert "plain: " in account.run(
-        *_PODMAN, "--entrypoint", "/.cir/shim", "twin-alone", "./verify", **fresh
+        *_PODMAN, "--entrypoint", "/.cir/shim", "twin-alone", "./verify", environ=fresh
     ).out  # fmt: skip
     name = f"{account.engines.registry}/twin/alone:1"
-    account.bud("--push", name, "-t", "twin-alone", str(plain), **fresh, **buildah_alone)
+    account.bud("--push", name, "-t", "twin-alone", str(plain), environ=fresh | buildah_alone)
     pushed = layers(account, of_platform(account, f"docker://{name}"))
     base = layers(account, of_platform(account, f"docker://{BASE}"))
     assert pushed[: len(base)] == base
+
+
+def test_a_name_changes_between_image_and_list(account: Account, plain: Path) -> None:
+    """The name leads to what was built last, as with any tag."""
+    one = account.bud("-t", "twin-swap", str(plain)).out
+    account.bud("-t", "twin-swap", "--platform=linux/amd64,linux/arm64", str(plain))
+    listed = json.loads(account.run("buildah", "manifest", "inspect", "localhost/twin-swap").out)
+    assert len(listed["manifests"]) == 2
+    account.bud("-t", "twin-swap", str(plain))
+    assert account.run("podman", "image", "inspect", "--format", "{{.Id}}", "twin-swap").out == one
+
+
+def test_words_of_other_engines(account: Account, plain: Path) -> None:
+    """What this engine cannot do is an error with another way, never without effect."""
+    for flag in ("--dry-run", "--check", "--frontend=x", "--cache-to=x", "--ssh=default"):
+        argv = ("python3", "-m", "cirfile.cli", "build", "--engine=buildah", flag, str(plain))
+        done = account.run(*argv, ok=False)
+        assert (done.status, done.out) == (64, ""), flag
+        assert "is for the engine `buildkit`\nhint: " in done.talk
+
+
+def test_application_with_dependencies(account: Account, contexts: Contexts) -> None:
+    """Locked on this machine, stored by Buildah, assembled in Podman's container, the application does its work."""
+    context = contexts.copy(APPS / "etl")
+    account.run("python3", "-m", "cirfile.cli", "build", "--engine=buildah", "-t", "twin-etl", str(context))
+    done = account.run(
+        "podman", "run", "--rm", "--network=host", *certificate_mount(), "--entrypoint", "/.cir/shim", "twin-etl",
+        "./verify",
+    )  # fmt: skip
+    assert "etl: " in done.out
+
+
+def test_leftovers_of_killed_builds_go(account: Account, plain: Path, fresh: dict[str, str]) -> None:
+    """What is a day old is swept up; what is younger may be in use."""
+    cache = f"{fresh['XDG_CACHE_HOME']}/cir"
+    account.run(
+        "sh", "-c", f"mkdir -p {cache}/work-old {cache}/work-new {cache}/blobs; touch {cache}/blobs/.new-old; "
+        f"touch -d '2 days ago' {cache}/work-old {cache}/blobs/.new-old",
+    )  # fmt: skip
+    account.bud("-o", f"type=oci,dest={fresh['HOME']}/x.tar", str(plain), environ=fresh)
+    assert account.run("sh", "-c", f"cd {cache}; ls -d work-* blobs/.new-* || true").out.split() == [
+        "work-new"
+    ]

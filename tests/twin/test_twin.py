@@ -8,17 +8,27 @@ content and time of every file, and their order.
 from __future__ import annotations
 
 import gzip
+import hashlib
 import io
 import json
+import os
+import signal
+import socket
 import subprocess
 import tarfile
+import threading
+import time
+from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import partial
+from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from devtools.docker import Docker, certificate_secret
+from devtools.engines.api import Engines
 from tests.e2e.differential_cases import CASES, TREE, Case
 from tests.e2e.test_differential import small_archive
 from tests.twin.conftest import CHECKOUT, Account, Contexts
@@ -39,6 +49,7 @@ OWN_CASES = (
     Case("chmod_makes_folders", "FROM scratch\nCOPY --chmod=0711 --chown=3:4 a.txt /q/w/\n", TREE),
     Case("chmod_special_bits", "FROM scratch\nCOPY --chmod=6755 a.txt /x\nCOPY --chmod=u+s,g-r,o=t sub /y/\n", TREE),
     Case("long_names", "FROM scratch\nCOPY . /x/\n", {"n" * 120 + "/" + "m" * 120: "1"}),
+    Case("long_name_and_id", "FROM scratch\nCOPY --chown=3000000 . /x/\n", {"n" * 110 + "/" + "m" * 50: "1"}),
     Case("names_of_the_world", "FROM scratch\nCOPY . /x/\n", {"ünï/ñ": "1", "b&<>.txt": "2"}),
     Case("labels_of_html", "FROM scratch\nLABEL a='<&>' b=ü\nCOPY a.txt /\n", TREE),
     Case("large_ids", "FROM scratch\nCOPY --chown=3000000:4000000 a.txt /x\n", TREE),
@@ -160,6 +171,65 @@ def test_same_application(app: str, pair: Pair, contexts: Contexts) -> None:
     """Every application, locked by both, for two architectures."""
     context = contexts.copy(CHECKOUT / "testdata/apps" / app)
     same(*pair.build(context, "--platform=linux/amd64,linux/arm64"))
+
+
+@pytest.fixture(scope="module")
+def web(engines: Engines, tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    """A web server on the bridge with a file and an archive."""
+    folder = tmp_path_factory.mktemp("web")
+    (folder / "a.txt").write_text("a\n")
+    (folder / "data.tar.gz").write_bytes(small_archive())
+    handler = partial(_Quiet, directory=str(folder))
+    with ThreadingHTTPServer((engines.bridge_ip, 0), handler) as server:
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        yield f"http://{engines.bridge_ip}:{server.server_address[1]}"
+        server.shutdown()
+
+
+class _Quiet(SimpleHTTPRequestHandler):
+    def log_message(self, *arguments: object) -> None:
+        """Requests are not printed."""
+
+
+@pytest.fixture(scope="module")
+def repository(engines: Engines, tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    """A git server on the bridge with one repository."""
+    folder = tmp_path_factory.mktemp("git")
+    work = folder / "app.git"
+    (work / "sub").mkdir(parents=True)
+    (work / "sub/run.sh").write_text("#!/bin/sh\n")
+    (work / "sub/run.sh").chmod(0o700)
+    (work / "a.txt").write_text("a\n")
+    (work / "link").symlink_to("a.txt")
+    git = ["git", "-c", "user.name=x", "-c", "user.email=x@example.com", "-C", str(work)]
+    for words in (["init", "-q", "-b", "main"], ["add", "."], ["commit", "-q", "-m", "x"], ["tag", "v1"]):
+        subprocess.run([*git, *words], check=True)
+    with socket.create_server((engines.bridge_ip, 0)) as free:
+        port = free.getsockname()[1]
+    serve = [
+        "git", "daemon", "--reuseaddr", f"--listen={engines.bridge_ip}", f"--port={port}", "--export-all",
+        f"--base-path={folder}",
+    ]  # fmt: skip
+    with subprocess.Popen([*serve, str(folder)], start_new_session=True) as running:
+        for _ in range(100):
+            with socket.socket() as probe:
+                if probe.connect_ex((engines.bridge_ip, port)) == 0:
+                    break
+            time.sleep(0.05)
+        yield f"git://{engines.bridge_ip}:{port}/app.git"
+        os.killpg(running.pid, signal.SIGTERM)
+
+
+def test_same_fetched(pair: Pair, contexts: Contexts, web: str, repository: str) -> None:
+    """`ADD` of files of the web, unpacked or not, and of repositories, with references and sub-folders."""
+    sha256 = hashlib.sha256(b"a\n").hexdigest()
+    text = (
+        f"FROM scratch\nADD {web}/a.txt {web}/data.tar.gz /web/\nADD --chmod=644 {web}/a.txt /named\n"
+        f"ADD --unpack=true --chown=3:4 {web}/data.tar.gz /unpacked/\n"
+        f"ADD --checksum=sha256:{sha256} {web}/a.txt /checked/\n"
+        f"ADD {repository} /git/\nADD {repository}#v1:sub /sub/\n"
+    )
+    same(*pair.build(contexts.make(text, {})))
 
 
 def test_there_are_enough_cases() -> None:

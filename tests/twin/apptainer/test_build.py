@@ -17,7 +17,7 @@ from tests.twin.apptainer.conftest import CIRFILE, PROBE, Account
 
 APPS = Path(__file__).resolve().parents[3] / "testdata/apps"
 #: What Apptainer puts into every SIF of an image, beside its own folder.
-ADDED = (
+ADDED: tuple[str, ...] = (
     ".singularity.d",
     ".exec",
     ".run",
