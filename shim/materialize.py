@@ -103,12 +103,13 @@ def _assemble(work: Work, store: Store) -> Path:
     key = work.choices.key
     workspace = store.begin(key)
     try:
+        hashes: dict[str, str] = {}
         for selection in work.choices.selections:
             place = _workplace(work, store.cache(selection.ecosystem), workspace.folder)
-            provider(selection.ecosystem).assemble(selection, place)
+            hashes.update(provider(selection.ecosystem).assemble(selection, place))
             work.check()
         records.write(workspace.folder, work.choices)
-        files, size = contents.write(workspace.folder, boot_id().decode())
+        files, size = contents.write(workspace.folder, boot_id().decode(), hashes)
         work.progress.debug(f"layer {key[:12]}: {files} files, {megabytes(size)}")
         return store.publish(workspace, key)
     except BaseException as error:

@@ -202,7 +202,7 @@ class Fake:
                 (workplace.target / "bin").mkdir()
                 (workplace.target / "bin/uv").write_bytes(Path("/work/uv").read_bytes())
                 (workplace.target / "bin/uv").chmod(0o755)
-                return
+                return {}
             if choice.name == "broken":
                 raise ShimError(69, "broken-1.0.whl: the index has no such file", "ask for another")
             if choice.name == "crash":
@@ -225,6 +225,7 @@ class Fake:
         home = os.path.dirname(python.path)
         settings = f"home = {home}\\ninclude-system-site-packages = false\\n"
         (workplace.target / "pyvenv.cfg").write_text(settings)
+        return {}
 
 PROVIDER = Fake()
 '''

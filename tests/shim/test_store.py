@@ -62,7 +62,7 @@ def make(store: Store, key: str = KEY, text: str = "content") -> Path:
     (work.folder / "lib").mkdir()
     (work.folder / "lib/a.py").write_text(text)
     (work.folder / "layer.json").write_text("{}")
-    contents.write(work.folder, warm.boot_id().decode())
+    contents.write(work.folder, warm.boot_id().decode(), {})
     return store.publish(work, key)
 
 
@@ -208,7 +208,7 @@ def test_publish_over_a_ruin(store: Store) -> None:
     assert not (store.path(KEY) / "half").exists()
 
 
-@pytest.mark.parametrize("damage", ["shorter", "longer", "gone", "list gone", "list cut"])
+@pytest.mark.parametrize("damage", ["shorter", "longer", "zeroed", "gone", "list gone", "list cut"])
 def test_unsound_layers_are_found(store: Store, damage: str) -> None:
     layer = make(store)
     pretend_reboot(layer, layer / "layer.json")
@@ -218,6 +218,7 @@ def test_unsound_layers_are_found(store: Store, damage: str) -> None:
     inflict: dict[str, Callable[[], object]] = {
         "shorter": lambda: path.write_text("con"),
         "longer": lambda: path.write_text("content content"),
+        "zeroed": lambda: path.write_bytes(bytes(path.stat().st_size)),
         "gone": path.unlink,
         "list gone": listing.unlink,
         "list cut": lambda: listing.write_bytes(listing.read_bytes()[:-5]),
@@ -323,7 +324,19 @@ def test_stopped_owner_is_passed_over(root: Root, monkeypatch: pytest.MonkeyPatc
     mine.release()
 
 
-names = st.text("abc.é /", min_size=1, max_size=8).filter(lambda name: bool(name.strip("./ ")))
+def test_bytecode_that_cannot_be_removed_does_not_make_a_layer_unsound(root: Root) -> None:
+    """After a reboot, in a store that is mounted read-only."""
+    application(root, "alpha")
+    root.run("/bin/true")
+    layer = next(store_of(root).glob("layers/*"))
+    pretend_reboot(layer, next(store_of(root).glob("active/*")))
+    next(layer.glob("lib/*/site-packages")).joinpath("alpha.cpython-311.pyc").write_bytes(b"half")
+    start = Start(mounts=["--bind var/lib/cir var/lib/cir", "-o remount,bind,ro var/lib/cir"])
+    done = root.run("hello", start=start)
+    assert (done.returncode, done.stdout) == (0, "script /.cir/run/layer\n"), done.stderr
+
+
+names = st.text("abc.é /\u2028\x85\x0b", min_size=1, max_size=8).filter(lambda name: bool(name.strip("./ ")))
 
 
 @given(st.dictionaries(names, st.binary(max_size=9), max_size=6))
@@ -334,6 +347,6 @@ def test_lists_of_any_names_are_sound(
     for name, data in {**files, "layer.json": b"{}"}.items():
         path = folder / name.replace("/", "_")
         path.write_bytes(data)
-    contents.write(folder, "elsewhere")
+    contents.write(folder, "elsewhere", {})
     assert contents.intact(folder)
     assert contents.boot_of(folder) == "elsewhere"

@@ -11,6 +11,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from cirfile.lock import Lock
     from shim.facts import Facts
     from shim.provider import Selection, Workplace
@@ -27,8 +29,8 @@ class Pypi:
 
         return selection.select(lock, facts)
 
-    def assemble(self, selection: Selection, workplace: Workplace) -> None:
-        """Fill ``workplace.target`` with a virtual environment that holds the selection.
+    def assemble(self, selection: Selection, workplace: Workplace) -> Mapping[str, str]:
+        """Fill ``workplace.target`` with a virtual environment that holds the selection; return its hashes.
 
         :raises ShimError: 69 where a component cannot be had or is not what the lock says, 64 for
             unusable index settings, 75 past the deadline
@@ -41,7 +43,7 @@ class Pypi:
 
         if workplace.facts.python is None:
             raise ShimError(NOT_PROMISED, "the base image has no Python", "start from a base with Python")
-        Pipeline(selection, workplace, workplace.facts.python).run()
+        return Pipeline(selection, workplace, workplace.facts.python).run()
 
 
 PROVIDER = Pypi()
