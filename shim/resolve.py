@@ -138,7 +138,7 @@ def _tool(request: Request, store: Store) -> Path:
     """The uv of the store, fetched if it is not there."""
     selection = Selection(ECOSYSTEM, (_pinned(),))
     key = layer_key([selection], request.facts)
-    if not store.has(key):
+    if not (store.has(key) and store.is_sound(key)):
         request.progress.note("fetching uv, which resolves the requirements of this image here")
         choices = Choices(request.facts, key, (selection,), {ECOSYSTEM: Lock(ECOSYSTEM, ())})
         work = Work(

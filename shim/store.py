@@ -67,7 +67,15 @@ class Store:
 
     def has(self, key: str) -> bool:
         """Whether the layer is there."""
-        return (self.path(key) / "layer.json").is_file()
+        return self.identity(key) is not None
+
+    def identity(self, key: str) -> tuple[int, int] | None:
+        """What tells the layer that is there from one made later; `None` where there is none."""
+        try:
+            found = (self.path(key) / "layer.json").stat()
+        except OSError:
+            return None
+        return found.st_ino, found.st_mtime_ns
 
     def is_sound(self, key: str) -> bool:
         """Whether a layer that is there was made in this boot, or has survived the boots since."""

@@ -17,8 +17,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from cirfile.manifest import Manifest
 from shim import contents, hold, warm
+from shim.choice import Choices
+from shim.facts import Facts
 from shim.hold import Hold, Watch
+from shim.materialize import Work, materialize
+from shim.progress import Silent
 from shim.store import Store
 from tests.shim.root import CHECKOUT, Root, Start, application
 
@@ -162,6 +167,51 @@ def test_after_a_crash_of_the_host_a_damaged_layer_is_made_again(root: Root) -> 
     done = root.run("python3", "-c", "import alpha; print(alpha.NAME)")
     assert (done.returncode, done.stdout) == (0, "alpha\n")
     assert "did not survive a crash" in done.stderr
+
+
+def test_ten_starts_after_a_crash_of_the_host_assemble_once(root: Root) -> None:
+    application(root, "alpha", "beta")
+    root.run("/bin/true")
+    layer = next(store_of(root).glob("layers/*"))
+    next(layer.glob("lib/*/site-packages/alpha.py")).write_text("")
+    pretend_reboot(layer, next(store_of(root).glob("active/*")))
+    start = Start(environment={"FAKE_PACE": "0.02"})
+    with ThreadPoolExecutor(10) as pool:
+        done = list(pool.map(lambda _: root.run("hello", start=start), range(10)))
+    assert [(d.returncode, d.stdout) for d in done] == [(0, "script /.cir/run/layer\n")] * 10, done
+    assert len(list(store_of(root).glob("cache/pypi/run-*"))) == 2
+    assert leftovers(store_of(root)) == []
+
+
+def test_a_late_healer_leaves_the_new_layer_alone(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Between its look at the damaged layer and its claim another start has made a new one."""
+    layer = make(store, text="damaged")
+    new = []
+
+    def look(self: Store, key: str) -> bool:
+        self.discard(layer)
+        new.append((make(self) / "layer.json").stat().st_ino)
+        return False
+
+    monkeypatch.setattr(Store, "is_sound", look)
+    choices = Choices(Facts("amd64", "glibc", (2, 36), None), KEY, (), {})
+    work = Work(choices, Manifest(), Silent(), lambda: None, {}, False, ())
+    assert materialize(work, store) == layer
+    assert [(layer / "layer.json").stat().st_ino] == new
+
+
+def test_a_damaged_layer_in_a_store_that_cannot_be_written_is_made_elsewhere(root: Root) -> None:
+    application(root, "alpha")
+    root.run("/bin/true")
+    layer = next(store_of(root).glob("layers/*"))
+    next(layer.glob("lib/*/site-packages/alpha.py")).write_text("")
+    pretend_reboot(layer, next(store_of(root).glob("active/*")))
+    read_only = ["--bind var/lib/cir var/lib/cir", "-o remount,bind,ro var/lib/cir"]
+    start = Start(mounts=read_only, environment={"HOME": "/work"})
+    done = [root.run("python3", "-c", "import alpha; print(alpha.NAME)", start=start) for _ in range(2)]
+    assert [(d.returncode, d.stdout) for d in done] == [(0, "alpha\n")] * 2, done
+    assert "the layer goes to /work/.cache/cir" in done[0].stderr
+    assert done[1].stderr == ""
 
 
 def pretend_reboot(layer: Path, record: Path) -> None:
