@@ -69,10 +69,13 @@ def machine() -> str:
     return posix.uname().machine
 
 
-def needs_nothing(manifest: bytes, arch: str) -> bool:
-    """Whether a manifest surely requires nothing and surely promises `arch` (an OCI word).
+def needs_nothing(manifest: bytes, arch: str, accelerator: str) -> bool:
+    """Whether a manifest surely requires nothing and surely promises this machine.
 
     Looks at the canonical bytes only. `False` means "not sure": the caller then decodes the manifest.
+
+    :param arch: an OCI word
+    :param accelerator: `CIR_ACCELERATOR`
     """
     if not (manifest.startswith((b'{"cir":1,', b'{"cir":1}')) and manifest.endswith(b"}\n")):
         return False
@@ -82,6 +85,10 @@ def needs_nothing(manifest: bytes, arch: str) -> bool:
     if not found:
         return True
     promised, _, _ = rest.partition(b"}")
+    if promised.startswith(b'"accelerator":['):
+        accelerators, _, promised = promised.partition(b"],")
+        if accelerator not in ("auto", "none") or b'"none"' not in accelerators:
+            return False
     if not promised.startswith(b'"arch":[') or promised.count(b":[") != 1:
         return False
     return b'"%s"' % arch.encode() in promised

@@ -20,6 +20,7 @@ class Builds:
         shutil.copytree(app, self.folder)
         (self.folder / "Copy").write_text("FROM scratch\nCOPY train.py verify ./\n")
         (self.folder / "Bare").write_text("FROM python:3.11-slim\nREQUIRE pypi -r requirements.txt\n")
+        (self.folder / "Plain").write_text("FROM python:3.11-slim\n")
         self.uv = folder / "uv"
         self.uv.mkdir()
         shutil.copy2(uv, self.uv / "uv")
@@ -27,9 +28,8 @@ class Builds:
 
     def build(self, file: str, *flags: str) -> float:
         """Seconds of one build of a file of the application."""
-        syntax = (
-            ("--build-arg", f"BUILDKIT_SYNTAX={self.engine.frontend}") if file in ("Cirfile", "Bare") else ()
-        )
+        ours = file in ("Cirfile", "Bare", "Plain")
+        syntax = ("--build-arg", f"BUILDKIT_SYNTAX={self.engine.frontend}") if ours else ()
         context = ("--build-context", f"uv={self.uv}") if file == "Dockerfile" else ()
         return self.engine.seconds(
             "buildx", "build", "--provenance=false", "-f", str(self.folder / file), *syntax, *context,
@@ -43,8 +43,9 @@ class Builds:
             file.write(f"# change {self._change}\n")
 
     def push(self) -> None:
-        """Push ours, the stock image, and ours without an application, for the other measurements."""
-        for file, name in (("Cirfile", OURS), ("Dockerfile", STOCK), ("Bare", "bench/bare")):
+        """Push ours, the stock image, and ours without an application or anything, for the other measurements."""
+        images = (("Cirfile", OURS), ("Dockerfile", STOCK), ("Bare", "bench/bare"), ("Plain", "bench/plain"))
+        for file, name in images:
             self.build(file, "--push", "-t", f"{self.engine.registry}/{name}:1")
 
     def measure(self, rounds: int) -> tuple[list[Pair], list[Goal]]:

@@ -10,6 +10,10 @@ import pytest
 from cirfile import layout, manifest
 from cirfile.codec import encode_manifest
 from cirfile.manifest import Conditions, Manifest, Pin, Requirement, Setup
+from cirfile.parser import parse
+from cirfile.planner import plan
+from cirfile.request import Request
+from cirfile.source import Source
 from shim import paths, warm
 from tests.shim.root import Root, Start, application
 
@@ -82,21 +86,42 @@ def test_memory(root: Root) -> None:
         (Manifest(platforms=ARCH, pin=Pin("as-of", "2026-01-01")), True),
         (Manifest(platforms=(("arch", ("arm64",)),)), False),
         (Manifest(platforms=(*ARCH, ("libc", ("glibc",)))), False),
-        (Manifest(platforms=(("accelerator", ("none",)), *ARCH)), False),
+        (Manifest(platforms=(("accelerator", ("none",)), *ARCH)), True),
+        (Manifest(platforms=(("accelerator", ("cuda", "none")), *ARCH)), True),
+        (Manifest(platforms=(("accelerator", ("cuda",)), *ARCH)), False),
+        (Manifest(platforms=(("accelerator", ("none",)), ("arch", ("arm64",)))), False),
+        (Manifest(platforms=(("accelerator", ("none",)), *ARCH, ("microarch", ("v3",)))), False),
+        (Manifest(platforms=(("accelerator", ("none",)),)), False),
         (Manifest(requirements=(Requirement("pypi", "a"),), platforms=ARCH), False),
         (Manifest(setup=(Setup(("a",)),), platforms=ARCH), False),
         (Manifest(constraints=(Requirement("pypi", 'a; extra == "requirements"'),), platforms=ARCH), True),
     ],
 )
 def test_needs_nothing(value: Manifest, expected: bool) -> None:
-    assert warm.needs_nothing(encode_manifest(value), "amd64") == expected
+    for accelerator in ("auto", "none"):
+        assert warm.needs_nothing(encode_manifest(value), "amd64", accelerator) == expected
+
+
+def test_an_accelerator_that_is_asked_for_needs_a_closer_look() -> None:
+    promised = encode_manifest(Manifest(platforms=(("accelerator", ("cuda", "none")), *ARCH)))
+    assert not warm.needs_nothing(promised, "amd64", "cuda:13.0")
+
+
+def test_an_image_without_requirements_needs_nothing(root: Root) -> None:
+    """The manifest as the planner writes it, not as this test would."""
+    text = 'FROM debian:12-slim\nCMD ["true"]\n'
+    planned = plan(parse(Source("Cirfile", text)), Request()).manifest
+    assert warm.needs_nothing(encode_manifest(planned), "amd64", "auto")
+    root.image(planned)
+    code = "import sys; sys.argv = ['', '/bin/true']; from shim.__main__ import main; main()"
+    assert imported(root, code) - imported(root, "") <= ALLOWED | {"shim.__main__"}
 
 
 @pytest.mark.parametrize(
     "data", [b"", b"{}", b'{"cir":1', b'{"cir":2}\n', b'{"cir":11}\n', b'{"cir":1}', b"[]\n"]
 )
 def test_what_is_no_manifest_needs_a_closer_look(data: bytes) -> None:
-    assert not warm.needs_nothing(data, "amd64")
+    assert not warm.needs_nothing(data, "amd64", "auto")
 
 
 def test_address_changes_with_what_matters(tmp_path: Path) -> None:
