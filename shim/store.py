@@ -2,7 +2,8 @@
 
     layers/<key>/       a layer, complete since it is there, never changed
     active/<address>    names the layer of a manifest on a base (see `shim.warm`): ``<key> <boot>``;
-                        ``<address>.lock`` is the answer to `PIN as-of` and `PIN latest`
+                        ``<address>.lock`` is the answer to `PIN as-of` and `PIN latest`, from the indexes
+                        that this deployment names
     cache/<ecosystem>/  what its provider keeps
     claims/<key>        held by whoever assembles the layer (see `shim.hold`)
     tmp/<token>/        a layer in the making, with the hold ``<token>.hold``

@@ -132,9 +132,23 @@ def address(manifest: bytes, environment: Environment) -> str:
     parts.extend(_signature(path) for path in (python, *_C_LIBRARIES.get(kind, ())))
     if b'"microarch"' in manifest:
         parts.append(cpu_flags())
+    if b'"pin":' in manifest:
+        parts.extend(_indexes(environment))
     parts.append(manifest)
     digest: str = sha256(b"\0".join(parts)).hexdigest()
     return digest
+
+
+def _indexes(environment: Environment) -> list[bytes]:
+    """The index settings that an answer to `PIN` depends on, without what may be secret in an address."""
+    settings = []
+    for name in (b"UV_DEFAULT_INDEX", b"UV_INDEX", b"PIP_INDEX_URL", b"PIP_EXTRA_INDEX_URL"):
+        settings.append(name)
+        for word in environment.get(name, b"").split():
+            scheme, _, rest = word.partition(b"?")[0].partition(b"://")
+            authority, _, path = rest.partition(b"/")
+            settings.append(b"/".join((scheme, authority.rpartition(b"@")[2], path)))
+    return settings
 
 
 def cpu_flags() -> bytes:
