@@ -35,6 +35,14 @@ def bytecode(path):
     return folder + slash + "__pycache__/" + name[:-2] + sys.implementation.cache_tag + ".pyc"
 
 
+def make_one(folder):
+    # Not its parents: they are gone if the assembly has been given up.
+    try:
+        os.mkdir(folder)
+    except FileExistsError:
+        pass
+
+
 def compile_one(path):
     with open(SITE + "/" + path, "rb") as file:
         source = file.read()
@@ -46,11 +54,17 @@ def compile_one(path):
             file = os.open(target, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o644)
             break
         except FileNotFoundError:
-            os.makedirs(os.path.dirname(target), exist_ok=True)
+            make_one(os.path.dirname(target))
         except FileExistsError:
             os.unlink(target)
-    with open(file, "wb", buffering=0) as stream:
-        stream.write(data)
+    rest = memoryview(data)
+    try:
+        with open(file, "wb", buffering=0) as stream:
+            while rest:  # on a full disk, one call writes a part and the next one fails
+                rest = rest[stream.write(rest) :]
+    except OSError:
+        os.unlink(target)
+        raise
     return binascii.crc32(data)
 
 

@@ -118,15 +118,17 @@ class Layer:
         return rest
 
     def _folder(self, folder: str) -> None:
-        if folder in self._made:
+        """Make a folder below the layer's, never that itself: once it was given up it must not come back."""
+        if not folder or folder in self._made:
             return
+        self._folder(folder.rpartition("/")[0])
+        place = Path(self._target, folder)
         try:
-            Path(self._target, folder).mkdir(parents=True, exist_ok=True)
+            place.mkdir()
         except (FileExistsError, NotADirectoryError):
-            raise _in_the_way(folder) from None
-        while folder and folder not in self._made:
-            self._made.add(folder)
-            folder = folder.rpartition("/")[0]
+            if not place.is_dir():
+                raise _in_the_way(folder) from None
+        self._made.add(folder)
 
     def _record(self, source: str, place: str, project: str) -> None:
         """RECORD of a wheel with headers names their folder, which depends on the Python version."""

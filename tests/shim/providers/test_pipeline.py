@@ -247,6 +247,21 @@ def test_killed_a_hundred_times_the_cache_heals(tmp_path: Path) -> None:
     assert finished < 90, "the kills came too late to prove anything"
 
 
+def test_a_layer_that_was_given_up_does_not_come_back(tmp_path: Path) -> None:
+    """A thread that outlives the assembly by a moment must not make folders that nobody owns."""
+    wheels = serve(tmp_path / "index", DEMO)
+    place = workplace(tmp_path)
+    with Index(tmp_path / "index") as index:
+        assemble(index, wheels, place)
+    (entry,) = tmp_path.glob("cache/*/entry.json")
+    late = layer.Layer(tmp_path / "given-up", PYTHON)
+    found = Cache(place.cache).find(entry.parent.name)
+    assert found
+    with pytest.raises(FileNotFoundError):
+        late.add(found, "demo")
+    assert not (tmp_path / "given-up").exists()
+
+
 def test_a_failure_leaves_no_thread_and_no_process(tmp_path: Path) -> None:
     import threading
 

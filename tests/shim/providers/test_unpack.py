@@ -7,7 +7,6 @@ import csv
 import random
 import subprocess
 import sys
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -238,16 +237,6 @@ def test_large_files_are_unpacked_piece_by_piece(tmp_path: Path, fast: Library |
     content = random.Random(0).randbytes(1 << 20) * 20
     found = unpack(replaced(files={"demo/large.so": content}), tmp_path, fast)
     assert found["site/demo/large.so"][0] == content
-
-
-@pytest.fixture
-def small_disk(tmp_path: Path) -> Iterator[Path]:
-    """A file system of 8 MB."""
-    folder = tmp_path / "small"
-    folder.mkdir()
-    subprocess.run(["mount", "-t", "tmpfs", "-o", "size=8m", "none", folder], check=True)
-    yield folder
-    subprocess.run(["umount", folder], check=True)
 
 
 @pytest.mark.parametrize("at_once", [0, 64 << 20])
