@@ -70,7 +70,7 @@ def _warm_start(argv: list[str], given: warm.Environment, settings: Settings, do
     except OSError:
         return
     arch = warm.ARCHITECTURES.get(warm.machine(), "")
-    if warm.needs_nothing(manifest, arch, settings.accelerator):
+    if warm.needs_nothing(manifest, arch, settings.accelerator, given):
         _become(argv, given, None, door)
     name = warm.address(manifest, given)
     layer = warm.find_layer_anywhere(settings.store, name, given)

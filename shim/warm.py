@@ -69,7 +69,7 @@ def machine() -> str:
     return posix.uname().machine
 
 
-def needs_nothing(manifest: bytes, arch: str, accelerator: str) -> bool:
+def needs_nothing(manifest: bytes, arch: str, accelerator: str, environment: Environment) -> bool:
     """Whether a manifest surely requires nothing and surely promises this machine.
 
     Looks at the canonical bytes only. `False` means "not sure": the caller then decodes the manifest.
@@ -89,9 +89,29 @@ def needs_nothing(manifest: bytes, arch: str, accelerator: str) -> bool:
         accelerators, _, promised = promised.partition(b"],")
         if accelerator not in ("auto", "none") or b'"none"' not in accelerators:
             return False
-    if not promised.startswith(b'"arch":[') or promised.count(b":[") != 1:
+    arches, _, rest = promised.partition(b"]")
+    if not arches.startswith(b'"arch":[') or b'"%s"' % arch.encode() not in arches:
         return False
-    return b'"%s"' % arch.encode() in promised
+    if rest.startswith(b',"python":['):
+        minor = _python_minor(base_python(search_path(environment)))
+        return rest.count(b":[") == 1 and (minor is None or b'"%s"' % minor.encode() in rest)
+    return not rest
+
+
+def _python_minor(path: str) -> str | None:
+    """The version in the name that a base's Python leads to, ``3.11`` of ``python3.11``; `None` without Python."""
+    if not path:
+        return None
+    for _ in range(8):
+        folder, _, name = path.rpartition("/")
+        if "." in name:
+            return name.removeprefix("python")
+        try:
+            target = posix.readlink(path)
+        except OSError:
+            break
+        path = target if target.startswith("/") else f"{folder}/{target}"
+    return ""
 
 
 def search_path(environment: Environment) -> list[str]:
@@ -132,7 +152,7 @@ def address(manifest: bytes, environment: Environment) -> str:
     parts.extend(_signature(path) for path in (python, *_C_LIBRARIES.get(kind, ())))
     if b'"microarch"' in manifest:
         parts.append(cpu_flags())
-    if b'"pin":' in manifest:
+    if b'"pin":{' in manifest and b'"pin":{"mode":"lock"}' not in manifest:
         parts.extend(_indexes(environment))
     parts.append(manifest)
     digest: str = sha256(b"\0".join(parts)).hexdigest()
