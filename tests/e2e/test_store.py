@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
+import os
 import random
 import shutil
+import signal
 import subprocess
 import time
 import uuid
@@ -133,15 +136,26 @@ def assembly(docker: Docker, image: str, store: Path, *, fresh: bool) -> float:
 
 def killed_within(docker: Docker, image: str, store: Path, seconds: float) -> bool:
     """Kill a start so long after it began to assemble; whether it had no layer by then."""
-    name = f"cir-test-{uuid.uuid4().hex[:8]}"
-    argv = docker.argv("run", "--rm", "--name", name, "-v", f"{store}:/var/lib/cir", image)
+    mark = f"CIR_TEST={uuid.uuid4().hex}"
+    argv = docker.argv("run", "--rm", "-e", mark, "-v", f"{store}:/var/lib/cir", image)
     with subprocess.Popen(argv, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as process:
         await_claim(store, process)
         time.sleep(seconds)
-        docker.run("kill", "-s", "KILL", name, check=False)
+        for process_id in processes_with(mark):
+            os.kill(process_id, signal.SIGKILL)
         out, err = process.communicate()
     assert (process.returncode, out) in ((137, ""), (137, "all here\n"), (0, "all here\n")), err
     return process.returncode == 137 and not list((store / "layers").glob("*"))
+
+
+def processes_with(mark: str) -> list[int]:
+    """The container's first process as the host sees it; `docker kill` comes too late for a short assembly."""
+    found = []
+    for place in Path("/proc").glob("[0-9]*/environ"):
+        with contextlib.suppress(OSError):
+            if mark.encode() in place.read_bytes().split(b"\0"):
+                found.append(int(place.parent.name))
+    return found
 
 
 def await_claim(store: Path, process: subprocess.Popen[str] | subprocess.Popen[bytes]) -> None:
