@@ -430,7 +430,9 @@ def test_the_wire_begins_with_http_2_and_nothing_else(tmp_path: Path) -> None:
 
 #: What a server that shuts down sends: SETTINGS, then GOAWAY, without having answered anything.
 FAREWELL = (
-    bytes.fromhex("000018040000000000000400400000000500400000000600004000fe0300000001000004080000000000003f0001")
+    bytes.fromhex(
+        "000018040000000000000400400000000500400000000600004000fe0300000001000004080000000000003f0001"
+    )
     + bytes.fromhex("0000170700000000007fffffff00000000")
     + b"Server shutdown"
     + bytes.fromhex("00001c0700000000000000001300000002")
