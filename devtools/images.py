@@ -111,9 +111,8 @@ def _has(found: Docker, name: str, mark: str) -> bool:
 
 
 def _keeps_indexes(found: Docker) -> bool:
-    """Whether this Docker's image store can hold one image for several platforms (the containerd store)."""
-    done = found.run("info", "-f", "{{json .DriverStatus}}", check=False)
-    keeps = "io.containerd.snapshotter" in done.stdout
+    """Whether to build for all architectures; says why not."""
+    keeps = docker.keeps_indexes(found)
     if not keeps:
         say("this Docker's image store holds one platform an image; images are built for this machine only")
     return keeps

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from devtools import images
-from devtools.docker import Docker, certificate_secret
+from devtools.docker import Docker, certificate_secret, for_tests
 from devtools.engines.api import Engines
 from tests.support import ocitree
 from tests.support.index import Index
@@ -33,9 +33,9 @@ def engines() -> Engines:
 
 
 @pytest.fixture(scope="session")
-def docker(engines: Engines) -> Docker:
-    """Docker of the test engines."""
-    return Docker(tuple(engines.command(["docker"])), "engines")
+def docker(engines: Engines, pytestconfig: pytest.Config) -> Docker:
+    """The user's own Docker where tests can work with it, else that of the test engines."""
+    return for_tests(engines, own=not pytestconfig.getoption("engines"))
 
 
 @pytest.fixture(scope="session")
