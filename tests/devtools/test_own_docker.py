@@ -30,7 +30,7 @@ KEPT = {"python:3.11-slim": [f"python@{DIGESTS['python:3.11-slim']}"]}
 
 def answering(info: dict[str, Any] | None, kept: dict[str, list[str]]) -> Docker:
     """A docker that only knows `info` and `image inspect`."""
-    answers = {f"image inspect {name}": digests for name, digests in kept.items()}
+    answers: dict[str, Any] = {f"image inspect {name}": digests for name, digests in kept.items()}
     if info is not None:
         answers["info"] = info
     script = (
