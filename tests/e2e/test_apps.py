@@ -19,9 +19,7 @@ import pytest
 
 from devtools import paths
 from devtools.docker import Docker, certificate_mount, certificate_secret
-from devtools.engines.api import Engines
 from tests.support.index import Index
-from tests.support.wheels import Wheel
 
 APPS = paths.CHECKOUT / "testdata/apps"
 
@@ -159,20 +157,6 @@ def test_every_application_is_tested() -> None:
     }
 
 
-@pytest.fixture
-def company_index(engines: Engines, tmp_path: Path) -> Iterator[Index]:
-    """An index with basic authentication that holds the company's package."""
-    folder = tmp_path / "company"
-    folder.mkdir()
-    Wheel(
-        "acme-greeting", files={"acme_greeting/__init__.py": "def greet(who):\n    return f'hello, {who}'\n"}
-    ).write(folder)
-    with Index(
-        folder, address=engines.bridge_ip, user="builder", password="s3cr3t-" + uuid.uuid4().hex
-    ) as running:
-        yield running
-
-
 def unpacked(saved: bytes) -> Iterator[bytes]:
     """Every blob of a saved image, decompressed."""
     with tarfile.open(fileobj=io.BytesIO(saved)) as archive:
@@ -183,13 +167,9 @@ def unpacked(saved: bytes) -> Iterator[bytes]:
                 yield gzip.decompress(blob) if blob[:2] == b"\x1f\x8b" else blob
 
 
-def test_private_index(
-    docker: Docker, frontend_ref: str, company_index: Index, tmp_path: Path, engines: Engines
-) -> None:
+def test_private_index(docker: Docker, frontend_ref: str, company_index: Index, company_netrc: Path) -> None:
     """The password comes by secret at build and by netrc at run; it is in no image, lock or log."""
     password = company_index.password
-    netrc = tmp_path / "netrc"
-    netrc.write_text(f"machine {engines.bridge_ip} login builder password {password}\n")
     image = "localhost/cir/app-private"
     build = [
         "buildx", "build", "--progress=plain", "-f", str(APPS / "private/Cirfile"), "-t", image, "--load",
@@ -198,8 +178,8 @@ def test_private_index(
     refused = docker.run(*build, check=False)
     assert refused.returncode != 0
     assert "cir_netrc" in refused.stderr, "the message names the way out"
-    done = docker.run(*build, "--secret", f"id=cir_netrc,src={netrc}")
-    inside = ("-v", f"{netrc}:/run/netrc:ro", "-e", "NETRC=/run/netrc")
+    done = docker.run(*build, "--secret", f"id=cir_netrc,src={company_netrc}")
+    inside = ("-v", f"{company_netrc}:/run/netrc:ro", "-e", "NETRC=/run/netrc")
     assert verify(docker, image, *inside) == "private: hello, you\n"
     assert docker.run("run", "--rm", *inside, image).stdout == "private: hello, you\n", "its own command"
     saved = subprocess.run(docker.argv("image", "save", image), capture_output=True, check=True).stdout
