@@ -219,9 +219,9 @@ def test_a_person_at_a_terminal(docker: Docker, warmed: dict[str, Kind]) -> None
             terminal.wait_for("size 101 31")
             terminal.resize(77, 22)
             terminal.wait_for("size 77 22")
-            terminal.type("hello\r")
+            terminal.press("hello\r")
             terminal.wait_for("heard hello")
-            terminal.type("\x03")
+            terminal.press("\x03")
             terminal.wait_for("interrupted")
             assert terminal.status() == 5
 

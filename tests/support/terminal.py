@@ -31,7 +31,7 @@ class Terminal:
         """Change the size of the window; the kernel tells the program."""
         fcntl.ioctl(self._end, termios.TIOCSWINSZ, struct.pack("HHHH", lines, columns, 0, 0))
 
-    def type(self, text: str) -> None:
+    def press(self, text: str) -> None:
         """Press keys."""
         os.write(self._end, text.encode())
 
