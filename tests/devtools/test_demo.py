@@ -65,10 +65,10 @@ def test_demo(clone: Path, tmp_path: Path) -> None:
     assert demo.VOLUME not in volumes, "the demo's store is taken away"
 
 
-def test_demo_that_cannot_write_its_figures(clone: Path) -> None:
+def test_demo_that_cannot_write_its_figures(clone: Path, tmp_path: Path) -> None:
     """A folder that is not there is told before anything is built."""
     environment = os.environ | {"CIR_DEV_CACHE": "/proc/none"}
-    argv = [str(clone / "dev"), "demo", "--engines", "--json", "/nonexistent/figures.json"]
+    argv = [str(clone / "dev"), "demo", "--engines", "--json", str(tmp_path / "none/figures.json")]
     done = subprocess.run(argv, capture_output=True, text=True, env=environment)
     assert done.returncode == 1
-    assert done.stderr == "dev: error: /nonexistent is no folder: the figures cannot be written there\n"
+    assert done.stderr == f"dev: error: {tmp_path}/none is no folder: the figures cannot be written there\n"
