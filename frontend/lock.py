@@ -8,6 +8,7 @@ changes, when the cache is dropped or on ``--no-cache``, and never otherwise.
 from __future__ import annotations
 
 import os
+import posixpath
 import sys
 from dataclasses import dataclass
 from pathlib import Path
@@ -77,7 +78,9 @@ def lower(step: LockStep, image: ops.State, options: Options, platform: Platform
             ops.Mount("/", image),
             ops.Mount("/in", question, readonly=True),
             ops.Mount(_OUTPUT),
-            ops.Mount(_CACHE, cache="cir-resolver"),
+            ops.Mount(
+                _CACHE, cache=posixpath.join(options.build_arg("BUILDKIT_CACHE_MOUNT_NS"), "cir-resolver")
+            ),
         ),
         secrets=tuple(ops.Secret(name, f"/run/secrets/{name}", optional=True) for name in _SECRETS),
         network=options.network,

@@ -155,6 +155,18 @@ def test_the_lock_step(server: Server, frontend: Run) -> None:
     assert location.ranges[0].start.line == 2
 
 
+@pytest.mark.parametrize(
+    ("given", "cache"), [({}, "cir-resolver"), ({"build-arg:BUILDKIT_CACHE_MOUNT_NS": "x"}, "x/cir-resolver")]
+)
+def test_the_resolver_s_cache_has_the_namespace_of_cache_mounts(
+    server: Server, frontend: Run, given: dict[str, str], cache: str
+) -> None:
+    frontend(given)
+    solve = next(solve for solve in server.solves if kinds(graph(solve))[-1] == "exec")
+    mounts = graph(solve)[-1].exec.mounts
+    assert [mount.cacheOpt.ID for mount in mounts if mount.mountType == pb.MountType.CACHE] == [cache]
+
+
 def digest_of(solve: gw.SolveRequest, position: int) -> str:
     return "sha256:" + hashlib.sha256(solve.Definition.ops[position]).hexdigest()
 
