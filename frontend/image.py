@@ -49,9 +49,13 @@ def _history(plan: Plan, lowered: Lowered, base: Image, shim: Image, created: st
         return fields if layer else fields | {"empty_layer": True}
 
     history = list(base.oci.get("history") or ())
-    shim_layers = shim.layers if lowered.merged else 1
-    history += [entry(f"cir: shim {__version__}", True) for _ in range(shim_layers)]
-    if lowered.merged:
-        history += [entry(text, False) for text in plan.history]
-        history.append(entry("cir: application, manifest and locks", True))
-    return history
+    if lowered.stepwise:
+        steps = [step.created_by for step in plan.steps if step.created_by]
+        for text in plan.history:
+            own = steps[:1] == [text]
+            history.append(entry(text, own))
+            del steps[:own]
+        return [*history, entry(f"cir: shim {__version__}, manifest and locks", True)]
+    history += [entry(f"cir: shim {__version__}", True) for _ in range(shim.layers if lowered.merged else 1)]
+    history += [entry(text, False) for text in plan.history]
+    return [*history, entry("cir: application, manifest and locks", True)]

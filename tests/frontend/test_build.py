@@ -15,7 +15,7 @@ from frontend.proto import gateway_pb2 as gw
 from frontend.proto import ops_pb2 as pb
 from frontend.proto import status_pb2
 from tests.frontend.conftest import Run
-from tests.frontend.fakeserver import OLD_FRONTEND, OLD_LLB, ROOT, SHIM, Server, graph
+from tests.frontend.fakeserver import NEW_LLB, OLD_FRONTEND, OLD_LLB, ROOT, SHIM, Server, graph
 
 TWO = {"platform": "linux/amd64,linux/arm64"}
 
@@ -108,9 +108,30 @@ def test_every_action_has_the_fixed_time(server: Server, frontend: Run) -> None:
             for action in op.file.actions:
                 kind = action.WhichOneof("action")
                 path = getattr(action, kind).path if kind in ("mkfile", "mkdir") else ""
-                if path != "/question.json":
+                if kind != "rm" and path != "/question.json":
                     assert getattr(action, kind).timestamp == seconds * 10**9
         assert result(server).metadata["source.date.epoch"] == str(seconds).encode()
+
+
+@pytest.mark.parametrize("line", ["COPY . /", "COPY . /bin/"])
+@pytest.mark.parametrize("caps", [NEW_LLB, OLD_LLB])
+def test_nothing_takes_the_place_of_the_shim(
+    server: Server, frontend: Run, line: str, caps: tuple[str, ...]
+) -> None:
+    """What steps put below `/.cir` is removed before manifest and lock are written, whatever way is taken."""
+    server.llb_caps = caps
+    edit(server, "COPY main.py ./", line)
+    frontend()
+    written = {"/.cir/cir.json", "/.cir/lock"}
+    for op in final(server):
+        kinds_ = [action.WhichOneof("action") for action in op.file.actions]
+        if any(action.mkdir.path in written or action.mkfile.path in written for action in op.file.actions):
+            alone = op.file.actions[0].copy.src == "/" and op.file.actions[0].input == -1
+            assert alone or kinds_[0] == "rm"
+    removed = [
+        action.rm for op in final(server) for action in op.file.actions if action.WhichOneof("action") == "rm"
+    ]
+    assert [(rm.path, rm.allowNotFound) for rm in removed] == [("/.cir", True)]
 
 
 def test_two_platforms_share_the_application_layer(server: Server, frontend: Run) -> None:
@@ -191,7 +212,35 @@ def test_an_old_server_gets_copies_and_no_new_calls(server: Server, frontend: Ru
     assert not server.asked("ResolveSourceMeta")
     assert "merge" not in kinds(final(server))
     copied = [a.copy for op in final(server) for a in op.file.actions if a.WhichOneof("action") == "copy"]
-    assert any(copy.src == "/" and copy.dest == "/" for copy in copied)
+    whole = [copy for copy in copied if (copy.src, copy.dest) == ("/", "/")]
+    assert len(whole) == 3, "the application is put together once, and then shim and application are copied"
+    assert {copy.timestamp for copy in whole} == {315532800 * 10**9}
+    history = [(entry["created_by"], not entry.get("empty_layer", False)) for entry in config["history"]]
+    assert history[1:] == [
+        ("cir: shim 0.1.0", True),
+        ("REQUIRE pypi six", False),
+        ("WORKDIR /app", False),
+        ("COPY main.py ./ # buildkit", False),
+        ('ENTRYPOINT ["python" "main.py"]', False),
+        ("cir: application, manifest and locks", True),
+    ]
+
+
+def test_an_old_server_does_steps_on_the_base_where_they_need_it(server: Server, frontend: Run) -> None:
+    server.frontend_caps, server.llb_caps = OLD_FRONTEND, OLD_LLB
+    edit(server, "COPY main.py ./", "COPY main.py ./\nENV A=1\nCOPY --chown=app main.py /home/app/")
+    frontend()
+    config = json.loads(result(server).metadata["containerimage.config"])
+    history = [(entry["created_by"], not entry.get("empty_layer", False)) for entry in config["history"]]
+    assert history[1:] == [
+        ("REQUIRE pypi six", False),
+        ("WORKDIR /app", True),
+        ("COPY main.py ./ # buildkit", True),
+        ("ENV A=1", False),
+        ("COPY --chown=app main.py /home/app/ # buildkit", True),
+        ('ENTRYPOINT ["python" "main.py"]', False),
+        ("cir: shim 0.1.0, manifest and locks", True),
+    ]
 
 
 def test_a_server_that_lacks_the_basics_is_told_so(server: Server, frontend: Run) -> None:
