@@ -70,19 +70,21 @@ class Build:
         text = self._options.build_arg("SOURCE_DATE_EPOCH")
         if not text:
             return None
-        if text.isdigit():
+        if text.isascii() and text.isdigit() and len(text) < 20 and int(text) <= image.LAST_EPOCH:
             return int(text)
         if text != "context":
             raise BuildError(
-                f"SOURCE_DATE_EPOCH is `{text}`, which is neither a number of seconds nor `context`"
+                f"SOURCE_DATE_EPOCH is `{text}`, which is neither a number of seconds up to "
+                f"{image.LAST_EPOCH} (the year 2262) nor `context`"
             )
         source = self.context.source
         if source is None:
             return None
         name = "[internal] resolve main build context metadata"
-        return self._gateway.source_time(
+        found = self._gateway.source_time(
             pb.SourceOp(identifier=source.identifier, attrs=dict(source.attrs)), name
         )
+        return None if found is None else min(max(found, 0), image.LAST_EPOCH)
 
     def run(self) -> Result:
         """Build for all platforms and return the result."""
@@ -185,7 +187,8 @@ class Build:
 
     def _solve(self, target: Target, context: ops.State) -> Built:
         plan = target.plan
-        locked = self._locker.complete(plan, self.build_platform)
+        no_cache = self._options.ignores_cache(self.cirfile.base.name)
+        locked = self._locker.complete(plan, self.build_platform, no_cache)
         parts = lower.Parts(
             base=target.base.files,
             shim=target.shim.files,
@@ -196,7 +199,7 @@ class Build:
             timestamp=self.seconds * 10**9,
             origins=self._origins(plan),
             locks=locked.files,
-            no_cache=self._options.no_cache,
+            no_cache=no_cache,
         )
         lowered = lower.lower(plan, parts)
         ref = self._gateway.solve(marshal(lowered.state), self._options.cache_imports)

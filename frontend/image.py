@@ -21,6 +21,8 @@ from frontend.platforms import to_oci as platform_to_oci
 
 #: 1980-01-01: fixed, and the oldest time a zip archive can hold, so tools inside images are content.
 DEFAULT_EPOCH = 315532800
+#: The last second whose nanoseconds the build server's numbers hold.
+LAST_EPOCH = (2**63 - 1) // 10**9
 COMMENT = "cir"
 
 

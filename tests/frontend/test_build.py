@@ -134,6 +134,19 @@ def test_nothing_takes_the_place_of_the_shim(
     assert [(rm.path, rm.allowNotFound) for rm in removed] == [("/.cir", True)]
 
 
+@pytest.mark.parametrize("value", ["9223372037", "99999999999", "9" * 5000, "\u00b2", "-1", "1.5", "now"])
+def test_times_that_cannot_be(server: Server, frontend: Run, value: str) -> None:
+    frontend({"build-arg:SOURCE_DATE_EPOCH": value})
+    assert "SOURCE_DATE_EPOCH" in error(server).message
+    assert "internal error" not in error(server).message
+
+
+def test_the_last_time_there_is(server: Server, frontend: Run) -> None:
+    frontend({"build-arg:SOURCE_DATE_EPOCH": "9223372036"})
+    config = json.loads(result(server).metadata["containerimage.config"])
+    assert config["created"] == "2262-04-11T23:47:16Z"
+
+
 def test_two_platforms_share_the_application_layer(server: Server, frontend: Run) -> None:
     assert frontend(TWO).status == 0
     returned = result(server)
@@ -273,11 +286,17 @@ def test_cache_imports_are_passed_on(server: Server, frontend: Run) -> None:
     assert dict(server.solves[-1].CacheImports[0].Attrs) == {"ref": "r/cache"}
 
 
-def test_no_cache_marks_the_steps(server: Server, frontend: Run) -> None:
-    frontend({"no-cache": ""})
-    solve = server.solves[-1]
-    ignored = [m.description["llb.customname"] for m in solve.Definition.metadata.values() if m.ignore_cache]
-    assert any("COPY" in name for name in ignored)
+@pytest.mark.parametrize(("value", "again"), [("", True), ("app", True), ("other", False)])
+def test_no_cache_marks_the_steps(server: Server, frontend: Run, value: str, again: bool) -> None:
+    edit(server, "FROM python:3.11-slim", "FROM python:3.11-slim AS app")
+    frontend({"no-cache": value})
+    marked = {
+        metadata.description["llb.customname"].partition("]")[0]
+        for solve in server.solves
+        for metadata in solve.Definition.metadata.values()
+        if metadata.ignore_cache
+    }
+    assert marked == ({"[lock", "[1/2", "[2/2"} if again else set())
 
 
 def test_ignore_files(server: Server, frontend: Run) -> None:
