@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import json
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
@@ -17,6 +18,7 @@ from frontend.llb.marshal import marshal
 from frontend.options import Options
 
 _IGNORE_FILE = ".dockerignore"
+_TAG = re.compile(r":[^:/]*\Z")
 
 
 class ContextError(ValueError):
@@ -130,7 +132,9 @@ class Images:
         return Image(state.image(pinned, target, mode, around=around), pinned, _config(found.config))
 
     def _load_layout(self, named: _Named) -> Image:
+        # What stands before the digest is the client's store, with a tag that is none of its name.
         store, at, digest = named.place.partition("@")
+        store = _TAG.sub("", store)
         if not at:
             raise ContextError(f"the named context `{named.key}` is an OCI layout without a digest")
         dummy = reference.normalize(named.short).partition("@")[0] + f"@{digest}"
