@@ -12,7 +12,7 @@ from dataclasses import replace
 from functools import cached_property, partial
 
 from cirfile import __version__, parser, planner, rules
-from cirfile.imageconfig import from_oci
+from cirfile.imageconfig import SCRATCH, from_oci
 from cirfile.plan import Base, ContextPath, Copy, Plan, Platform
 from cirfile.request import Request
 from cirfile.source import Source, Span
@@ -160,7 +160,8 @@ class Build:
 
     @staticmethod
     def _complete(request: Request, base: Image) -> Request:
-        return replace(request, base_config=from_oci(base.oci.get("config")) if base.oci else None)
+        """Add the configuration of the base; a folder or an archive that stands in for it has none of its own."""
+        return replace(request, base_config=from_oci(base.oci.get("config")) if base.oci else SCRATCH)
 
     def base(self, base: Base, platform: Platform) -> Image:
         """Look up the image of ``FROM``; a failure names the line."""
@@ -178,7 +179,8 @@ class Build:
 
     def _shim(self, platform: Platform) -> Image:
         try:
-            return self.images.get(self._shim_name, platform, "shim")
+            # It belongs to this frontend, and may lie on this machine only: `--pull` is about the base.
+            return self.images.get(self._shim_name, platform, "shim", pull=False)
         except GatewayError as error:
             raise BuildError(
                 f"the shim image `{self._shim_name}` cannot be had for {platform}: {error}\n"

@@ -64,7 +64,7 @@ def own_image(options: Options, platform: Platform, path: Path = OWN_IMAGE) -> o
             "`PIN lock` needs BuildKit 0.10 or newer here; update Docker, or write `PIN latest`"
         )
     name = reference.normalize(source)
-    return state.image(name, platforms.to_llb(platform), options.resolve_mode)
+    return state.image(name, platforms.to_llb(platform))
 
 
 def lower(step: LockStep, image: ops.State, options: Options, platform: Platform) -> ops.State:

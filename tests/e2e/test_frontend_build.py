@@ -125,3 +125,17 @@ def test_equal_inputs_give_equal_images(build: Build) -> None:
     dated = build(text, files, "--build-arg=SOURCE_DATE_EPOCH=1000000000")
     assert times(dated) == {1000000000}
     assert dated.image.config["created"] == "2001-09-09T01:46:40Z"
+
+
+def test_copy_with_parents(build: Build) -> None:
+    """`--parents` keeps the folders of a source, from `/./` on; the stock frontend cannot be asked yet."""
+    files: dict[str, object] = {"a.txt": "a", "sub/deep/d.py": "d", "sub/deep/e.txt": "e"}
+    text = "FROM scratch\nCOPY --parents sub/deep/d.py a.txt /p/\nCOPY --parents ./sub/./deep /q/\n"
+    tree = build(text, files).image.tree
+    found = {path for path, entry in tree.items() if entry.kind == "file" and not path.startswith(".cir")}
+    assert found == {"p/sub/deep/d.py", "p/a.txt", "q/deep/d.py", "q/deep/e.txt"}
+
+
+def test_pull(build: Build) -> None:
+    """`--pull` looks for a newer base; frontend and shim may be on this machine only."""
+    assert build("FROM musl:1\nCOPY main.py /app/\n", FILES, "--pull").image.tree["app/main.py"]

@@ -152,6 +152,19 @@ def test_equal_inputs_give_equal_images(classic: Classic, tmp_path: Path) -> Non
     ]
 
 
+def test_pull(classic: Classic, docker: Docker, registry: str, tmp_path: Path) -> None:
+    """This store prefers the base it has; `--pull` looks for a newer one."""
+    base = f"{registry}/test/pulled:1"
+    for version in ("old", "new"):
+        (tmp_path / "Dockerfile").write_text(f"FROM scratch\nCOPY Dockerfile /\nENV VERSION={version}\n")
+        docker.run("buildx", "build", "--provenance=false", "--push", "-t", base, str(tmp_path))
+        if version == "old":
+            classic.docker.run("pull", base)
+    for flags, version in (((), "old"), (("--pull",), "new")):
+        image = classic.build(tmp_path, f"FROM {base}\nLABEL a=1\n", *flags)
+        assert f"VERSION={version}" in classic.docker.run("inspect", "-f", "{{.Config.Env}}", image).stdout
+
+
 def test_steps_on_the_base_are_in_the_history(classic: Classic, tmp_path: Path) -> None:
     """Instructions without a layer stand between those with one."""
     lay_out(tmp_path, FILES)

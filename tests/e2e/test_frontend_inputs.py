@@ -59,7 +59,7 @@ def www(context: Path, tmp_path: Path) -> Iterator[str]:
     subprocess.run(["git", "clone", "-q", "--bare", str(context), str(folder / "app.git")], check=True)
     subprocess.run(["git", "update-server-info"], cwd=folder / "app.git", check=True)
     (folder / "context.tar.gz").write_bytes(archive("w:gz"))
-    (folder / "Cirfile").write_text('FROM scratch\nCOPY <<EOF /remote\nfrom afar\nEOF\n')
+    (folder / "Cirfile").write_text("FROM scratch\nCOPY <<EOF /remote\nfrom afar\nEOF\n")
     with serving(folder) as address:
         yield address
 

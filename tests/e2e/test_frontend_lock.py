@@ -83,7 +83,6 @@ def test_equal_inputs_give_equal_indexes(build: Build, index: Index, wheels: Pat
     for name, needed in zip(names, [*names[1:], ""], strict=True):
         Wheel(name, requires=(needed,) if needed else ()).write(wheels)
     text = f"FROM musl:1\nREQUIRE pypi --index-url {index.url} {names[0]}\nCOPY main.py /app/\n"
-    built = [build(text, FILES, "--platform=linux/amd64,linux/arm64", "--no-cache") for _ in range(2)]
     first, second = (build(text, FILES, "--platform=linux/amd64,linux/arm64", "--no-cache") for _ in range(2))
     assert ocitree.digest(first.archive) == ocitree.digest(second.archive)
     assert set(first.images) == {"linux/amd64", "linux/arm64"}

@@ -280,6 +280,16 @@ def test_the_shim_can_be_named(server: Server, frontend: Run) -> None:
     assert any("registry.test/shim:3@" in source.identifier for source in sources(server))
 
 
+def test_pull_is_about_the_base(server: Server, frontend: Run) -> None:
+    frontend({"image-resolve-mode": "pull"})
+    modes = {
+        source.identifier.partition("@")[0].rpartition("/")[2]: source.attrs.get("image.resolvemode", "")
+        for source in sources(server)
+        if source.identifier.startswith("docker-image://")
+    }
+    assert modes == {"python:3.11-slim": "pull", "shim:0.1.0": "", "frontend:1": ""}
+
+
 def test_cache_imports_are_passed_on(server: Server, frontend: Run) -> None:
     frontend({"cache-imports": '[{"Type":"registry","Attrs":{"ref":"r/cache"}}]'})
     assert server.solves[-1].CacheImports[0].Type == "registry"
