@@ -19,7 +19,7 @@ from cirfile.manifest import Conditions, Manifest, Pin, Setup
 from cirfile.parser import parse_instruction
 from cirfile.plan import Base, Plan, Trace
 from cirfile.planning import files, settings
-from cirfile.planning.requirements import all_indexes, apply_require
+from cirfile.planning.requirements import all_indexes, apply_require, files_named
 from cirfile.planning.state import State
 from cirfile.planning.variables import Globals
 from cirfile.platforms import parse_platform
@@ -29,7 +29,7 @@ from cirfile.source import Source
 from cirfile.suggest import did_you_mean
 from cirfile.syntax import Cirfile, Command, Instruction, PinAt, Platforms
 
-__all__ = ["base", "plan"]
+__all__ = ["base", "files_named", "plan"]
 
 
 def base(cirfile: Cirfile, request: Request) -> Base:

@@ -89,6 +89,8 @@ class Build:
     def run(self) -> Result:
         """Build for all platforms and return the result."""
         shims = {platform: Later(partial(self._shim, platform)) for platform in self.platforms}
+        for path in planner.files_named(self.cirfile):
+            self.context.expect(path)
         targets = self.targets(shims)
         self._report(targets[0])
         paths = [path for target in targets for path in context_paths(target.plan)]

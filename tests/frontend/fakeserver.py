@@ -232,9 +232,11 @@ def run(
         status = process.wait(timeout=30)
     finally:
         process.kill()
-        pumps[0].join(timeout=5)
-        wire.close()
         listening.stop(0)
+        wire.shutdown(socket.SHUT_RDWR)
+        for pump in pumps:  # one that went on would use descriptors that the next run has got by then
+            pump.join()
+        wire.close()
         for stream in (process.stdin, process.stdout, process.stderr):
             stream.close()
     return Ended(status, talk)

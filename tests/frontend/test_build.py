@@ -504,3 +504,38 @@ def test_the_wire_begins_with_http_2_and_nothing_else(tmp_path: Path) -> None:
         process.wait()
         process.stdout.close()
         process.stdin.close()
+
+
+#: What a server that shuts down sends: SETTINGS, then GOAWAY, without having answered anything.
+FAREWELL = (
+    bytes.fromhex(
+        "000018040000000000000400400000000500400000000600004000fe0300000001000004080000000000003f0001"
+    )
+    + bytes.fromhex("0000170700000000007fffffff00000000")
+    + b"Server shutdown"
+    + bytes.fromhex("00001c0700000000000000001300000002")
+    + b"Cancelling all calls"
+)
+
+
+def test_a_server_that_leaves_ends_the_frontend(tmp_path: Path) -> None:
+    """gRPC would try the calls again on its own, forever, and fill all memory with that."""
+    process = subprocess.Popen(
+        [sys.executable, "-m", "frontend"],
+        cwd=ROOT,
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.DEVNULL,
+    )
+    assert process.stdin is not None
+    assert process.stdout is not None
+    try:
+        assert process.stdout.read(3) == b"PRI"
+        process.stdin.write(FAREWELL)
+        process.stdin.flush()
+        assert process.wait(timeout=20) != 0
+    finally:
+        process.kill()
+        process.wait()
+        process.stdin.close()
+        process.stdout.close()
