@@ -32,12 +32,16 @@ _PROXIES = ("http", "https", "ftp", "no", "all")
 
 @dataclass(frozen=True, slots=True)
 class LockStep:
-    """What to resolve: the encoded manifest, how many requirements it has, and where they are written."""
+    """What to resolve: the encoded manifest, how many requirements it has, and where they are written.
+
+    ``no_cache``: even if the server remembers the answer.
+    """
 
     question: bytes
     ecosystem: str
     requirements: int
     locations: tuple[ops.Location, ...] = ()
+    no_cache: bool = False
 
     @property
     def name(self) -> str:
@@ -61,7 +65,7 @@ def own_image(options: Options, platform: Platform, path: Path = OWN_IMAGE) -> o
             "`PIN lock` needs BuildKit 0.10 or newer here; update Docker, or write `PIN latest`"
         )
     name = reference.normalize(source)
-    return state.image(name, platforms.to_llb(platform), options.resolve_mode)
+    return state.image(name, platforms.to_llb(platform))
 
 
 def lower(step: LockStep, image: ops.State, options: Options, platform: Platform) -> ops.State:
@@ -87,7 +91,7 @@ def lower(step: LockStep, image: ops.State, options: Options, platform: Platform
         proxies=_proxies(options),
         hosts=options.hosts,
     )
-    around = ops.Surroundings(step.name, options.no_cache, locations=step.locations)
+    around = ops.Surroundings(step.name, step.no_cache, locations=step.locations)
     return state.run(command, platforms.to_llb(platform), _OUTPUT, around)
 
 

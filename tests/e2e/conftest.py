@@ -104,6 +104,12 @@ class Built:
         """The images of the archive by platform."""
         return ocitree.read(self.archive)
 
+    @property
+    def image(self) -> ocitree.Image:
+        """The one image of the archive."""
+        (image,) = self.images.values()
+        return image
+
 
 Build = Callable[..., Built]
 

@@ -39,6 +39,7 @@ gateway.solve.evaluate gateway.warnings gateway.evaluate reference.attestations 
 """
 _LLB = """
 constraints platform meta.ignorecache meta.description exec.meta.base exec.meta.proxyenv exec.meta.network
+source.image.resolvemode
 exec.mount.bind exec.mount.cache exec.mount.cache.sharing exec.mount.secret source.image source.local
 source.local.sessionid source.local.followpaths source.local.excludepatterns source.local.sharedkeyhint
 source.git source.git.fullurl source.http source.http.checksum file.base
