@@ -21,6 +21,8 @@ from frontend.platforms import to_oci as platform_to_oci
 
 #: 1980-01-01: fixed, and the oldest time a zip archive can hold, so tools inside images are content.
 DEFAULT_EPOCH = 315532800
+#: The last second whose nanoseconds the build server's numbers hold.
+LAST_EPOCH = (2**63 - 1) // 10**9
 COMMENT = "cir"
 
 
@@ -49,9 +51,13 @@ def _history(plan: Plan, lowered: Lowered, base: Image, shim: Image, created: st
         return fields if layer else fields | {"empty_layer": True}
 
     history = list(base.oci.get("history") or ())
-    shim_layers = shim.layers if lowered.merged else 1
-    history += [entry(f"cir: shim {__version__}", True) for _ in range(shim_layers)]
-    if lowered.merged:
-        history += [entry(text, False) for text in plan.history]
-        history.append(entry("cir: application, manifest and locks", True))
-    return history
+    if lowered.stepwise:
+        steps = [step.created_by for step in plan.steps if step.created_by]
+        for text in plan.history:
+            own = steps[:1] == [text]
+            history.append(entry(text, own))
+            del steps[:own]
+        return [*history, entry(f"cir: shim {__version__}, manifest and locks", True)]
+    history += [entry(f"cir: shim {__version__}", True) for _ in range(shim.layers if lowered.merged else 1)]
+    history += [entry(text, False) for text in plan.history]
+    return [*history, entry("cir: application, manifest and locks", True)]

@@ -9,6 +9,9 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption(
         "--update", action="store_true", help="rewrite the golden files with what the code gives now"
     )
+    parser.addoption(
+        "--engines", action="store_true", help="use the test engines even if Docker is installed"
+    )
 
 
 @pytest.fixture
