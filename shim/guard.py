@@ -35,7 +35,8 @@ class Interrupted(BaseException):
     """A signal asks to end; the exit code is 128 and the signal's number, as shells have it."""
 
     def __init__(self, number: int) -> None:
-        super().__init__(f"signal {number}")
+        known = number in {each.value for each in signal.Signals}  # real-time ones have no names in between
+        super().__init__(signal.Signals(number).name if known else f"signal {number}")
         self.code = 128 + number
 
 
