@@ -87,7 +87,14 @@ def standard(name: str) -> bool:
 
 
 #: Pure modules beyond the values that the shim carries as well.
-SHIM_ALSO = ("cirfile.demands", "cirfile.markers", "cirfile.promise", "cirfile.pylock", "cirfile.wheels")
+SHIM_ALSO = (
+    "cirfile.demands",
+    "cirfile.markers",
+    "cirfile.promise",
+    "cirfile.purl",
+    "cirfile.pylock",
+    "cirfile.wheels",
+)
 
 
 def forbidden(importer: str, imported: str) -> str:
