@@ -8,6 +8,7 @@ import signal
 import socket
 import subprocess
 import time
+import uuid
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -212,11 +213,12 @@ def test_damaged_cache(account: Account, contexts: Contexts, fresh: dict[str, st
 
 def test_newer_than_a_registry_that_is_gone(account: Account, contexts: Contexts) -> None:
     """`--pull=newer` takes what is in the storage where nobody can tell whether there is something newer."""
-    name = "127.0.0.1:1/twin/gone:1"
+    name = f"127.0.0.1:1/twin/gone:{uuid.uuid4().hex[:8]}"
     context = contexts.make(f"FROM {name}\nCMD true\n", {})
     assert account.bud("--pull=newer", str(context), ok=False).status == 69
     account.run("skopeo", "copy", "docker://docker.io/library/musl:1", f"containers-storage:{name}")
     account.bud("--pull=newer", "-t", "twin-newer", str(context))
+    account.run("buildah", "rmi", name)
 
 
 def test_unreadable_file(account: Account, contexts: Contexts, left: Clean) -> None:
