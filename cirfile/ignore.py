@@ -74,7 +74,7 @@ def _compile(pattern: str) -> _Pattern:
     body = cleaned if excludes else cleaned[1:]
     if not body:
         raise ValueError("`!` takes nothing back: there is no pattern after it")
-    if not _is_wildcard(body):
+    if not is_pattern(body):
         raise ValueError(f"`{pattern}` is no pattern: a bracket is not closed, or an escape protects nothing")
     try:
         return _Pattern(excludes, re.compile(_expression(body), re.DOTALL))
@@ -120,7 +120,7 @@ def _token(body: str, position: int) -> tuple[str, int]:
 
 
 def _bracket(body: str, position: int) -> tuple[str, int]:
-    """Translate ``[a-z]`` or ``[^a-z]``; `_is_wildcard` has seen that it is closed."""
+    """Translate ``[a-z]`` or ``[^a-z]``; `is_pattern` has seen that it is closed."""
     end = position + 1 + body.startswith("^", position + 1)
     start = end
     while body[end] != "]" or end == start:
@@ -131,7 +131,7 @@ def _bracket(body: str, position: int) -> tuple[str, int]:
     return f"[{'^' if start > position + 1 else ''}{inner}]", end + 1
 
 
-def _is_wildcard(body: str) -> bool:
+def is_pattern(body: str) -> bool:
     """Tell whether Go's ``path/filepath.Match`` would accept ``body`` as a pattern."""
     position = 0
     while position < len(body):

@@ -31,3 +31,19 @@ def parse_platform(text: str) -> Platform:
     if architecture == "arm" and variant in ("", "5", "6", "7", "8"):
         variant = f"v{variant or 7}"
     return Platform(_SYSTEMS.get(parts[0], parts[0]), architecture, variant)
+
+
+def parse_list(text: str) -> tuple[Platform, ...]:
+    """Read a comma-separated list; a platform named twice counts once. Raise `ValueError` where one is none."""
+    return tuple(dict.fromkeys(parse_platform(part.strip()) for part in text.split(",") if part.strip()))
+
+
+def normalize(platform: Platform) -> Platform:
+    """Return the platform under its canonical name: ``linux/arm64``, not ``linux/aarch64/v8``."""
+    return parse_platform(str(platform))
+
+
+def to_oci(platform: Platform) -> dict[str, str]:
+    """Return the platform as OCI JSON writes it."""
+    fields = {"architecture": platform.architecture, "os": platform.os, "variant": platform.variant}
+    return {key: value for key, value in fields.items() if value}

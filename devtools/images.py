@@ -24,6 +24,7 @@ ARCHITECTURES = ("amd64", "arm64")
 #: What goes into the images; a change in one of these makes them anew.
 INPUTS = ("Containerfile", "cirfile", "frontend", "shim")
 EPOCH = "315532800"
+_PUSHED = ["--platform", ",".join(f"linux/{name}" for name in ARCHITECTURES), "--push"]
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
@@ -68,11 +69,13 @@ def ensure(found: Docker) -> str:
 
 def push(found: Docker, where: str) -> str:
     """Build and push both images below `where`; the result is the frontend's reference with its digest."""
-    platforms = ["--platform", ",".join(f"linux/{name}" for name in ARCHITECTURES), "--push"]
-    shim = _push(found, "shim", f"{where}/shim:{__version__}", platforms)
-    return _push(
-        found, "frontend", f"{where}/frontend:{__version__}", [*platforms, "--build-arg", f"CIR_SHIM={shim}"]
-    )
+    name = f"{where}/frontend:{__version__}"
+    return _push(found, "frontend", name, [*_PUSHED, "--build-arg", f"CIR_SHIM={push_shim(found, where)}"])
+
+
+def push_shim(found: Docker, where: str) -> str:
+    """Build the shim image and push it below `where`; the result is its reference with its digest."""
+    return _push(found, "shim", f"{where}/shim:{__version__}", _PUSHED)
 
 
 def _push(found: Docker, target: str, name: str, flags: list[str]) -> str:

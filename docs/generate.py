@@ -101,6 +101,7 @@ PAGES: dict[str, Callable[[], str] | str] = {
     "reference/language.md": language,
     "rules/README.md": rules,
     "reference/cli.md": "cirfile.cli.reference",
+    "reference/buildah.md": "docs.buildah",
     "reference/shim.md": "docs.shim",
     "performance.md": "docs.performance",
 }

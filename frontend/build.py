@@ -11,13 +11,14 @@ from collections.abc import Mapping
 from dataclasses import replace
 from functools import cached_property, partial
 
-from cirfile import __version__, parser, planner, rules
+from cirfile import copies, ociconfig, parser, planner, rules
 from cirfile.imageconfig import SCRATCH, from_oci
-from cirfile.plan import Base, ContextPath, Copy, Plan, Platform
+from cirfile.plan import Base, Copy, Plan, Platform
+from cirfile.platforms import normalize
 from cirfile.request import Request
 from cirfile.source import Source, Span
 from cirfile.syntax import Cirfile
-from frontend import image, lower, platforms, warnings
+from frontend import lower, platforms, warnings
 from frontend.context import Context
 from frontend.errors import BuildError, placed
 from frontend.gateway.client import Gateway, Result
@@ -40,7 +41,9 @@ class Build:
     ) -> None:
         self._gateway = gateway
         self._options = options
-        self._shim_name = options.build_arg("CIR_SHIM") or environment.get("CIR_SHIM") or default_shim()
+        self._shim_name = (
+            options.build_arg("CIR_SHIM") or environment.get("CIR_SHIM") or ociconfig.default_shim()
+        )
         self.images = Images(gateway, options)
         self.context = context
         self._locker = Locker(gateway, options, context)
@@ -56,7 +59,7 @@ class Build:
         own = self._gateway.caps.platforms
         if not own:
             return platforms.local()
-        return platforms.normalize(Platform(own[0].os, own[0].architecture, own[0].variant))
+        return normalize(Platform(own[0].os, own[0].architecture, own[0].variant))
 
     @cached_property
     def cirfile(self) -> Cirfile:
@@ -70,12 +73,12 @@ class Build:
         text = self._options.build_arg("SOURCE_DATE_EPOCH")
         if not text:
             return None
-        if text.isascii() and text.isdigit() and len(text) < 20 and int(text) <= image.LAST_EPOCH:
+        if text.isascii() and text.isdigit() and len(text) < 20 and int(text) <= ociconfig.LAST_EPOCH:
             return int(text)
         if text != "context":
             raise BuildError(
                 f"SOURCE_DATE_EPOCH is `{text}`, which is neither a number of seconds up to "
-                f"{image.LAST_EPOCH} (the year 2262) nor `context`"
+                f"{ociconfig.LAST_EPOCH} (the year 2262) nor `context`"
             )
         source = self.context.source
         if source is None:
@@ -84,7 +87,7 @@ class Build:
         found = self._gateway.source_time(
             pb.SourceOp(identifier=source.identifier, attrs=dict(source.attrs)), name
         )
-        return None if found is None else min(max(found, 0), image.LAST_EPOCH)
+        return None if found is None else min(max(found, 0), ociconfig.LAST_EPOCH)
 
     def run(self) -> Result:
         """Build for all platforms and return the result."""
@@ -93,7 +96,7 @@ class Build:
             self.context.expect(path)
         targets = self.targets(shims)
         self._report(targets[0])
-        paths = [path for target in targets for path in context_paths(target.plan)]
+        paths = [path for target in targets for path in copies.context_paths(target.plan)]
         files = self.context.state(paths)
         built = [Later(partial(self._solve, target, files)) for target in targets]
         return assemble(self._gateway, self._options, [each.get() for each in built], self.seconds)
@@ -155,10 +158,7 @@ class Build:
     def plan(self, request: Request, base: Image) -> Plan:
         """Plan for one platform. Without ``--platform`` the image is for whatever its base is for."""
         plan = planner.plan(self.cirfile, self._complete(request, base))
-        if self._options.platforms or not base.oci.get("architecture"):
-            return plan
-        own = Platform(base.oci.get("os", "linux"), base.oci["architecture"], base.oci.get("variant", ""))
-        return replace(plan, platform=platforms.normalize(own))
+        return plan if self._options.platforms else ociconfig.of_base(plan, base.oci)
 
     @staticmethod
     def _complete(request: Request, base: Image) -> Request:
@@ -208,13 +208,17 @@ class Build:
         lowered = lower.lower(plan, parts)
         ref = self._gateway.solve(marshal(lowered.state), self._options.cache_imports)
         digest = "sha256:" + hashlib.sha256(locked.manifest).hexdigest()
-        config = image.config(plan, lowered, target.base, target.shim, digest, self.seconds)
+        shim_layers = target.shim.layers if lowered.merged else 1
+        fields = ociconfig.config(
+            plan, target.base.oci, shim_layers, digest, self.seconds, stepwise=lowered.stepwise
+        )
+        config = ociconfig.encode(fields)
         return Built(target, ref, config, locked)
 
     @property
     def seconds(self) -> int:
         """The time everything in the image gets."""
-        return image.DEFAULT_EPOCH if self.epoch is None else self.epoch
+        return ociconfig.DEFAULT_EPOCH if self.epoch is None else self.epoch
 
     def _origins(self, plan: Plan) -> dict[str, ops.State]:
         """Look up what ``--from`` names."""
@@ -224,14 +228,3 @@ class Build:
             for step in steps
             if step.origin is not None
         }
-
-
-def default_shim() -> str:
-    """Return the shim image of this version as `./dev images` names it: a name nobody can register."""
-    return f"localhost/cir/shim:{__version__}"
-
-
-def context_paths(plan: Plan) -> list[str]:
-    """Return the paths of the main context that a plan reads."""
-    steps = [step for step in plan.steps if isinstance(step, Copy) and step.origin is None]
-    return [source.pattern for step in steps for source in step.sources if isinstance(source, ContextPath)]

@@ -13,6 +13,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property, partial
 
+from cirfile import copies
 from cirfile.ignore import parse_ignore
 from frontend import gitref
 from frontend.gateway.client import Gateway, Ref
@@ -26,8 +27,6 @@ LANGUAGE = "Cirfile"
 _HTTP = re.compile(r"https?://")
 #: What a remote file is called in the file system it is downloaded to.
 _DOWNLOAD = "context"
-_ARCHIVES = (b"\x42\x5a\x68", b"\x1f\x8b\x08", b"\xfd\x37\x7a\x58\x5a\x00")
-_TAR_MAGIC = (257, b"ustar")
 
 
 @dataclass(frozen=True, slots=True)
@@ -157,7 +156,7 @@ class Context:
         around = ops.Surroundings(name="[internal] load remote build context")
         file = state.http(address, filename=_DOWNLOAD, around=around)
         ref = self._gateway.solve(marshal(file))
-        if not is_archive(self._gateway.read_file(ref, _DOWNLOAD, limit=1024)):
+        if not copies.is_archive(self._gateway.read_file(ref, _DOWNLOAD, limit=1024)):
             return _Place(file, file, _DOWNLOAD, origin=file)
         files = state.file(ops.SCRATCH, ops.Copy(file, _DOWNLOAD, "/", unpack=True))
         return _Place(files, files, origin=file)
@@ -218,12 +217,6 @@ def follow_paths(paths: Sequence[str]) -> list[str]:
     """Return what to send for ``paths``, relative to the context; empty means everything."""
     wanted = sorted({posixpath.normpath("/" + path).lstrip("/") for path in paths})
     return [] if "" in wanted else wanted
-
-
-def is_archive(start: bytes) -> bool:
-    """Whether a file that begins like this is an archive BuildKit unpacks (tar, gzip, bzip2, xz)."""
-    position, magic = _TAR_MAGIC
-    return start.startswith(_ARCHIVES) or start[position : position + len(magic)] == magic
 
 
 def _lower_case(filename: str) -> str:

@@ -9,9 +9,10 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+from cirfile import references
 from cirfile.ignore import parse_ignore
 from cirfile.plan import Platform
-from frontend import gitref, platforms, reference
+from frontend import gitref, platforms
 from frontend.gateway.client import Gateway
 from frontend.llb import ops, state
 from frontend.llb.marshal import marshal
@@ -77,7 +78,7 @@ class Images:
         return self._found[key]
 
     def _image(self, name: str, platform: Platform, label: str, mode: str) -> Image:
-        full = reference.normalize(name)
+        full = references.normalize(name)
         target = platforms.to_llb(platform)
         several = f"{platform} " if self._options.multi_platform else ""
         found = self._gateway.resolve_image(
@@ -86,7 +87,7 @@ class Images:
             mode or "default",
             f"[{several}internal] load metadata for {full}",
         )
-        pinned = reference.pin(found.reference, found.digest)
+        pinned = references.pin(found.reference, found.digest)
         around = ops.Surroundings(name=f"[{several}{label}] FROM {pinned}")
         oci = _config(found.config)
         image = Image(state.image(pinned, target, mode, around=around), pinned, oci)
@@ -95,8 +96,8 @@ class Images:
     def _named(self, name: str, platform: Platform) -> Image | None:
         raw = self._options.raw
         try:
-            short = reference.familiar(name)
-        except reference.ImageNameError:
+            short = references.familiar(name)
+        except references.ImageNameError:
             return None
         for key in (f"{short}::{platform}", short):
             if f"context:{key}" in raw:
@@ -125,12 +126,12 @@ class Images:
     def _load_image(self, named: _Named) -> Image:
         if named.place == "scratch":
             return Image(ops.SCRATCH)
-        full = reference.normalize(named.place)
+        full = references.normalize(named.place)
         target = platforms.to_llb(named.platform)
         mode = self._options.resolve_mode
         log_name = f"[context {named.key}] load metadata for {named.place}"
         found = self._gateway.resolve_image(full, target, mode or "default", log_name)
-        pinned = reference.pin(found.reference, found.digest)
+        pinned = references.pin(found.reference, found.digest)
         around = ops.Surroundings(name=f"[context {named.key}] {named.place}")
         return Image(state.image(pinned, target, mode, around=around), pinned, _config(found.config))
 
@@ -140,7 +141,7 @@ class Images:
         store = _TAG.sub("", store)
         if not at:
             raise ContextError(f"the named context `{named.key}` is an OCI layout without a digest")
-        dummy = reference.normalize(named.short).partition("@")[0] + f"@{digest}"
+        dummy = references.normalize(named.short).partition("@")[0] + f"@{digest}"
         target = platforms.to_llb(named.platform)
         session = self._options.session
         log_name = f"[context {named.key}] load metadata for {dummy}"

@@ -13,8 +13,9 @@ import sys
 from dataclasses import dataclass
 from pathlib import Path
 
+from cirfile import references
 from cirfile.plan import Platform
-from frontend import platforms, reference
+from frontend import platforms
 from frontend.llb import ops, state
 from frontend.options import Options
 from frontend.proto import ops_pb2 as pb
@@ -64,7 +65,7 @@ def own_image(options: Options, platform: Platform, path: Path = OWN_IMAGE) -> o
         raise OwnImageError(
             "`PIN lock` needs BuildKit 0.10 or newer here; update Docker, or write `PIN latest`"
         )
-    name = reference.normalize(source)
+    name = references.normalize(source)
     return state.image(name, platforms.to_llb(platform))
 
 

@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-import hashlib
 import threading
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
-from cirfile import codec
-from cirfile.manifest import LOCK_FOLDER, LockReference
+from cirfile import locking
 from cirfile.plan import Plan, Platform
 from frontend import lock
 from frontend.context import Context
@@ -19,9 +17,6 @@ from frontend.llb import ops
 from frontend.llb.marshal import marshal
 from frontend.lower import location
 from frontend.options import Options
-
-#: Ecosystems whose requirements are resolved at build time; the others are resolved at deployment.
-LOCKED = ("pypi",)
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,29 +44,22 @@ class Locker:
         With ``no_cache`` it runs even if the server remembers the answer.
         Raise `GatewayError` where the resolver fails (its reasons are in the build log).
         """
-        question = codec.encode_manifest(plan.manifest)
+        question = locking.question(plan.manifest)
         with self._mutex:
             if question not in self._known:
                 self._known[question] = self._resolve(plan, question, platform, no_cache)
             return self._known[question]
 
     def _resolve(self, plan: Plan, question: bytes, platform: Platform, no_cache: bool) -> Locked:
-        manifest = plan.manifest
         files: dict[str, ops.State] = {}
         locks: dict[str, bytes] = {}
-        references = []
-        for ecosystem in LOCKED if manifest.pin.mode == "lock" else ():
-            wanted = len(manifest.of(ecosystem))
-            if not wanted:
-                continue
-            step = lock.LockStep(question, ecosystem, wanted, self._written(plan, ecosystem), no_cache)
+        for ecosystem in locking.wanted(plan.manifest):
+            requirements = len(plan.manifest.of(ecosystem))
+            step = lock.LockStep(question, ecosystem, requirements, self._written(plan, ecosystem), no_cache)
             own = lock.own_image(self._options, platform)
             files[ecosystem] = lock.lower(step, own, self._options, platform)
-            data = locks[ecosystem] = self._read(files[ecosystem], step)
-            path = f"{LOCK_FOLDER}/{ecosystem}.json"
-            references.append(LockReference(ecosystem, path, hashlib.sha256(data).hexdigest()))
-        complete = replace(manifest, locks=tuple(references))
-        return Locked(codec.encode_manifest(complete), files, locks)
+            locks[ecosystem] = self._read(files[ecosystem], step)
+        return Locked(locking.complete(plan.manifest, locks), files, locks)
 
     def _read(self, files: ops.State, step: lock.LockStep) -> bytes:
         ref = self._gateway.solve(marshal(files), self._options.cache_imports)

@@ -6,17 +6,15 @@ a whole. That copy gives one layer with one time stamp on everything, folders in
 input gives the same digest; and as it depends on no platform, all platforms share it. Where the server
 cannot merge, both are copied onto the base; what has to look at the base is then done on it, one layer each,
 and folders of the base that get something new have the time of the build.
-
-Flags of copies are those of the stock frontend (``dockerfile2llb/convert_copy.go``).
 """
 
 from __future__ import annotations
 
-import posixpath
-import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 
+from cirfile import copies
+from cirfile.locking import lock_path
 from cirfile.manifest import LOCK_FOLDER, MANIFEST_PATH
 from cirfile.plan import (
     ContextPath,
@@ -34,9 +32,6 @@ from frontend import gitref
 from frontend.gateway.caps import Capabilities
 from frontend.llb import ops, state
 
-_NUMBER = re.compile(r"[+-]?[0-9]+\Z")
-_OCTAL = re.compile(r"[0-7]+\Z")
-_WILDCARD = re.compile(r"(?<!\\)[*?\[]")
 CIR_FOLDER = "/.cir"
 _EMPTY = ops.Rm(CIR_FOLDER, allow_not_found=True)
 
@@ -180,9 +175,11 @@ class _Lowering:
         if self._parts.locks:
             actions.append(ops.Mkdir(LOCK_FOLDER, make_parents=True, timestamp=when))
         for ecosystem, files in sorted(self._parts.locks.items()):
-            name = f"{ecosystem}.json"
-            target = posixpath.join(LOCK_FOLDER, name)
-            actions.append(ops.Copy(files, f"/{name}", target, ops.Owner(0, 0), 0o644, timestamp=when))
+            actions.append(
+                ops.Copy(
+                    files, f"/{ecosystem}.json", lock_path(ecosystem), ops.Owner(0, 0), 0o644, timestamp=when
+                )
+            )
         actions.append(ops.Mkfile(MANIFEST_PATH, self._parts.manifest, 0o644, timestamp=when))
         return tuple(actions)
 
@@ -228,7 +225,7 @@ class _Lowering:
         include: tuple[str, ...] = ()
         required: tuple[str, ...] = ()
         if step.parents:
-            src, include, required = _pivot(source.pattern)
+            src, include, required = copies.pivot(source.pattern)
         if "file.copy.requiredpaths" not in self._parts.caps.llb:
             required = ()
         return ops.Copy(
@@ -275,36 +272,14 @@ def location(source: ops.SourceFile, span: Span) -> ops.Location:
 
 
 def owner(text: str) -> ops.Owner:
-    """Read ``user[:group]``; ``root`` and numbers need nobody to look them up."""
-    user, colon, group = text.partition(":")
-    return ops.Owner(_identity(user), _identity(group) if colon else None)
-
-
-def _identity(text: str) -> int | str:
-    if text in ("", "root"):
-        return 0
-    return int(text) if _NUMBER.match(text) else text
+    """Return ``user[:group]`` as the graph writes it."""
+    return ops.Owner(*copies.owner(text))
 
 
 def mode(text: str) -> tuple[int, str]:
-    """Read ``--chmod``: a number where it is octal, else the symbolic text; -1 where there is none."""
-    if not text:
-        return ops.UNSET, ""
-    if _OCTAL.match(text):
-        return int(text, 8), ""
-    return ops.UNSET, text
-
-
-def _pivot(pattern: str) -> tuple[str, tuple[str, ...], tuple[str, ...]]:
-    """Split ``--parents`` sources at ``/./``: where to start, what to take, what must be there."""
-    start, found, rest = pattern.partition("/./")
-    if not found:
-        start, rest = "/", pattern
-    rest = posixpath.normpath("/" + rest.lstrip("/"))
-    required: tuple[str, ...] = ()
-    if not _WILDCARD.search(start) and not _WILDCARD.search(rest):
-        required = (posixpath.normpath("/" + start.lstrip("/") + rest),)
-    return start, (rest.lstrip("/"),), required
+    """Return ``--chmod`` as the graph writes it."""
+    number, symbolic = copies.mode(text)
+    return ops.UNSET if number is None else number, symbolic
 
 
 def _title(step: Step) -> str:

@@ -26,11 +26,6 @@ def parse_list(text: str) -> tuple[Platform, ...]:
     return tuple(dict.fromkeys(parse(part) for part in text.split(",") if part.strip()))
 
 
-def normalize(platform: Platform) -> Platform:
-    """Return the platform under its canonical name: ``linux/arm64``, not ``linux/aarch64/v8``."""
-    return parse(str(platform))
-
-
 def local() -> Platform:
     """Return the platform this program runs on, which is that of the build server."""
     return parse(f"linux/{host.machine()}")
@@ -39,9 +34,3 @@ def local() -> Platform:
 def to_llb(platform: Platform) -> ops.Platform:
     """Return the platform as the graph writes it."""
     return ops.Platform(platform.os, platform.architecture, platform.variant)
-
-
-def to_oci(platform: Platform) -> dict[str, str]:
-    """Return the platform as OCI JSON writes it."""
-    fields = {"architecture": platform.architecture, "os": platform.os, "variant": platform.variant}
-    return {key: value for key, value in fields.items() if value}

@@ -10,7 +10,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from cirfile.plan import Plan, Platform
-from frontend import platforms, sbom
+from cirfile.platforms import to_oci
+from frontend import sbom
 from frontend.gateway.client import Attestation, Gateway, Ref, Result
 from frontend.images import Image
 from frontend.locking import Locked
@@ -60,7 +61,7 @@ def assemble(gateway: Gateway, options: Options, built: Sequence[Built], seconds
 
 def _platform_list(built: Sequence[Built]) -> bytes:
     named = [each.target.platform for each in built]
-    listed = [{"ID": str(platform), "Platform": platforms.to_oci(platform)} for platform in named]
+    listed = [{"ID": str(platform), "Platform": to_oci(platform)} for platform in named]
     return json.dumps({"Platforms": listed}, separators=(",", ":")).encode()
 
 

@@ -11,7 +11,7 @@ import importlib
 import os
 import sys
 import traceback
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from types import ModuleType
 
 from cirfile import __version__
@@ -33,8 +33,13 @@ COMMANDS = {
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run one command and return its exit status; no traceback reaches the caller."""
+    return guarded(lambda: _call(list(sys.argv[1:] if argv is None else argv)))
+
+
+def guarded(call: Callable[[], int]) -> int:
+    """Run a command of ours; what goes wrong is said in words, and is the exit status."""
     try:
-        status = _call(list(sys.argv[1:] if argv is None else argv))
+        status = call()
         sys.stdout.flush()  # here, where a reader that went away can still be dealt with
         return status
     except CirfileError as error:

@@ -1,4 +1,4 @@
-"""``cir build``: `docker buildx build` with what a Cirfile needs filled in.
+"""``cir build``: `docker buildx build` with what a Cirfile needs filled in; other engines take over as a whole.
 
 Added to the user's own options: the frontend, where the Cirfile does not name one itself; the CA bundle
 and netrc of this machine as the secrets ``cir_ca`` and ``cir_netrc``; proxies and index settings as
@@ -8,6 +8,7 @@ build arguments. Credentials in the address of an index are moved into the netrc
 from __future__ import annotations
 
 import argparse
+import importlib
 import json
 import os
 import shlex
@@ -19,6 +20,10 @@ from cirfile import __version__
 from cirfile.cli import docker, say, show
 from cirfile.cli.errors import NO_INPUT, UNAVAILABLE, CliError
 from cirfile.cli.host import NOBODY, Host, host, netrc_of
+
+#: Engines by name, and the modules whose ``build(arguments)`` does the work; `None` is this one. They are named, not
+#: imported: the language knows no builder.
+ENGINES: dict[str, str | None] = {"buildkit": None, "buildah": "buildah_plugin.engine"}
 
 #: A name below `localhost` is nobody's to register.
 FRONTEND = f"localhost/cir/frontend:{__version__}"
@@ -79,7 +84,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("-t", "--tag", action="append", default=[], metavar="NAME", help="name of the image")
     parser.add_argument("--build-arg", action="append", default=[], metavar="NAME=VALUE", help="set an ARG")
     parser.add_argument(
-        "--engine", choices=("buildkit",), default="buildkit", help="what builds (default: buildkit)"
+        "--engine", choices=tuple(ENGINES), default="buildkit", help="what builds (default: buildkit)"
     )
     parser.add_argument("--frontend", metavar="IMAGE", help="the frontend to use")
     parser.add_argument("--no-forward", action="store_true", help="hand nothing of this machine to the build")
@@ -101,7 +106,9 @@ def configure(parser: argparse.ArgumentParser) -> None:
 
 
 def run(arguments: argparse.Namespace) -> int:
-    """Build; the exit status is that of Docker."""
+    """Build; the exit status is that of the engine."""
+    if (module := ENGINES[arguments.engine]) is not None:
+        return int(importlib.import_module(module).build(arguments))
     machine = NOBODY if arguments.no_forward else host()
     with tempfile.TemporaryDirectory(prefix="cir-build-") as folder:
         metadata = Path(folder) / "metadata.json"

@@ -8,6 +8,7 @@ INVALID = 65
 NO_INPUT = 66
 UNAVAILABLE = 69
 INTERNAL = 70
+PERMISSION = 77
 NOT_PROMISED = 78
 INTERRUPTED = 130
 
@@ -16,14 +17,15 @@ STATUSES = (
     (0, "done"),
     (
         FINDINGS,
-        "`lint` found something, `lock --check` found the lock out of date; `build` and `run`: as Docker",
+        "`lint` found something, `lock --check` found the lock out of date; `build` and `run` with BuildKit: as Docker",
     ),
     (2, "the command line is wrong"),
     (USAGE, "the command can't do what was asked with this input"),
     (INVALID, "the Cirfile, manifest or lock is invalid, or requirements contradict each other"),
     (NO_INPUT, "a file or an image does not exist"),
-    (UNAVAILABLE, "an index, a registry or Docker can't be reached"),
+    (UNAVAILABLE, "an index, a registry or the engine can't be reached"),
     (INTERNAL, "a fault of `cir` itself (`CIR_LOG=debug` shows where), or of the file system"),
+    (PERMISSION, "a registry or this account's rights do not allow it"),
     (NOT_PROMISED, "something has no build for a platform"),
     (INTERRUPTED, "interrupted"),
 )

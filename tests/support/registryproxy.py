@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import http.client
 import threading
 from dataclasses import dataclass
@@ -24,10 +25,14 @@ class Seen:
 
 
 class RegistryProxy:
-    """A context manager; ``address`` is the ``host:port`` to use instead of the registry's."""
+    """A context manager; ``address`` is the ``host:port`` to use instead of the registry's.
 
-    def __init__(self, upstream: str, address: str) -> None:
+    With ``login``, ``user:password``, everything else is refused.
+    """
+
+    def __init__(self, upstream: str, address: str, login: str = "") -> None:
         self.upstream = upstream
+        self.login = base64.b64encode(login.encode()).decode() if login else ""
         self.seen: list[Seen] = []
         proxy = self
 
@@ -73,7 +78,16 @@ class _Handler(BaseHTTPRequestHandler):
         return super().parse_request()
 
     def _forward(self) -> None:
-        headers = {name: value for name, value in self.headers.items() if name.lower() not in HOP}
+        if self.owner.login and self.headers.get("Authorization") != f"Basic {self.owner.login}":
+            self._body()
+            self.send_response(401)
+            self.send_header("WWW-Authenticate", 'Basic realm="test"')
+            self.send_header("Content-Length", "0")
+            self.end_headers()
+            return
+        # Skopeo sends one Accept header a media type: all of them count.
+        names = dict.fromkeys(name for name in self.headers if name.lower() not in HOP)
+        headers = {name: ", ".join(self.headers.get_all(name, [])) for name in names}
         connection = http.client.HTTPConnection(self.owner.upstream, timeout=60)
         connection.request(self.command, self.path, body=self._body(), headers=headers)
         answer = connection.getresponse()

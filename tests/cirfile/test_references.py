@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from frontend import reference
+from cirfile import references
 
 DIGEST = "sha256:" + "0" * 64
 
@@ -27,15 +27,15 @@ DIGEST = "sha256:" + "0" * 64
     ],
 )
 def test_normalize(text: str, expected: str) -> None:
-    assert reference.normalize(text) == expected
+    assert references.normalize(text) == expected
 
 
 @pytest.mark.parametrize(
     "text", ["", "Python", "a/B", "a:", "a:b c", "a@sha256:1", "a//b", "-a", "a:" + "x" * 129, "a b"]
 )
 def test_what_is_no_name(text: str) -> None:
-    with pytest.raises(reference.ImageNameError):
-        reference.normalize(text)
+    with pytest.raises(references.ImageNameError):
+        references.normalize(text)
 
 
 @pytest.mark.parametrize(
@@ -48,10 +48,10 @@ def test_what_is_no_name(text: str) -> None:
     ],
 )
 def test_familiar(text: str, expected: str) -> None:
-    assert reference.familiar(text) == expected
+    assert references.familiar(text) == expected
 
 
 def test_pin_keeps_a_digest_that_is_there() -> None:
-    assert reference.pin("a", DIGEST) == f"a@{DIGEST}"
-    assert reference.pin("a", "") == "a"
-    assert reference.pin(f"a@{DIGEST}", "sha256:" + "1" * 64) == f"a@{DIGEST}"
+    assert references.pin("a", DIGEST) == f"a@{DIGEST}"
+    assert references.pin("a", "") == "a"
+    assert references.pin(f"a@{DIGEST}", "sha256:" + "1" * 64) == f"a@{DIGEST}"

@@ -1,0 +1,1 @@
+"""The rootless twin beside `buildah bud`: the same application, as an ordinary user."""

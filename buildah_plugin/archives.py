@@ -1,0 +1,196 @@
+"""Tar archives as trees: the layers of an image, and archives that ``ADD`` unpacks.
+
+Only headers are kept in memory. Content that is wanted later lies in the uncompressed archive, spooled to a
+folder; small files of ``/etc``, where names have numbers, are kept as they are.
+"""
+
+from __future__ import annotations
+
+import bz2
+import gzip
+import lzma
+import shutil
+import tarfile
+import zlib
+from collections.abc import Iterable
+from pathlib import Path
+from typing import IO
+
+from buildah_plugin import process
+from buildah_plugin.nodes import Content, File, Folder, Link, Node, Special, TreeError
+from buildah_plugin.paths import lookup, parts, resolve
+from buildah_plugin.process import ProcessError
+
+_ACCOUNTS = ("etc/passwd", "etc/group", "usr/lib/passwd", "usr/lib/group")
+_MOST_ACCOUNTS = 16 << 20
+_ZSTD = b"\x28\xb5\x2f\xfd"
+_SPECIAL = {tarfile.CHRTYPE: "3", tarfile.BLKTYPE: "4", tarfile.FIFOTYPE: "6"}
+_BROKEN = (tarfile.TarError, EOFError, OSError, zlib.error, lzma.LZMAError, ValueError)
+
+
+def layers(blobs: Iterable[Path], spool: Path | None = None) -> Folder:
+    """Return the tree of layers laid over each other, lowest first; with ``spool`` its content can be read.
+
+    Raise `TreeError` where a blob is no layer.
+    """
+    root = Folder(fresh=False)
+    for blob in blobs:
+        _Reader(root, spool, fresh=False, whiteouts=True).read(blob, f"layer {blob.name[:12]}")
+    return root
+
+
+def unpack(archive: Path, root: Folder, at: list[str], spool: Path, owner: tuple[int, int] | None) -> None:
+    """Unpack ``archive`` into the folder ``at`` of ``root``. Raise `TreeError` where it is broken."""
+    top = lookup(root, at)
+    if not isinstance(top, Folder):
+        raise TreeError(f"`/{'/'.join(at)}` is not a folder")
+    _Reader(top, spool, fresh=True, whiteouts=False, owner=owner).read(archive, f"archive {archive.name}")
+
+
+def is_tar(path: str) -> bool:
+    """Whether the file holds a tar archive, compressed or not: what ``ADD`` unpacks."""
+    try:
+        with _opened(Path(path)) as stream, tarfile.open(fileobj=stream, mode="r|") as tar:
+            return tar.next() is not None
+    except (*_BROKEN, TreeError):
+        return False
+
+
+class _Reader:
+    def __init__(
+        self,
+        root: Folder,
+        spool: Path | None,
+        fresh: bool,
+        whiteouts: bool,
+        owner: tuple[int, int] | None = None,
+    ) -> None:
+        self._root = root
+        self._spool = spool
+        self._fresh = fresh
+        self._whiteouts = whiteouts
+        self._owner = owner
+
+    def read(self, archive: Path, what: str) -> None:
+        try:
+            with _opened(archive) as stream:
+                if self._spool is None:
+                    self._members(stream, None)
+                    return
+                plain = self._spool / f"{len(list(self._spool.iterdir()))}.tar"
+                with plain.open("wb") as out:
+                    shutil.copyfileobj(stream, out, 1 << 20)
+            with plain.open("rb") as file:
+                self._members(file, plain)
+        except _BROKEN as error:
+            if isinstance(error, OSError) and error.errno:
+                raise
+            raise TreeError(f"{what} cannot be read: {error}") from None
+
+    def _members(self, stream: IO[bytes], plain: Path | None) -> None:
+        mode = "r:" if plain else "r|"
+        with tarfile.open(fileobj=stream, mode=mode) as tar:  # type: ignore[call-overload]  # one of two literals
+            seen: set[int] = set()
+            for member in tar:
+                self._add(tar, member, plain, seen)
+
+    def _add(self, tar: tarfile.TarFile, member: tarfile.TarInfo, plain: Path | None, seen: set[int]) -> None:
+        names = parts(member.name)
+        if ".." in names:
+            raise TreeError(f"`{member.name}` leads out of the archive")
+        if not names:
+            if self._fresh and member.isdir():
+                self._describe(self._root, member)
+            return
+        folder = self._parent(names[:-1])
+        if self._whiteouts and names[-1].startswith(".wh."):
+            self._remove(folder, names[-1], seen)
+            return
+        node = self._node(tar, member, plain, folder.entries.get(names[-1]))
+        if node is not None:
+            folder.entries[names[-1]] = node
+            seen.add(id(node))
+
+    def _parent(self, names: list[str]) -> Folder:
+        folder = self._root
+        for name in resolve(self._root, "/".join(names)):
+            entry = folder.entries.get(name)
+            if not isinstance(entry, Folder):
+                entry = folder.entries[name] = Folder(fresh=self._fresh)
+            folder = entry
+        return folder
+
+    @staticmethod
+    def _remove(folder: Folder, name: str, seen: set[int]) -> None:
+        """Apply a whiteout; what this layer itself put there before stays (OCI image specification)."""
+        if name == ".wh..wh..opq":
+            kept = {key: node for key, node in folder.entries.items() if id(node) in seen}
+            folder.entries.clear()
+            folder.entries.update(kept)
+        else:
+            folder.entries.pop(name[4:], None)
+
+    def _node(
+        self, tar: tarfile.TarFile, member: tarfile.TarInfo, plain: Path | None, there: Node | None
+    ) -> Node | None:
+        if member.isdir():
+            made: Node = there if isinstance(there, Folder) else Folder()
+        elif member.islnk():
+            names = resolve(self._root, member.linkname, last=False)
+            found = lookup(self._root, names)
+            if not isinstance(found, File):
+                raise TreeError(f"`{member.name}` is a hard link to `{member.linkname}`, which is no file")
+            return found
+        elif member.issym():
+            made = Link(member.linkname)
+        elif member.isfile():
+            made = File(self._content(tar, member, plain), member.mode)
+        elif member.type in _SPECIAL:
+            made = Special(_SPECIAL[member.type], member.devmajor, member.devminor, member.mode)
+        else:
+            return None
+        self._describe(made, member)
+        return made
+
+    def _content(self, tar: tarfile.TarFile, member: tarfile.TarInfo, plain: Path | None) -> Content:
+        if plain is not None:
+            return Content(member.size, path=str(plain), offset=member.offset_data)
+        name = member.name.removeprefix("./").lstrip("/")
+        if name in _ACCOUNTS and member.size <= _MOST_ACCOUNTS:
+            stream = tar.extractfile(member)
+            return Content.of(stream.read() if stream else b"")
+        return Content(member.size)
+
+    def _describe(self, node: Node, member: tarfile.TarInfo) -> None:
+        node.uid, node.gid = self._owner or (member.uid, member.gid)
+        node.fresh = self._fresh
+        if not isinstance(node, Link):
+            node.mode = member.mode & 0o7777
+
+
+def _opened(archive: Path) -> IO[bytes]:
+    """Open an archive whatever it is compressed with."""
+    with archive.open("rb") as file:
+        start = file.read(6)
+    if start.startswith(b"\x1f\x8b"):
+        return gzip.open(archive, "rb")  # type: ignore[return-value]  # a binary stream all the same
+    if start.startswith(b"BZh"):
+        return bz2.open(archive, "rb")
+    if start.startswith(b"\xfd7zXZ"):
+        return lzma.open(archive, "rb")
+    if start.startswith(_ZSTD):
+        return _zstd(archive)
+    return archive.open("rb")
+
+
+def _zstd(archive: Path) -> IO[bytes]:
+    """Uncompress with ``zstd``: Python has no such module before 3.14."""
+    plain = archive.parent / f".{archive.name}.plain"
+    try:
+        with plain.open("wb") as out:
+            process.run(["zstd", "-dcq", str(archive)], into=out)
+        return plain.open("rb")
+    except ProcessError:
+        raise TreeError("it is no whole zstd file") from None
+    finally:
+        plain.unlink(missing_ok=True)

@@ -1,0 +1,176 @@
+"""The engine ``buildah`` of ``cir build``, and what every front door does with settings."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import signal
+import tempfile
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+from pathlib import Path
+from types import FrameType
+
+from buildah_plugin import outputs
+from buildah_plugin.build import opened
+from buildah_plugin.deliver import Delivery, image_id
+from buildah_plugin.settings import Output, Settings, cache_folder
+from buildah_plugin.talk import Talk
+from cirfile.cli import show
+from cirfile.cli.errors import NO_INPUT, USAGE, CliError
+from cirfile.cli.host import NOBODY, Host, host, netrc_of
+from cirfile.cli.project import args_of
+from cirfile.imageconfig import Pairs
+from cirfile.platforms import parse_list
+
+#: Options of `cir build` that mean something to BuildKit only, and what to do instead.
+_REFUSED = {
+    "ssh": "this engine fetches with your own git and its keys",
+    "cache_from": "nothing is installed at build, so there is nothing to cache elsewhere",
+    "cache_to": "nothing is installed at build, so there is nothing to cache elsewhere",
+    "builder": "this engine has no builders",
+    "add_host": "names are resolved by this machine",
+    "network": "this engine uses the network of this machine",
+    "attest": "write a list of components with `cir sbom`",
+    "sbom": "write a list of components with `cir sbom`",
+    "provenance": "leave it out",
+    "annotation": "write a LABEL",
+    "call": "use `cir lint` and `cir plan`",
+    "check": "use `cir lint`",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Result:
+    """What was built: the digest of manifest or index, and the id of the image."""
+
+    digest: str
+    id: str
+    config: str
+
+
+def execute(settings: Settings) -> Result:
+    """Build and deliver. Raise `CirfileError` or `CliError`; nothing half-made is left, whatever happens."""
+    with _terminable(), opened(settings) as (build, tools, work):
+        built = Delivery(settings, build, tools, work).run()
+        first = built.composed.manifests[0]
+        config = built.blobs.json(first["digest"])["config"]["digest"]
+        return Result(built.composed.digest, image_id(built), str(config))
+
+
+@contextmanager
+def _terminable() -> Iterator[None]:
+    """End as on an interrupt when somebody asks us to: programs we started end, folders are removed."""
+
+    def stop(_number: int, _frame: FrameType | None) -> None:
+        raise SystemExit(128 + signal.SIGTERM)
+
+    before = signal.signal(signal.SIGTERM, stop)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, before)
+
+
+@contextmanager
+def secrets_folder(machine: Host, given: Mapping[str, Path]) -> Iterator[Path]:
+    """Give a folder with the secrets of a build, as BuildKit mounts them: this machine's, unless others are given."""
+    with tempfile.TemporaryDirectory(prefix="cir-secrets-") as name:
+        folder = Path(name)
+        own = {"cir_netrc": netrc_of(machine, folder), "cir_ca": machine.certificates}
+        for secret, path in {**own, **given}.items():
+            if path is not None:
+                (folder / secret).symlink_to(path)
+        yield folder
+
+
+def environment() -> dict[str, str]:
+    """Return the environment of a build: this process's, with a cache of its own for the resolver."""
+    environ = dict(os.environ)
+    environ.setdefault("UV_CACHE_DIR", str(cache_folder(environ) / "uv"))
+    return environ
+
+
+def build(arguments: argparse.Namespace) -> int:
+    """Build as ``cir build --engine buildah`` asks."""
+    for name, instead in _REFUSED.items():
+        if getattr(arguments, f"passed_{name}"):
+            flag = f"--{name.replace('_', '-')}"
+            raise CliError(USAGE, f"{flag} is for the engine `buildkit`", instead)
+    if arguments.dry_run:
+        raise CliError(
+            USAGE, "--dry-run is for the engine `buildkit`", "--debug shows the commands as they are run"
+        )
+    if arguments.frontend:
+        raise CliError(
+            USAGE, "--frontend is for the engine `buildkit`", "this engine needs none: leave it out"
+        )
+    machine = NOBODY if arguments.no_forward else host()
+    with secrets_folder(machine, outputs.secrets(arguments.passed_secret)) as secrets:
+        result = execute(replace(_settings(arguments, machine), secrets=secrets))
+    for place in arguments.passed_metadata_file:
+        Path(place).write_text(json.dumps(_metadata(result, arguments.tag), indent=2))
+    if arguments.json:
+        show(json.dumps({"digest": result.digest, "names": arguments.tag}, indent=2))
+    elif arguments.passed_quiet:
+        show(result.id)
+    return 0
+
+
+def _settings(arguments: argparse.Namespace, machine: Host) -> Settings:
+    context = Path(arguments.context)
+    if not context.is_dir():
+        raise CliError(
+            NO_INPUT, f"{context} is no folder", "this engine builds from folders; fetch the context first"
+        )
+    try:
+        platforms = parse_list(",".join(arguments.passed_platform))
+    except ValueError as error:
+        raise CliError(USAGE, f"--platform: {error}", "write linux/amd64,linux/arm64") from None
+    iidfile = arguments.passed_iidfile[-1:]
+    return Settings(
+        file=Path(arguments.file) if arguments.file else context / "Cirfile",
+        context=context,
+        tags=tuple(arguments.tag),
+        build_args=args_of(arguments, machine),
+        labels=labels(arguments.passed_label),
+        platforms=platforms,
+        target="".join(arguments.passed_target[-1:]),
+        contexts=outputs.contexts(arguments.passed_build_context),
+        no_cache=arguments.passed_no_cache,
+        pull="always" if arguments.passed_pull else "missing",
+        outputs=_outputs(arguments),
+        iidfile=Path(iidfile[0]) if iidfile else None,
+        environ=environment(),
+        talk=Talk(
+            quiet=arguments.passed_quiet or "quiet" in arguments.passed_progress,
+            verbose=arguments.passed_debug,
+        ),
+    )
+
+
+def labels(given: list[str]) -> Pairs:
+    """Read ``KEY=VALUE``."""
+    pairs = dict(text.partition("=")[::2] for text in given)
+    return tuple(sorted(pairs.items()))
+
+
+def _outputs(arguments: argparse.Namespace) -> tuple[Output, ...]:
+    found = [each for text in arguments.passed_output for each in outputs.output(text, arguments.tag)]
+    if arguments.passed_push:
+        if not arguments.tag:
+            raise CliError(USAGE, "--push needs a name", "give one with --tag")
+        found += [Output("push", tag) for tag in arguments.tag]
+    if arguments.passed_load:
+        found.append(Output("storage", ""))
+    return tuple(found)
+
+
+def _metadata(result: Result, tags: list[str]) -> dict[str, str]:
+    return {
+        "containerimage.digest": result.digest,
+        "containerimage.config.digest": result.config,
+        "image.name": ",".join(tags),
+    }

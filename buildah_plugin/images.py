@@ -1,0 +1,224 @@
+"""Images a build stands on: manifest and configuration looked up, blobs fetched as they are, nothing unpacked.
+
+A name is looked for in the containers-storage of this user first, as Buildah does (``--pull``), then in its
+registry. A name of no registry means one of Docker Hub, as in every Dockerfile, or ``localhost/NAME`` in the storage.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import threading
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+from buildah_plugin.blobs import Blobs
+from buildah_plugin.process import ProcessError
+from buildah_plugin.reasons import explained
+from buildah_plugin.tools import STORAGE, Tools
+from cirfile import references
+from cirfile.cli.errors import INVALID, NO_INPUT, NOT_PROMISED, UNAVAILABLE, USAGE, CliError
+from cirfile.plan import Platform
+from cirfile.platforms import normalize
+
+POLICIES = ("missing", "always", "never", "newer")
+#: Other ways to name an image, of containers-transports(5).
+_REGISTRY = "docker://"
+_TRANSPORTS = (_REGISTRY, "oci:", "oci-archive:", "docker-archive:", "dir:", STORAGE)
+_OCI = "application/vnd.oci.image"
+_USUAL = Platform()
+_LAYER_TYPES = {
+    "application/vnd.docker.image.rootfs.diff.tar.gzip": f"{_OCI}.layer.v1.tar+gzip",
+    "application/vnd.docker.image.rootfs.diff.tar": f"{_OCI}.layer.v1.tar",
+    "application/vnd.docker.image.rootfs.diff.tar.zstd": f"{_OCI}.layer.v1.tar+zstd",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Image:
+    """An image of one platform. ``source`` is where its blobs come from, in the words of Skopeo; empty: nothing.
+
+    ``oci`` is its configuration, ``layers`` are descriptors with media types of OCI. ``registry`` is where an image of
+    the storage may have come from.
+    """
+
+    source: str = ""
+    oci: Mapping[str, Any] = field(default_factory=dict)
+    layers: Sequence[Mapping[str, Any]] = ()
+    platform: Platform = _USUAL
+    registry: str = ""
+
+    @property
+    def digests(self) -> list[str]:
+        """The digests of its layers, lowest first."""
+        return [str(layer["digest"]) for layer in self.layers]
+
+
+#: What ``FROM scratch`` stands on.
+NOTHING = Image()
+
+
+class Images:
+    """Looks up images for one build; equal questions are asked once, whatever thread asks."""
+
+    def __init__(self, found: Tools, blobs: Blobs, policy: str = "missing") -> None:
+        self._tools = found
+        self._blobs = blobs
+        self._policy = policy
+        self._known: dict[tuple[str, Platform], Image] = {}
+        self._locks: dict[tuple[str, Platform], threading.Lock] = {}
+        self._mutex = threading.Lock()
+
+    def get(self, name: str, platform: Platform) -> Image:
+        """Return an image. Raise `CliError`: 66 not there, 69 registry not reached, 77 refused, 78 no such platform."""
+        with self._mutex:
+            lock = self._locks.setdefault((name, platform), threading.Lock())
+        with lock:
+            if (name, platform) not in self._known:
+                self._known[(name, platform)] = self._look(name, platform)
+            return self._known[(name, platform)]
+
+    def fetched(self, image: Image) -> Image:
+        """Return the image with all its layers among the blobs. Raise `CliError` where they cannot be had.
+
+        A storage keeps layers unpacked, and compresses them anew with other digests; so an image out of it is looked
+        for by its digest where it came from, and exported only where it is not there.
+        """
+        if not image.source or all(self._blobs.has(digest) for digest in image.digests):
+            return image
+        if image.registry:
+            with contextlib.suppress(ProcessError):
+                self._tools.copy_in(image.registry, image.platform, self._blobs)
+                return image
+        try:
+            digest = self._tools.copy_in(image.source, image.platform, self._blobs)
+        except ProcessError as error:
+            raise explained(error, f"the image `{image.source}`") from None
+        if not image.source.startswith(STORAGE):
+            return image
+        return self._image(image.source, self._blobs.json(digest), image.oci, image.platform)
+
+    def _look(self, name: str, platform: Platform) -> Image:
+        if name.startswith(_TRANSPORTS):
+            return self._ask(name, name, platform)
+        try:
+            full = references.normalize(name)
+        except references.ImageNameError as error:
+            raise CliError(USAGE, str(error)) from None
+        if self._policy in ("missing", "never"):
+            local = self._local(name, full, platform)
+            if local is not None:
+                return local
+        if self._policy == "never":
+            raise CliError(
+                NO_INPUT,
+                f"the image `{name}` is not in the storage of this user",
+                "pull it, or leave out --pull=never",
+            )
+        # Skopeo takes a tag or a digest, not both; the digest is the stricter one.
+        digest = full.partition("@")[2]
+        pinned = f"{references.repository(full)}@{digest}" if digest else full
+        try:
+            return self._ask(name, _REGISTRY + pinned, platform)
+        except CliError as error:
+            local = self._local(name, full, platform) if self._policy == "newer" else None
+            if local is None or error.code != UNAVAILABLE:
+                raise
+            return local  # a registry that cannot be reached has nothing newer
+
+    def _local(self, name: str, full: str, platform: Platform) -> Image | None:
+        named = references.HUB not in full or name.startswith(references.HUB)
+        for candidate in (full,) if named else (full, f"localhost/{name}"):
+            found = self._tools.stored(candidate)
+            if found is None:
+                continue
+            raw, config = found
+            if _fits(config, platform):
+                image = self._image(STORAGE + candidate, json.loads(raw), config, platform)
+                came = "" if candidate.startswith("localhost/") else _REGISTRY + candidate
+                return replace(image, registry=came and _pin(came, self._blobs.put(raw)))
+        return None
+
+    def _ask(self, name: str, source: str, platform: Platform) -> Image:
+        try:
+            return self._remote(name, source, platform)
+        except ProcessError as error:
+            raise explained(error, f"the image `{name}`") from None
+        except (ValueError, KeyError, TypeError) as error:
+            raise CliError(
+                INVALID, f"the image `{name}` has a manifest that cannot be read: {error}"
+            ) from None
+
+    def _remote(self, name: str, source: str, platform: Platform) -> Image:
+        pinned = source.partition("@")[2]
+        if pinned and self._blobs.has(pinned):
+            raw = self._blobs.path(pinned).read_bytes()
+        else:
+            raw = self._tools.manifest(source, platform, self._blobs)
+        digest, manifest = self._blobs.put(raw), json.loads(raw)
+        if "manifests" in manifest:
+            digest = _choose(manifest["manifests"], platform, name)
+            source = _pin(source, digest)
+            if not self._blobs.has(digest):
+                self._blobs.put(self._tools.manifest(source, platform, self._blobs))
+            manifest = self._blobs.json(digest)
+        wanted = manifest["config"]["digest"]
+        if not self._blobs.has(wanted):
+            self._blobs.put(self._tools.config(_pin(source, digest)))
+        config = self._blobs.json(wanted)
+        if not _fits(config, platform):
+            raise CliError(
+                NOT_PROMISED, f"the image `{name}` is for {_platform(config)} only, not for {platform}"
+            )
+        return self._image(_pin(source, digest), manifest, config, platform)
+
+    @staticmethod
+    def _image(
+        source: str, manifest: Mapping[str, Any], config: Mapping[str, Any], platform: Platform
+    ) -> Image:
+        layers = [
+            {
+                "mediaType": _LAYER_TYPES.get(layer["mediaType"], layer["mediaType"]),
+                "digest": layer["digest"],
+                "size": layer["size"],
+            }
+            for layer in manifest.get("layers") or ()
+        ]
+        return Image(source, config, layers, platform)
+
+
+def _choose(manifests: Sequence[Mapping[str, Any]], platform: Platform, name: str) -> str:
+    """Return the digest of the manifest for ``platform``, of the first that fits."""
+    for entry in manifests:
+        if entry.get("platform") and _fits(entry["platform"], platform):
+            return str(entry["digest"])
+    there = sorted(str(_platform(entry["platform"])) for entry in manifests if entry.get("platform"))
+    raise CliError(
+        NOT_PROMISED, f"the image `{name}` is not there for {platform}", f"it is there for {', '.join(there)}"
+    )
+
+
+def _pin(source: str, digest: str) -> str:
+    """Return ``source`` by its digest where it is in a registry."""
+    if not source.startswith(_REGISTRY):
+        return source
+    return f"{_REGISTRY}{references.repository(source.removeprefix(_REGISTRY))}@{digest}"
+
+
+def _fits(fields: Mapping[str, Any], platform: Platform) -> bool:
+    """Whether what ``fields`` says runs on ``platform``: a variant that is not asked for does not matter."""
+    own = _platform(fields)
+    return (own.os, own.architecture) == (platform.os, platform.architecture) and (
+        not platform.variant or own.variant in ("", platform.variant)
+    )
+
+
+def _platform(fields: Mapping[str, Any]) -> Platform:
+    own = Platform(
+        fields.get("os") or "linux", fields.get("architecture") or "unknown", fields.get("variant") or ""
+    )
+    try:
+        return normalize(own)
+    except ValueError:
+        return own

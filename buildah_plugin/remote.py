@@ -1,0 +1,78 @@
+"""What ``ADD`` fetches: files of the web, and git repositories through ``git``."""
+
+from __future__ import annotations
+
+import hashlib
+import shutil
+import urllib.error
+import urllib.request
+from pathlib import Path
+
+from buildah_plugin import disk, process
+from buildah_plugin.nodes import Content, File, Folder, Node, TreeError
+from cirfile import gitaddress
+from cirfile.errors import printable
+
+_TIMEOUT = 60
+
+
+def file(url: str, name: str, checksum: str, place: Path) -> Folder:
+    """Fetch a file into ``place`` and return the folder with it. Raise `TreeError` where it cannot be had."""
+    target = place / "file"
+    try:
+        with urllib.request.urlopen(url, timeout=_TIMEOUT) as answer, target.open("wb") as out:  # noqa: S310
+            shutil.copyfileobj(answer, out, 1 << 20)
+    except (urllib.error.URLError, OSError, ValueError) as error:
+        reason = getattr(error, "reason", error)
+        raise TreeError(f"{printable(url)} cannot be fetched: {reason}") from None
+    if checksum:
+        _check(target, url, checksum)
+    folder = Folder()
+    content = Content(target.stat().st_size, path=str(target))
+    folder.entries[name] = File(content, 0o600)  # the mode BuildKit stores what it fetches with
+    return folder
+
+
+def _check(target: Path, url: str, checksum: str) -> None:
+    algorithm, _, wanted = checksum.partition(":")
+    if algorithm not in ("sha256", "sha384", "sha512"):
+        raise TreeError(f"`{algorithm}` is no digest this builder knows; use sha256")
+    with target.open("rb") as stream:
+        found = hashlib.file_digest(stream, algorithm).hexdigest()
+    if found != wanted:
+        raise TreeError(f"{printable(url)} has the digest {algorithm}:{found}, not {checksum}")
+
+
+def repository(url: str, keep_git_dir: bool, checksum: str, place: Path) -> Folder:
+    """Check out a repository below ``place``. Raise `TreeError` for a bad address, `CliError` where git fails."""
+    address = gitaddress.parse(url)
+    if address is None:
+        raise TreeError(f"`{url}` is not a git address")
+    git = ["git", "-C", str(place), "-c", "advice.detachedHead=false"]
+    wanted = address.ref or "HEAD"
+    process.run([*git, "init", "--quiet"])
+    process.run([*git, "fetch", "--quiet", "--depth=1", "--", address.remote, wanted])
+    process.run([*git, "checkout", "--quiet", "FETCH_HEAD"])
+    if address.submodules and (place / ".gitmodules").exists():
+        process.run([*git, "submodule", "update", "--quiet", "--init", "--recursive", "--depth=1"])
+    commit = process.run([*git, "rev-parse", "HEAD"]).decode().strip()
+    expected = address.checksum or checksum
+    if expected and not commit.startswith(expected):
+        raise TreeError(f"{printable(url)} is at commit {commit}, not {expected}")
+    keep = keep_git_dir if address.keep_git_dir is None else address.keep_git_dir
+    root = place / address.subdir if address.subdir else place
+    if not root.is_dir():
+        raise TreeError(f"{printable(url)} has no folder `{address.subdir}`")
+    tree = disk.tree(str(root), leave_out="" if keep else ".git")
+    _plain_modes(tree)
+    return tree
+
+
+def _plain_modes(node: Node) -> None:
+    """Give modes as git knows them, whatever the umask of this process is."""
+    if isinstance(node, Folder):
+        node.mode = 0o755
+        for entry in node.entries.values():
+            _plain_modes(entry)
+    elif isinstance(node, File):
+        node.mode = 0o755 if node.mode & 0o100 else 0o644

@@ -1,0 +1,76 @@
+"""Wildcards of copies: one pattern for each part of a path, as Go's ``path/filepath.Match`` reads them."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from functools import cache
+
+from buildah_plugin.nodes import Folder
+from buildah_plugin.paths import parts, resolve
+from cirfile.ignore import is_pattern
+
+_SPECIAL = "*?["
+
+
+def expand(root: Folder, pattern: str) -> list[str]:
+    """Return the paths that match, in the order of their names; a path without wildcards is its own match."""
+    names = parts(pattern)
+    first = next((i for i, name in enumerate(names) if _has_wildcard(name)), len(names))
+    start, rest = names[:first], names[first:]
+    if not rest:
+        return ["/" + "/".join(start)]
+    at = resolve(root, "/".join(start))
+    return ["/" + "/".join([*at, *found]) for found in _walk(root, at, rest)]
+
+
+def _walk(root: Folder, at: list[str], rest: list[str]) -> Iterator[list[str]]:
+    node: object = root
+    for name in at:
+        node = node.entries.get(name) if isinstance(node, Folder) else None
+    if isinstance(node, Folder):
+        yield from _below(node, rest)
+
+
+def _below(folder: Folder, rest: list[str]) -> Iterator[list[str]]:
+    form = _form(rest[0])
+    for name, node in folder.sorted():
+        if form is None or not form.fullmatch(name):
+            continue
+        if len(rest) == 1:
+            yield [name]
+        elif isinstance(node, Folder):
+            yield from ([name, *found] for found in _below(node, rest[1:]))
+
+
+def _has_wildcard(name: str) -> bool:
+    return bool(re.search(r"(?<!\\)(?:\\\\)*[*?\[]", name))
+
+
+@cache
+def _form(pattern: str) -> re.Pattern[str] | None:
+    """Return the expression of one part, `None` for a malformed one, which matches nothing."""
+    if not is_pattern(pattern):
+        return None
+    out, position = [], 0
+    while position < len(pattern):
+        letter = pattern[position]
+        if letter == "[":
+            end = position + 2 + pattern.startswith("^", position + 1)
+            while pattern[end] != "]":
+                end += 1 + (pattern[end] == "\\")
+            out.append(_class(pattern[position + 1 : end]))
+            position = end
+        elif letter == "\\":
+            position += 1
+            out.append(re.escape(pattern[position]))
+        else:
+            out.append({"*": "[^/]*", "?": "[^/]"}.get(letter) or re.escape(letter))
+        position += 1
+    return re.compile("".join(out), re.DOTALL)
+
+
+def _class(inner: str) -> str:
+    negated = inner.startswith("^")
+    body = re.sub(r"\\.|[\[&~|]", lambda m: m[0] if m[0][0] == "\\" else "\\" + m[0], inner[negated:])
+    return f"[{'^' if negated else ''}{body}]"

@@ -1,0 +1,39 @@
+"""Which locks a plan needs, what the resolver is asked, and the manifest complete with the answers."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Mapping
+from dataclasses import replace
+
+from cirfile import codec
+from cirfile.manifest import LOCK_FOLDER, LockReference, Manifest
+
+#: Ecosystems whose requirements are resolved at build time; the others are resolved at deployment.
+LOCKED = ("pypi",)
+
+
+def wanted(manifest: Manifest) -> tuple[str, ...]:
+    """Return the ecosystems that have to be locked at build time."""
+    if manifest.pin.mode != "lock":
+        return ()
+    return tuple(ecosystem for ecosystem in LOCKED if manifest.of(ecosystem))
+
+
+def lock_path(ecosystem: str) -> str:
+    """Return where the lock of an ecosystem is in the image."""
+    return f"{LOCK_FOLDER}/{ecosystem}.json"
+
+
+def question(manifest: Manifest) -> bytes:
+    """Return what the resolver is asked: equal questions have equal locks."""
+    return codec.encode_manifest(manifest)
+
+
+def complete(manifest: Manifest, locks: Mapping[str, bytes]) -> bytes:
+    """Return the bytes of the manifest with its ``locks``, by ecosystem."""
+    references = tuple(
+        LockReference(ecosystem, lock_path(ecosystem), hashlib.sha256(data).hexdigest())
+        for ecosystem, data in locks.items()
+    )
+    return codec.encode_manifest(replace(manifest, locks=references))

@@ -1,0 +1,119 @@
+"""Layers and archives as trees: whiteouts, hard links, and what is refused."""
+
+from __future__ import annotations
+
+import bz2
+import gzip
+import io
+import lzma
+import tarfile
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from buildah_plugin import archives
+from buildah_plugin.nodes import File, Folder, TreeError
+from buildah_plugin.paths import lookup, parts
+from cirfile.cli.errors import CliError
+
+
+def archive(*members: tuple[str, bytes, str]) -> bytes:
+    """An archive of (name, type, content or target)."""
+    buffer = io.BytesIO()
+    with tarfile.open(fileobj=buffer, mode="w") as tar:
+        for name, kind, text in members:
+            info = tarfile.TarInfo(name)
+            info.type = kind
+            info.linkname = text if kind in (tarfile.LNKTYPE, tarfile.SYMTYPE) else ""
+            data = text.encode() if kind == tarfile.REGTYPE else b""
+            info.size = len(data)
+            tar.addfile(info, io.BytesIO(data))
+    return buffer.getvalue()
+
+
+def file(name: str, text: str = "") -> tuple[str, bytes, str]:
+    return name, tarfile.REGTYPE, text
+
+
+def names(folder: Folder, prefix: str = "") -> list[str]:
+    found = []
+    for name, node in folder.sorted():
+        found.append(prefix + name)
+        if isinstance(node, Folder):
+            found += names(node, f"{prefix}{name}/")
+    return found
+
+
+def laid(tmp_path: Path, *layers: bytes) -> Folder:
+    blobs = []
+    for number, data in enumerate(layers):
+        blobs.append(tmp_path / f"layer{number}")
+        blobs[-1].write_bytes(data)
+    return archives.layers(blobs)
+
+
+def test_whiteouts(tmp_path: Path) -> None:
+    """A whiteout takes away what is below, an opaque folder all of it, but not what its own layer brings."""
+    below = archive(file("a/one"), file("a/two"), file("b/old"), file("b/sub/older"), file("c"))
+    above = archive(file("a/.wh.one"), file("b/new"), file("b/.wh..wh..opq"), file(".wh.c"))
+    assert names(laid(tmp_path, below, above)) == ["a", "a/two", "b", "b/new"]
+
+
+def test_hard_link_is_the_same_file(tmp_path: Path) -> None:
+    tree = laid(tmp_path, archive(file("a/one", "1"), ("two", tarfile.LNKTYPE, "a/one")))
+    assert lookup(tree, parts("a/one")) is lookup(tree, ["two"])
+
+
+def test_links_on_the_way_are_followed(tmp_path: Path) -> None:
+    """`bin/x` of a layer above a linked `/bin` is a file of `usr/bin`, as when it is unpacked."""
+    below = archive(file("usr/bin/sh"), ("bin", tarfile.SYMTYPE, "usr/bin"))
+    assert "usr/bin/x" in names(laid(tmp_path, below, archive(file("bin/x"))))
+
+
+@pytest.mark.parametrize("squeeze", [gzip.compress, bz2.compress, lzma.compress, lambda data: data])
+def test_compressions(squeeze: Callable[[bytes], bytes], tmp_path: Path) -> None:
+    assert names(laid(tmp_path, squeeze(archive(file("x"))))) == ["x"]
+    packed = tmp_path / "packed"
+    packed.write_bytes(squeeze(archive(file("x"))))
+    assert archives.is_tar(str(packed))
+
+
+def test_zstd_is_left_to_its_program(tmp_path: Path) -> None:
+    """Without it, or where the file is not whole, that is said."""
+    blob = tmp_path / "layer"
+    blob.write_bytes(b"\x28\xb5\x2f\xfd rest")
+    with pytest.raises((CliError, TreeError), match="zstd"):
+        archives.layers([blob])
+    assert list(tmp_path.iterdir()) == [blob]
+
+
+def test_what_is_no_archive(tmp_path: Path) -> None:
+    plain = tmp_path / "plain"
+    plain.write_bytes(gzip.compress(b"text"))
+    assert not archives.is_tar(str(plain))
+    assert not archives.is_tar(str(tmp_path / "nothing"))
+
+
+@pytest.mark.parametrize(
+    ("data", "said"),
+    [
+        (archive(file("../../etc/passwd")), "leads out"),
+        (archive(("x", tarfile.LNKTYPE, "nothing")), "hard link"),
+        (gzip.compress(archive(file("x", "y" * 5000)))[:60], "cannot be read"),
+        (b"no archive at all" * 100, "cannot be read"),
+    ],
+    ids=["upwards", "link to nothing", "cut off", "no archive"],
+)
+def test_hostile_or_broken(data: bytes, said: str, tmp_path: Path) -> None:
+    with pytest.raises(TreeError, match=said):
+        laid(tmp_path, data)
+
+
+def test_content_of_layers_is_read_from_a_spool(tmp_path: Path) -> None:
+    blob, spool = tmp_path / "layer", tmp_path / "spool"
+    spool.mkdir()
+    blob.write_bytes(gzip.compress(archive(file("a", "first"), file("b", "second"))))
+    found = archives.layers([blob], spool).entries["b"]
+    assert isinstance(found, File)
+    assert found.content.read() == b"second"

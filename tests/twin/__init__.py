@@ -1,0 +1,1 @@
+"""The rootless twin beside BuildKit: same image, as an ordinary user."""
