@@ -8,6 +8,8 @@ from __future__ import annotations
 
 import base64
 import json
+import os
+import tempfile
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -43,6 +45,10 @@ class Access:
             raise CliError(USAGE, "--creds has no password", "write --creds USER:PASSWORD, or use --authfile")
         word = base64.b64encode(self.creds.encode()).decode()
         path = self.private / f"auth-{host.replace(':', '-')}.json"
-        path.touch(mode=0o600)
-        path.write_text(json.dumps({"auths": {host: {"auth": word}}}))
+        if not path.exists():
+            # Written aside: another thread may be asking the same registry.
+            handle, aside = tempfile.mkstemp(dir=self.private)
+            with os.fdopen(handle, "w") as file:
+                json.dump({"auths": {host: {"auth": word}}}, file)
+            Path(aside).rename(path)
         return str(path)

@@ -74,9 +74,7 @@ class Build:
         text = dict(self._settings.build_args).get(name) or self._settings.environ.get(name, "")
         if not text or text == "context":  # a folder of this machine has no time of its own
             return ociconfig.DEFAULT_EPOCH
-        if not text.isdigit():
-            raise CliError(USAGE, f"SOURCE_DATE_EPOCH is `{text}`, which is no number of seconds")
-        return int(text)
+        return seconds(name, text)
 
     def run(self, complete: bool) -> Built:
         """Compose the image; ``complete`` has the base's layers fetched as well. Raise `CirfileError` or `CliError`."""
@@ -172,6 +170,16 @@ def opened(settings: Settings) -> Iterator[tuple[Build, Tools, Path]]:
         ) from None  # fmt: skip
     finally:
         shutil.rmtree(work, ignore_errors=True)
+
+
+def seconds(name: str, text: str) -> int:
+    """Read a time in seconds. Raise `CliError` where it is none, or out of range."""
+    if text.isascii() and text.isdigit() and len(text) < 20 and int(text) <= ociconfig.LAST_EPOCH:
+        return int(text)
+    raise CliError(
+        USAGE,
+        f"{name} is `{text}`, which is no number of seconds up to {ociconfig.LAST_EPOCH} (the year 2262)",
+    )
 
 
 def _sweep(root: Path) -> None:

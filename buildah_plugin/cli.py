@@ -13,6 +13,7 @@ from pathlib import Path
 
 from buildah_plugin import engine, outputs
 from buildah_plugin.access import Access
+from buildah_plugin.build import seconds
 from buildah_plugin.images import POLICIES
 from buildah_plugin.layout import FORMATS
 from buildah_plugin.project import own_platform
@@ -22,7 +23,7 @@ from cirfile import __version__
 from cirfile.cli import guarded, show
 from cirfile.cli.errors import NO_INPUT, USAGE, CliError
 from cirfile.cli.host import NOBODY, Host, host
-from cirfile.cli.project import build_args
+from cirfile.cli.project import args_of
 from cirfile.plan import Platform
 from cirfile.platforms import parse_list, parse_platform
 
@@ -132,14 +133,14 @@ def settings(arguments: argparse.Namespace, machine: Host, secrets: Path) -> Set
         file=Path(arguments.file) if arguments.file else context / "Cirfile",
         context=context,
         tags=tuple(arguments.tag),
-        build_args=engine.with_indexes(build_args(arguments.build_arg, dict(os.environ)), machine),
+        build_args=args_of(arguments, machine),
         labels=engine.labels(arguments.label),
         platforms=_platforms(arguments),
         target=arguments.target or "",
         manifest=arguments.manifest or "",
         contexts=outputs.contexts(arguments.build_context),
         ignorefile=Path(arguments.ignorefile) if arguments.ignorefile else None,
-        timestamp=_seconds(arguments.timestamp),
+        timestamp=None if arguments.timestamp is None else seconds("--timestamp", arguments.timestamp),
         no_cache=arguments.no_cache,
         pull="always" if arguments.pull_always else "never" if arguments.pull_never else _policy(arguments.pull),
         kind=arguments.format,
@@ -171,14 +172,6 @@ def _platforms(arguments: argparse.Namespace) -> tuple[Platform, ...]:
         return (parse_platform("/".join(part for part in parts if part)),)
     except ValueError as error:
         raise CliError(USAGE, f"--platform: {error}", "write linux/amd64,linux/arm64") from None
-
-
-def _seconds(text: str | None) -> int | None:
-    if text is None:
-        return None
-    if not text.isdigit():
-        raise CliError(USAGE, f"--timestamp {text} is no number of seconds")
-    return int(text)
 
 
 def _policy(text: str) -> str:

@@ -80,7 +80,7 @@ class Composer:
         shim = self._fetched(target.shim)
         if plan.reads_base or complete:
             base = self._fetched(base)
-        app = self._app_layer(target, base, shim)
+        app = self._app_layer(target, base)
         digest = "sha256:" + hashlib.sha256(target.manifest).hexdigest()
         fields = ociconfig.config(plan, base.oci, len(shim.layers), digest, self._epoch)
         below = [*_diff_ids(base), *_diff_ids(shim)]
@@ -88,11 +88,11 @@ class Composer:
         layers = [*base.layers, *shim.layers, layout.layer(app)]
         return layout.manifest(self._blobs, self._kind, data, layers, plan.platform)
 
-    def _app_layer(self, target: Target, base: Image, shim: Image) -> Layer:
+    def _app_layer(self, target: Target, base: Image) -> Layer:
         """Make the app layer. Unless it reads an image it depends on no platform, so it is made once."""
         plan = target.plan
         if plan.reads_base:
-            return self._written(target, [*base.digests, *shim.digests])
+            return self._written(target, base.digests)
         reads = any(isinstance(step, Copy) and step.origin is not None for step in plan.steps)
         key = (plan.steps, target.manifest, plan.platform if reads else None)
         if key not in self._layers:

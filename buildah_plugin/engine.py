@@ -21,7 +21,7 @@ from buildah_plugin.talk import Talk
 from cirfile.cli import show
 from cirfile.cli.errors import NO_INPUT, USAGE, CliError
 from cirfile.cli.host import NOBODY, Host, host, netrc_of
-from cirfile.cli.project import build_args
+from cirfile.cli.project import args_of
 from cirfile.imageconfig import Pairs
 from cirfile.platforms import parse_list
 
@@ -93,11 +93,6 @@ def environment() -> dict[str, str]:
     return environ
 
 
-def with_indexes(given: Pairs, machine: Host) -> Pairs:
-    """Add the index settings of this machine, where the build arguments do not name them."""
-    return tuple(sorted({**dict(machine.indexes), **dict(given)}.items()))
-
-
 def build(arguments: argparse.Namespace) -> int:
     """Build as ``cir build --engine buildah`` asks."""
     refuse(arguments)
@@ -147,7 +142,7 @@ def settings_of(arguments: argparse.Namespace, machine: Host) -> Settings:
         file=Path(arguments.file) if arguments.file else context / "Cirfile",
         context=context,
         tags=tuple(arguments.tag),
-        build_args=with_indexes(build_args(arguments.build_arg, dict(os.environ)), machine),
+        build_args=args_of(arguments, machine),
         labels=labels(arguments.passed_label),
         platforms=platforms,
         target="".join(arguments.passed_target[-1:]),

@@ -23,7 +23,7 @@ from typing import Any
 
 from buildah_plugin.blobs import Blobs
 from buildah_plugin.build import opened
-from buildah_plugin.engine import environment, secrets_folder, with_indexes
+from buildah_plugin.engine import environment, secrets_folder
 from buildah_plugin.settings import Settings, cache_folder
 from buildah_plugin.talk import Talk
 from cirfile import hostenv
@@ -126,7 +126,7 @@ def _application(place: Path, machine: Host, talk: Talk) -> Application:
         )
     with secrets_folder(machine, {}) as secrets:
         settings = Settings(
-            file=place / "Cirfile", context=place, build_args=with_indexes((), machine), secrets=secrets,
+            file=place / "Cirfile", context=place, build_args=tuple(sorted(machine.indexes)), secrets=secrets,
             environ=environment(), talk=talk,
         )  # fmt: skip
         with opened(settings) as (build, _, _):

@@ -6,10 +6,11 @@ registry. A name of no registry means one of Docker Hub, as in every Dockerfile,
 
 from __future__ import annotations
 
+import contextlib
 import json
 import threading
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from buildah_plugin.blobs import Blobs
@@ -38,13 +39,15 @@ _LAYER_TYPES = {
 class Image:
     """An image of one platform. ``source`` is where its blobs come from, in the words of Skopeo; empty: nothing.
 
-    ``oci`` is its configuration, ``layers`` are descriptors with media types of OCI.
+    ``oci`` is its configuration, ``layers`` are descriptors with media types of OCI. ``registry`` is where an image of
+    the storage may have come from.
     """
 
     source: str = ""
     oci: Mapping[str, Any] = field(default_factory=dict)
     layers: Sequence[Mapping[str, Any]] = ()
     platform: Platform = _USUAL
+    registry: str = ""
 
     @property
     def digests(self) -> list[str]:
@@ -79,10 +82,15 @@ class Images:
     def fetched(self, image: Image) -> Image:
         """Return the image with all its layers among the blobs. Raise `CliError` where they cannot be had.
 
-        Layers out of the storage are compressed anew, so their digests may be others than before.
+        A storage keeps layers unpacked, and compresses them anew with other digests; so an image out of it is looked
+        for by its digest where it came from, and exported only where it is not there.
         """
         if not image.source or all(self._blobs.has(digest) for digest in image.digests):
             return image
+        if image.registry:
+            with contextlib.suppress(ProcessError):
+                self._tools.copy_in(image.registry, image.platform, self._blobs)
+                return image
         try:
             digest = self._tools.copy_in(image.source, image.platform, self._blobs)
         except ProcessError as error:
@@ -125,9 +133,11 @@ class Images:
             found = self._tools.stored(candidate)
             if found is None:
                 continue
-            manifest, config = found
+            raw, config = found
             if _fits(config, platform):
-                return self._image(STORAGE + candidate, manifest, config, platform)
+                image = self._image(STORAGE + candidate, json.loads(raw), config, platform)
+                came = "" if candidate.startswith("localhost/") else _REGISTRY + candidate
+                return replace(image, registry=came and _pin(came, self._blobs.put(raw)))
         return None
 
     def _ask(self, name: str, source: str, platform: Platform) -> Image:

@@ -17,7 +17,7 @@ from cirfile import ociconfig, parser, planner, rules
 from cirfile.cli.errors import INVALID, NO_INPUT, CliError
 from cirfile.errors import CirfileError
 from cirfile.ignore import parse_ignore
-from cirfile.imageconfig import from_oci
+from cirfile.imageconfig import SCRATCH, from_oci
 from cirfile.plan import Plan, Platform
 from cirfile.platforms import parse_platform
 from cirfile.request import Request
@@ -93,7 +93,7 @@ class Project:
         base = NOTHING
         if wanted.reference is not None:
             base = self.image(wanted.reference, wanted.platform or platform)
-        complete = replace(request, base_config=from_oci(base.oci.get("config")) if base.oci else None)
+        complete = replace(request, base_config=from_oci(base.oci.get("config")) if base.oci else SCRATCH)
         plan = planner.plan(self.cirfile, complete)
         self._findings(plan, complete)
         return (plan if self._settings.platforms else ociconfig.of_base(plan, base.oci)), base

@@ -64,7 +64,8 @@ def app_tree(plan: Plan, base: Folder | None, around: Surroundings) -> Folder:
 
 
 def add_metadata(tree: Folder, manifest: bytes, locks: Mapping[str, bytes]) -> None:
-    """Write the manifest and the locks: last, so that no step can replace them."""
+    """Write the manifest and the locks: last, and in place of what steps have put there."""
+    tree.entries.pop(CIR_FOLDER.strip("/"), None)
     make_folders(tree, resolve(tree, CIR_FOLDER), 0o755, None)
     if locks:
         make_folders(tree, resolve(tree, LOCK_FOLDER), 0o755, None)

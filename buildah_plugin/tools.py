@@ -85,15 +85,15 @@ class Tools:
         index = json.loads((layout / "index.json").read_bytes())
         return str(index["manifests"][0]["digest"])
 
-    def stored(self, name: str) -> tuple[dict[str, Any], dict[str, Any]] | None:
-        """Return manifest and configuration of an image in the storage of this user, `None` if it has none."""
+    def stored(self, name: str) -> tuple[bytes, dict[str, Any]] | None:
+        """Return manifest, as it came, and configuration of an image in this user's storage, `None` if it has none."""
         try:
             if self.skopeo:
                 place = STORAGE + name
                 raw = self.run([SKOPEO, "inspect", "--raw", place])
-                return json.loads(raw), json.loads(self.config(place))
+                return (raw, json.loads(self.config(place))) if "layers" in json.loads(raw) else None
             found = json.loads(self.run([BUILDAH, "inspect", "--type", "image", name]))
-            return json.loads(found["Manifest"]), json.loads(found["Config"])
+            return found["Manifest"].encode(), json.loads(found["Config"])
         except ProcessError:
             return None  # not there, or no storage at all: a registry may still have it
         except (ValueError, KeyError):

@@ -50,6 +50,7 @@ class ImageConfig:
     args_escaped: bool = False
 
 
+#: What it begins with where the base has no configuration: ``scratch``, or a folder as named context.
 SCRATCH = ImageConfig(env=(("PATH", DEFAULT_PATH),), working_dir="/")
 
 

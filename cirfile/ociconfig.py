@@ -21,6 +21,8 @@ from cirfile.platforms import to_oci as platform_to_oci
 
 #: 1980-01-01: fixed, and the oldest time a zip archive can hold, so tools inside images are content.
 DEFAULT_EPOCH = 315532800
+#: The last second whose nanoseconds the numbers of build servers hold.
+LAST_EPOCH = (2**63 - 1) // 10**9
 COMMENT = "cir"
 
 
@@ -30,17 +32,19 @@ def config(
     shim_layers: int,
     manifest_digest: str,
     epoch: int,
-    merged: bool = True,
+    stepwise: bool = False,
 ) -> dict[str, Any]:
     """Return the image configuration, without the digests of the layers, which the writer adds.
 
     ``base`` is that of the base image, empty for ``scratch``; ``manifest_digest`` is ``sha256:<hex>``, ``epoch`` in
-    seconds. Not ``merged`` means that shim and steps made a layer each, which the writer's history tells.
+    seconds. ``stepwise`` means that each step made a layer, and the shim with the manifest the last one.
     """
     created = datetime.fromtimestamp(epoch, UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
     history = list(base.get("history") or ())
-    history += [_entry(created, f"cir: shim {__version__}", True) for _ in range(shim_layers)]
-    if merged:
+    if stepwise:
+        history += _stepwise(plan, created)
+    else:
+        history += [_entry(created, f"cir: shim {__version__}", True) for _ in range(shim_layers)]
         history += [_entry(created, text, False) for text in plan.history]
         history.append(_entry(created, "cir: application, manifest and locks", True))
     return {
@@ -57,6 +61,16 @@ def config(
 def encode(fields: Mapping[str, Any]) -> bytes:
     """Return the configuration as it is stored."""
     return json.dumps(fields, ensure_ascii=False, separators=(",", ":")).encode()
+
+
+def _stepwise(plan: Plan, created: str) -> list[dict[str, Any]]:
+    steps = [step.created_by for step in plan.steps if step.created_by]
+    history = []
+    for text in plan.history:
+        own = steps[:1] == [text]
+        history.append(_entry(created, text, own))
+        del steps[:own]
+    return [*history, _entry(created, f"cir: shim {__version__}, manifest and locks", True)]
 
 
 def _entry(created: str, text: str, layer: bool) -> dict[str, Any]:

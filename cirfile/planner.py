@@ -13,12 +13,13 @@ from typing import Any
 
 from cirfile.conditions import DEFAULTS
 from cirfile.errors import CirfileError
+from cirfile.layout import LABEL_VERSION
 from cirfile.lines import Reader
 from cirfile.manifest import Conditions, Manifest, Pin, Setup
 from cirfile.parser import parse_instruction
 from cirfile.plan import Base, Plan, Trace
 from cirfile.planning import files, settings
-from cirfile.planning.requirements import all_indexes, apply_require
+from cirfile.planning.requirements import all_indexes, apply_require, files_named
 from cirfile.planning.state import State
 from cirfile.planning.variables import Globals
 from cirfile.platforms import parse_platform
@@ -28,7 +29,7 @@ from cirfile.source import Source
 from cirfile.suggest import did_you_mean
 from cirfile.syntax import Cirfile, Command, Instruction, PinAt, Platforms
 
-__all__ = ["base", "plan"]
+__all__ = ["base", "files_named", "plan"]
 
 
 def base(cirfile: Cirfile, request: Request) -> Base:
@@ -77,6 +78,7 @@ def _plan(cirfile: Cirfile, request: Request) -> Plan:
     _check_target(cirfile, request)
     scope = Globals(cirfile, request)
     ground = _base(cirfile, scope)
+    _check_base(cirfile, request, ground)
     state = State(cirfile, request, scope, scratch=ground.reference is None)
     for instruction in (*_triggers(cirfile, request), *cirfile.instructions):
         _APPLY[instruction.keyword](state, instruction)
@@ -97,6 +99,17 @@ def _plan(cirfile: Cirfile, request: Request) -> Plan:
             arguments=tuple(state.arguments.values()),
         ),
     )
+
+
+def _check_base(cirfile: Cirfile, request: Request, ground: Base) -> None:
+    """Refuse a base that is made from a Cirfile: one image has one manifest, so the base's would be lost."""
+    if request.base_config and LABEL_VERSION in dict(request.base_config.labels):
+        raise CirfileError(
+            cirfile.base.image.span, "cir-base",
+            f"`{ground.reference}` is made from a Cirfile itself, and its requirements would be lost",
+            "start from the base of that image, repeat its REQUIRE lines here, and take its files with "
+            f"`COPY --from={ground.reference} /app /app`",
+        )  # fmt: skip
 
 
 def _check_target(cirfile: Cirfile, request: Request) -> None:

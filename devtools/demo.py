@@ -52,6 +52,9 @@ def configure(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Do the demo and print its table; the result is the exit status."""
+    if args.json and not Path(args.json).absolute().parent.is_dir():
+        folder = Path(args.json).parent
+        raise DevError(f"{folder} is no folder: the figures cannot be written there")
     found = docker.find(own=not args.engines)
     say(f"using {'your own Docker' if found.owner == 'own' else 'the test engines'}")
     images.ensure(found)
@@ -79,7 +82,8 @@ def measure(found: Docker) -> Figures:
         "--load",
         *docker.certificate_secret(),
     ]
-    build_s = timed(found, "build", [*build, str(SAMPLE)])
+    # without the cache, so that the dependencies are resolved however often the demo ran before
+    build_s = timed(found, "build", [*build, "--no-cache", str(SAMPLE)])
     rebuild_s = timed(found, "build again, nothing changed", [*build, str(SAMPLE)])
     start = ["run", "--rm", "-v", f"{VOLUME}:/var/lib/cir", *docker.certificate_mount()]
     found.run("volume", "rm", "-f", VOLUME)

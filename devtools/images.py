@@ -59,9 +59,9 @@ def ensure(found: Docker) -> str:
         ["--platform", ",".join(f"linux/{name}" for name in ARCHITECTURES)] if _keeps_indexes(found) else []
     )
     with step("shim image"):
-        _build(found, "shim", ["-t", SHIM, "--label", mark, "--load", *many])
+        build(found, "shim", ["-t", SHIM, "--label", mark, "--load", *many])
     with step("frontend image"):
-        _build(
+        build(
             found, "frontend", ["-t", FRONTEND, "--label", mark, "--load", "--build-arg", f"CIR_SHIM={SHIM}"]
         )
     return FRONTEND
@@ -82,12 +82,16 @@ def _push(found: Docker, target: str, name: str, flags: list[str]) -> str:
     with tempfile.TemporaryDirectory(dir=_shared()) as folder:
         metadata = Path(folder, "metadata.json")
         with step(f"{target} image to {name}"):
-            _build(found, target, ["-t", name, "--metadata-file", str(metadata), *flags])
+            build(found, target, ["-t", name, "--metadata-file", str(metadata), *flags])
         digest = json.loads(metadata.read_text())["containerimage.digest"]
     return f"{name}@{digest}"
 
 
-def _build(found: Docker, target: str, flags: list[str]) -> None:
+def build(found: Docker, target: str, flags: list[str]) -> None:
+    """Build one of the two images, its output shown; the flags say for what and where to.
+
+    :raises DevError: when the build fails
+    """
     found.run(
         "buildx", "build", "--target", target, "--provenance=false", "--build-arg", f"SOURCE_DATE_EPOCH={EPOCH}",
         "-f", str(paths.CHECKOUT / "Containerfile"), *docker.certificate_secret(), *flags, str(paths.CHECKOUT),
@@ -114,9 +118,8 @@ def _has(found: Docker, name: str, mark: str) -> bool:
 
 
 def _keeps_indexes(found: Docker) -> bool:
-    """Whether this Docker's image store can hold one image for several platforms (the containerd store)."""
-    done = found.run("info", "-f", "{{json .DriverStatus}}", check=False)
-    keeps = "io.containerd.snapshotter" in done.stdout
+    """Whether to build for all architectures; says why not."""
+    keeps = docker.keeps_indexes(found)
     if not keeps:
         say("this Docker's image store holds one platform an image; images are built for this machine only")
     return keeps

@@ -7,8 +7,7 @@ import os
 import subprocess
 from pathlib import Path
 
-from devtools import images, paths, venv
-from devtools.docker import Docker
+from devtools import docker, images, paths, venv
 from devtools.engines.api import Engines
 
 
@@ -16,6 +15,9 @@ def configure(parser: argparse.ArgumentParser) -> None:
     """Declare the options."""
     parser.add_argument(
         "--unit", action="store_true", help="only the quick tests that need no engine (under a minute)"
+    )
+    parser.add_argument(
+        "--engines", action="store_true", help="use the test engines even if Docker is installed"
     )
     parser.add_argument(
         "arguments", nargs="*", metavar="PYTEST_ARGUMENT", help="passed to pytest, behind `--`"
@@ -27,13 +29,12 @@ def run(args: argparse.Namespace) -> int:
     home = venv.ensure()
     if args.unit:
         return _pytest(home, ["-m", "not engines and not slow", "-n", "2", *args.arguments])
-    engines = Engines.ensure()
-    images.ensure(Docker(tuple(engines.command(["docker"])), "engines"))
-    status = 0
-    if not args.arguments:
-        status = _pytest(home, ["-m", "not engines", "-n", "2"])
-        return _pytest(home, ["-m", "engines"]) or status
-    return _pytest(home, args.arguments)
+    images.ensure(docker.for_tests(Engines.ensure(), own=not args.engines))
+    chosen = ["--engines"] if args.engines else []
+    if args.arguments:
+        return _pytest(home, [*chosen, *args.arguments])
+    status = _pytest(home, ["-m", "not engines", "-n", "2"])
+    return _pytest(home, [*chosen, "-m", "engines"]) or status
 
 
 def _pytest(home: Path, arguments: list[str]) -> int:

@@ -25,14 +25,14 @@ def main() -> None:
     """Serve one build and leave."""
     read, write = stdio.take_over()
     address = stdio.bridge(read, write)
-    from frontend.gateway.client import Gateway
-    from frontend.later import Later
+    from frontend.gateway.wire import Wire
 
-    gateway = Gateway(address)
-    hello = Later(gateway.ping)
+    wire = Wire(address)
     from frontend import session
+    from frontend.gateway.client import Gateway
 
-    hello.get()
+    gateway = Gateway(wire)
+    gateway.ping()
     session.serve(gateway, os.environ)
     sys.stderr.flush()
     os._exit(0)

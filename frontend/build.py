@@ -12,7 +12,7 @@ from dataclasses import replace
 from functools import cached_property, partial
 
 from cirfile import copies, ociconfig, parser, planner, rules
-from cirfile.imageconfig import from_oci
+from cirfile.imageconfig import SCRATCH, from_oci
 from cirfile.plan import Base, Copy, Plan, Platform
 from cirfile.platforms import normalize
 from cirfile.request import Request
@@ -73,23 +73,27 @@ class Build:
         text = self._options.build_arg("SOURCE_DATE_EPOCH")
         if not text:
             return None
-        if text.isdigit():
+        if text.isascii() and text.isdigit() and len(text) < 20 and int(text) <= ociconfig.LAST_EPOCH:
             return int(text)
         if text != "context":
             raise BuildError(
-                f"SOURCE_DATE_EPOCH is `{text}`, which is neither a number of seconds nor `context`"
+                f"SOURCE_DATE_EPOCH is `{text}`, which is neither a number of seconds up to "
+                f"{ociconfig.LAST_EPOCH} (the year 2262) nor `context`"
             )
         source = self.context.source
         if source is None:
             return None
         name = "[internal] resolve main build context metadata"
-        return self._gateway.source_time(
+        found = self._gateway.source_time(
             pb.SourceOp(identifier=source.identifier, attrs=dict(source.attrs)), name
         )
+        return None if found is None else min(max(found, 0), ociconfig.LAST_EPOCH)
 
     def run(self) -> Result:
         """Build for all platforms and return the result."""
         shims = {platform: Later(partial(self._shim, platform)) for platform in self.platforms}
+        for path in planner.files_named(self.cirfile):
+            self.context.expect(path)
         targets = self.targets(shims)
         self._report(targets[0])
         paths = [path for target in targets for path in copies.context_paths(target.plan)]
@@ -158,7 +162,8 @@ class Build:
 
     @staticmethod
     def _complete(request: Request, base: Image) -> Request:
-        return replace(request, base_config=from_oci(base.oci.get("config")) if base.oci else None)
+        """Add the configuration of the base; a folder or an archive that stands in for it has none of its own."""
+        return replace(request, base_config=from_oci(base.oci.get("config")) if base.oci else SCRATCH)
 
     def base(self, base: Base, platform: Platform) -> Image:
         """Look up the image of ``FROM``; a failure names the line."""
@@ -176,7 +181,8 @@ class Build:
 
     def _shim(self, platform: Platform) -> Image:
         try:
-            return self.images.get(self._shim_name, platform, "shim")
+            # It belongs to this frontend, and may lie on this machine only: `--pull` is about the base.
+            return self.images.get(self._shim_name, platform, "shim", pull=False)
         except GatewayError as error:
             raise BuildError(
                 f"the shim image `{self._shim_name}` cannot be had for {platform}: {error}\n"
@@ -185,7 +191,8 @@ class Build:
 
     def _solve(self, target: Target, context: ops.State) -> Built:
         plan = target.plan
-        locked = self._locker.complete(plan, self.build_platform)
+        no_cache = self._options.ignores_cache(self.cirfile.base.name)
+        locked = self._locker.complete(plan, self.build_platform, no_cache)
         parts = lower.Parts(
             base=target.base.files,
             shim=target.shim.files,
@@ -196,14 +203,14 @@ class Build:
             timestamp=self.seconds * 10**9,
             origins=self._origins(plan),
             locks=locked.files,
-            no_cache=self._options.no_cache,
+            no_cache=no_cache,
         )
         lowered = lower.lower(plan, parts)
         ref = self._gateway.solve(marshal(lowered.state), self._options.cache_imports)
         digest = "sha256:" + hashlib.sha256(locked.manifest).hexdigest()
         shim_layers = target.shim.layers if lowered.merged else 1
         fields = ociconfig.config(
-            plan, target.base.oci, shim_layers, digest, self.seconds, merged=lowered.merged
+            plan, target.base.oci, shim_layers, digest, self.seconds, stepwise=lowered.stepwise
         )
         config = ociconfig.encode(fields)
         return Built(target, ref, config, locked)

@@ -8,14 +8,16 @@ from __future__ import annotations
 
 import posixpath
 import re
+import threading
 from collections.abc import Sequence
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cached_property, partial
 
 from cirfile import copies
 from cirfile.ignore import parse_ignore
 from frontend import gitref
 from frontend.gateway.client import Gateway, Ref
+from frontend.later import Later
 from frontend.llb import ops, state
 from frontend.llb.marshal import head, marshal
 from frontend.options import Options
@@ -52,7 +54,8 @@ class Context:
     def __init__(self, gateway: Gateway, options: Options) -> None:
         self._gateway = gateway
         self._options = options
-        self._texts: dict[str, str | None] = {}
+        self._texts: dict[str, Later[str | None]] = {}
+        self._mutex = threading.Lock()
 
     @property
     def has_definition(self) -> bool:
@@ -66,9 +69,11 @@ class Context:
         filename = place.filename or self._options.filename
         graph = marshal(place.definition or self._local_definition(filename))
         ref = self._gateway.solve(graph)
-        data, filename = self._read_definition(ref, filename)
-        ignore = self._read_optional(ref, f"{filename}.dockerignore")
-        return Definition(ops.SourceFile(filename, data, LANGUAGE, graph), head(graph), ignore)
+        ignore = Later(partial(self._read_optional, ref, f"{filename}.dockerignore"))
+        data, found = self._read_definition(ref, filename)
+        if found != filename:
+            ignore = Later(partial(self._read_optional, ref, f"{found}.dockerignore"))
+        return Definition(ops.SourceFile(found, data, LANGUAGE, graph), head(graph), ignore.get())
 
     def state(self, paths: Sequence[str]) -> ops.State:
         """Return the context; of a client's folder only ``paths`` (relative, wildcards allowed) are sent."""
@@ -99,12 +104,18 @@ class Context:
     def read(self, path: str) -> str:
         """Return a text file of the context. Raise `FileNotFoundError` where it is not there or ignored."""
         name = posixpath.normpath("/" + path).lstrip("/")
-        if name not in self._texts:
-            self._texts[name] = self._read_text(name)
-        text = self._texts[name]
+        self.expect(name)
+        text = self._texts[name].get()
         if text is None:
             raise FileNotFoundError(path)
         return text
+
+    def expect(self, path: str) -> None:
+        """Begin to read a text file that `read` will be asked for."""
+        name = posixpath.normpath("/" + path).lstrip("/")
+        with self._mutex:
+            if name not in self._texts:
+                self._texts[name] = Later(partial(self._read_text, name))
 
     @property
     def source(self) -> ops.Source | None:

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from typing import Any
 
 #: What a start imports, in this order; the last two import the rest.
-STARTED = ("frontend.__main__", "frontend.gateway.client", "frontend.session", "frontend.build")
+STARTED = ("frontend.__main__", "frontend.gateway.wire", "frontend.session", "frontend.build")
 #: Where builds may import more from, when they need it.
 FOLDERS = ("frontend", "frontend/gateway", "frontend/llb", "cirfile/rules")
 #: The time of the other files of the image, 1980-01-01.

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import json
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
@@ -18,6 +19,7 @@ from frontend.llb.marshal import marshal
 from frontend.options import Options
 
 _IGNORE_FILE = ".dockerignore"
+_TAG = re.compile(r":[^:/]*\Z")
 
 
 class ContextError(ValueError):
@@ -60,32 +62,35 @@ class Images:
         """Return the names of the named contexts, without their platforms."""
         return frozenset(key.partition("::")[0] for key in self._options.prefixed("context:"))
 
-    def get(self, name: str, platform: Platform, label: str) -> Image:
+    def get(self, name: str, platform: Platform, label: str, pull: bool = True) -> Image:
         """Return a named context or an image; ``label`` is what progress calls an image's files.
 
+        Without ``pull`` a client's wish for the newest image (``--pull``) does not hold for it.
         Raise `GatewayError` where the server refuses, `ImageNameError` or `ContextError` where the name or
         the context makes no sense.
         """
         key = (name, platform, label)
         if key not in self._found:
             named = self._named(name, platform)
-            self._found[key] = named or self._image(name, platform, label)
+            self._found[key] = named or self._image(
+                name, platform, label, self._options.resolve_mode if pull else ""
+            )
         return self._found[key]
 
-    def _image(self, name: str, platform: Platform, label: str) -> Image:
+    def _image(self, name: str, platform: Platform, label: str, mode: str) -> Image:
         full = references.normalize(name)
         target = platforms.to_llb(platform)
         several = f"{platform} " if self._options.multi_platform else ""
         found = self._gateway.resolve_image(
             full,
             target,
-            self._options.resolve_mode or "default",
+            mode or "default",
             f"[{several}internal] load metadata for {full}",
         )
         pinned = references.pin(found.reference, found.digest)
         around = ops.Surroundings(name=f"[{several}{label}] FROM {pinned}")
         oci = _config(found.config)
-        image = Image(state.image(pinned, target, self._options.resolve_mode, around=around), pinned, oci)
+        image = Image(state.image(pinned, target, mode, around=around), pinned, oci)
         return image if image.layers else Image(ops.SCRATCH, pinned, oci)
 
     def _named(self, name: str, platform: Platform) -> Image | None:
@@ -131,7 +136,9 @@ class Images:
         return Image(state.image(pinned, target, mode, around=around), pinned, _config(found.config))
 
     def _load_layout(self, named: _Named) -> Image:
+        # What stands before the digest is the client's store, with a tag that is none of its name.
         store, at, digest = named.place.partition("@")
+        store = _TAG.sub("", store)
         if not at:
             raise ContextError(f"the named context `{named.key}` is an OCI layout without a digest")
         dummy = references.normalize(named.short).partition("@")[0] + f"@{digest}"

@@ -8,6 +8,7 @@ changes, when the cache is dropped or on ``--no-cache``, and never otherwise.
 from __future__ import annotations
 
 import os
+import posixpath
 import sys
 from dataclasses import dataclass
 from pathlib import Path
@@ -32,12 +33,16 @@ _PROXIES = ("http", "https", "ftp", "no", "all")
 
 @dataclass(frozen=True, slots=True)
 class LockStep:
-    """What to resolve: the encoded manifest, how many requirements it has, and where they are written."""
+    """What to resolve: the encoded manifest, how many requirements it has, and where they are written.
+
+    ``no_cache``: even if the server remembers the answer.
+    """
 
     question: bytes
     ecosystem: str
     requirements: int
     locations: tuple[ops.Location, ...] = ()
+    no_cache: bool = False
 
     @property
     def name(self) -> str:
@@ -61,7 +66,7 @@ def own_image(options: Options, platform: Platform, path: Path = OWN_IMAGE) -> o
             "`PIN lock` needs BuildKit 0.10 or newer here; update Docker, or write `PIN latest`"
         )
     name = references.normalize(source)
-    return state.image(name, platforms.to_llb(platform), options.resolve_mode)
+    return state.image(name, platforms.to_llb(platform))
 
 
 def lower(step: LockStep, image: ops.State, options: Options, platform: Platform) -> ops.State:
@@ -78,14 +83,16 @@ def lower(step: LockStep, image: ops.State, options: Options, platform: Platform
             ops.Mount("/", image),
             ops.Mount("/in", question, readonly=True),
             ops.Mount(_OUTPUT),
-            ops.Mount(_CACHE, cache="cir-resolver"),
+            ops.Mount(
+                _CACHE, cache=posixpath.join(options.build_arg("BUILDKIT_CACHE_MOUNT_NS"), "cir-resolver")
+            ),
         ),
         secrets=tuple(ops.Secret(name, f"/run/secrets/{name}", optional=True) for name in _SECRETS),
         network=options.network,
         proxies=_proxies(options),
         hosts=options.hosts,
     )
-    around = ops.Surroundings(step.name, options.no_cache, locations=step.locations)
+    around = ops.Surroundings(step.name, step.no_cache, locations=step.locations)
     return state.run(command, platforms.to_llb(platform), _OUTPUT, around)
 
 

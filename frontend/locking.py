@@ -38,23 +38,24 @@ class Locker:
         self._known: dict[bytes, Locked] = {}
         self._mutex = threading.Lock()
 
-    def complete(self, plan: Plan, platform: Platform) -> Locked:
+    def complete(self, plan: Plan, platform: Platform, no_cache: bool = False) -> Locked:
         """Return the manifest of ``plan`` with its locks; ``platform`` is where the resolver runs.
 
+        With ``no_cache`` it runs even if the server remembers the answer.
         Raise `GatewayError` where the resolver fails (its reasons are in the build log).
         """
         question = locking.question(plan.manifest)
         with self._mutex:
             if question not in self._known:
-                self._known[question] = self._resolve(plan, question, platform)
+                self._known[question] = self._resolve(plan, question, platform, no_cache)
             return self._known[question]
 
-    def _resolve(self, plan: Plan, question: bytes, platform: Platform) -> Locked:
+    def _resolve(self, plan: Plan, question: bytes, platform: Platform, no_cache: bool) -> Locked:
         files: dict[str, ops.State] = {}
         locks: dict[str, bytes] = {}
         for ecosystem in locking.wanted(plan.manifest):
             requirements = len(plan.manifest.of(ecosystem))
-            step = lock.LockStep(question, ecosystem, requirements, self._written(plan, ecosystem))
+            step = lock.LockStep(question, ecosystem, requirements, self._written(plan, ecosystem), no_cache)
             own = lock.own_image(self._options, platform)
             files[ecosystem] = lock.lower(step, own, self._options, platform)
             locks[ecosystem] = self._read(files[ecosystem], step)

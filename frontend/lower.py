@@ -4,7 +4,8 @@ The application's files are first collected on an empty file system - or, where 
 needs to look at the base, on the base, and only the difference is kept - and then copied once more as
 a whole. That copy gives one layer with one time stamp on everything, folders included, so the same
 input gives the same digest; and as it depends on no platform, all platforms share it. Where the server
-cannot merge, the steps are simply done on the base, one layer each.
+cannot merge, both are copied onto the base; what has to look at the base is then done on it, one layer each,
+and folders of the base that get something new have the time of the build.
 """
 
 from __future__ import annotations
@@ -32,6 +33,7 @@ from frontend.gateway.caps import Capabilities
 from frontend.llb import ops, state
 
 CIR_FOLDER = "/.cir"
+_EMPTY = ops.Rm(CIR_FOLDER, allow_not_found=True)
 
 
 class LowerError(ValueError):
@@ -64,14 +66,15 @@ class Parts:
 
 @dataclass(frozen=True, slots=True)
 class Lowered:
-    """The root file system, and how many layers it has above the base and the shim's own ones.
+    """The root file system, and which layers it has above those of the base.
 
-    ``merged`` tells whether base and shim kept their layers; else the shim is one layer of its own.
+    Usually the shim's and one of the application. ``merged`` tells whether the shim kept its own; else it is
+    one layer. ``stepwise``: one layer for each step instead, and the last is the shim's, with the manifest.
     """
 
     state: ops.State
-    layers: int
-    merged: bool
+    merged: bool = True
+    stepwise: bool = False
 
 
 def lower(plan: Plan, parts: Parts) -> Lowered:
@@ -98,23 +101,37 @@ class _Lowering:
         if not can_merge(parts.caps, self._plan):
             return self._copied()
         if self._plan.reads_base:
-            below = state.merge([parts.base, parts.shim], self._around("[base] with the shim"))
-            above = state.file(self._steps(below), *self._metadata(), around=self._around(self._app_name()))
-            difference = state.diff(below, above, self._around("[app] what the steps changed"))
+            steps = self._steps(parts.base)
+            above = state.file(steps, *self._metadata(), around=self._around(self._app_name()))
+            difference = state.diff(parts.base, above, self._around("[app] what the steps changed"))
             app = state.file(ops.SCRATCH, self._everything(difference), around=self._around("[app] layer"))
         else:
-            actions = (*self._metadata(), self._everything(ops.EARLIER))
-            app = state.file(self._steps(ops.SCRATCH), *actions, around=self._around(self._app_name()))
-        image = state.merge([parts.base, parts.shim, app], self._around("[image] base, shim and application"))
-        return Lowered(image, 1, True)
+            app = self._app()
+        return Lowered(
+            state.merge([parts.base, parts.shim, app], self._around("[image] base, shim and application"))
+        )
+
+    def _app(self) -> ops.State:
+        """Return the application alone; it needs nothing of the base."""
+        actions = (*self._metadata(), self._everything(ops.EARLIER))
+        return state.file(self._steps(ops.SCRATCH), *actions, around=self._around(self._app_name()))
 
     def _copied(self) -> Lowered:
-        """Without merging, the shim is copied onto the base and the steps follow, a layer each."""
-        shim = self._everything(self._parts.shim)
-        below = state.file(self._parts.base, shim, around=self._around("[shim] copy onto the base"))
-        above = self._steps(below)
-        image = state.file(above, *self._metadata(), around=self._around(self._app_name()))
-        return Lowered(image, self._total + 1, False)
+        """Without merging, shim and application are copied onto the base as a whole, a layer each.
+
+        Steps that have to see the base are done on it, a layer each. So are those with ``--link``, which a
+        server of that age treats as if the flag was not there.
+        """
+        parts = self._parts
+        onto = self._around("[shim] copy onto the base")
+        if self._plan.reads_base or any(isinstance(step, Copy) and step.link for step in self._written):
+            own = (self._everything(parts.shim), *self._metadata(remove=False), self._everything(ops.EARLIER))
+            folder = state.file(ops.SCRATCH, *own, around=self._around("[shim] with the manifest"))
+            steps = self._steps(parts.base)
+            return Lowered(state.file(steps, _EMPTY, self._everything(folder), around=onto), False, True)
+        below = state.file(parts.base, self._everything(parts.shim), around=onto)
+        around = self._around("[image] application onto base and shim")
+        return Lowered(state.file(below, self._everything(self._app()), around=around), False)
 
     def _everything(self, source: ops.State) -> ops.Copy:
         return ops.Copy(source, "/", "/", contents_only=True, timestamp=self._parts.timestamp)
@@ -150,10 +167,11 @@ class _Lowering:
         names = ["manifest", *(f"{ecosystem} lock" for ecosystem in sorted(self._parts.locks))]
         return f"[app] {', '.join(names)} and {self._total} step{'' if self._total == 1 else 's'}"
 
-    def _metadata(self) -> tuple[ops.Action, ...]:
-        """Write the manifest and the locks: last, so that no step can replace them."""
+    def _metadata(self, remove: bool = True) -> tuple[ops.Action, ...]:
+        """Write the manifest and the locks: last, and in place of what steps have put there."""
         when = self._parts.timestamp
-        actions: list[ops.Action] = [ops.Mkdir(CIR_FOLDER, make_parents=True, timestamp=when)]
+        actions: list[ops.Action] = [_EMPTY] if remove else []
+        actions.append(ops.Mkdir(CIR_FOLDER, make_parents=True, timestamp=when))
         if self._parts.locks:
             actions.append(ops.Mkdir(LOCK_FOLDER, make_parents=True, timestamp=when))
         for ecosystem, files in sorted(self._parts.locks.items()):

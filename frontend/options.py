@@ -37,7 +37,10 @@ class OptionError(ValueError):
 
 @dataclass(frozen=True, slots=True)
 class Options:
-    """The options of one build; ``raw`` holds all of them, by key."""
+    """The options of one build; ``raw`` holds all of them, by key.
+
+    ``no_cache`` names stages, none of them meaning all; it is ``None`` where the cache may be used.
+    """
 
     raw: Mapping[str, str]
     filename: str = "Dockerfile"
@@ -46,7 +49,7 @@ class Options:
     labels: Pairs = ()
     platforms: tuple[Platform, ...] = ()
     multi_platform: bool = False
-    no_cache: bool = False
+    no_cache: tuple[str, ...] | None = None
     resolve_mode: str = ""
     cache_imports: tuple[CacheImport, ...] = ()
     hosts: Pairs = ()
@@ -62,6 +65,12 @@ class Options:
     def build_arg(self, name: str) -> str:
         """Return a build argument, empty where it was not given."""
         return self.raw.get(f"build-arg:{name}", "")
+
+    def ignores_cache(self, stage: str) -> bool:
+        """Tell whether the steps of a stage are to be done again; ``stage`` is empty where it has no name."""
+        if self.no_cache is None:
+            return False
+        return not self.no_cache or stage.lower() in self.no_cache
 
     def session_of(self, local: str) -> str:
         """Return the session that serves a local folder; a group of builds may share another one's."""
@@ -127,9 +136,11 @@ def _multi_platform(raw: Mapping[str, str], wanted: tuple[Platform, ...]) -> boo
     return text in _TRUE
 
 
-def _no_cache(raw: Mapping[str, str]) -> bool:
-    """Tell whether all stages are meant; a list names stages of which a Cirfile has none."""
-    return raw.get("no-cache") == ""
+def _no_cache(raw: Mapping[str, str]) -> tuple[str, ...] | None:
+    """Return the stages of ``--no-cache-filter``; of ``--no-cache`` comes an empty text, which means all."""
+    if "no-cache" not in raw:
+        return None
+    return tuple(name.strip().lower() for name in raw["no-cache"].split(",") if raw["no-cache"])
 
 
 def _cache_imports(raw: Mapping[str, str]) -> tuple[CacheImport, ...]:

@@ -14,6 +14,7 @@ from typing import Any
 
 from cirfile import __version__, codec
 from cirfile.lock import Component
+from cirfile.purl import purl
 from frontend.gateway.client import Attestation, Gateway
 from frontend.llb import ops, state
 from frontend.llb.marshal import marshal
@@ -66,7 +67,7 @@ def _identifier(ecosystem: str, name: str, version: str) -> str:
 
 
 def _package(ecosystem: str, component: Component) -> dict[str, Any]:
-    url = f"pkg:{ecosystem}/{component.name}@{component.version}"
+    url = purl(ecosystem, component.name, component.version)
     return {
         "SPDXID": _identifier(ecosystem, component.name, component.version),
         "name": component.name,

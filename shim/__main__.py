@@ -72,7 +72,8 @@ def _warm_start(argv: list[str], given: warm.Environment, settings: Settings, do
         return given
     if settings.workdir == "image" and not door and warm.in_apptainer(given):
         given = launch.enter(warm.workdir(manifest), given)
-    if warm.needs_nothing(manifest, warm.ARCHITECTURES.get(warm.machine(), "")):
+    arch = warm.ARCHITECTURES.get(warm.machine(), "")
+    if warm.needs_nothing(manifest, arch, settings.accelerator, given):
         _become(argv, given, None, door)
     name = warm.address(manifest, given)
     layer = warm.find_layer_anywhere(settings.store, name, given)

@@ -66,8 +66,9 @@ class _Start:
         if choice.ecosystems(loaded.manifest, facts):
             choices = choice.choose(loaded.manifest, facts, self._locks(loaded, facts, mode))
         if mode == "plan":
-            held = choices and location.holding(self.settings, self.given, choices.key)
-            report.plan(loaded.manifest, facts, choices, held or None, self.settings.log == "json")
+            holding = location.holding(self.settings, self.given, choices.key) if choices else []
+            held = next(iter(holding), None)
+            report.plan(loaded.manifest, facts, choices, held, self.settings.log == "json")
             return None
         return str(self._layer(loaded, choices, argv)) if choices else None
 
@@ -95,13 +96,10 @@ class _Start:
     def _layer(self, loaded: Image, choices: Choices, argv: Sequence[str]) -> Path:
         """The layer: found in a store, or made."""
         address = warm.address(loaded.data, self.given)
-        store = location.holding(self.settings, self.given, choices.key)
-        if store and store.is_sound(choices.key):
-            self._record(store, address, choices.key)
-            return store.path(choices.key)
-        if store:
-            self.progress.note("the platform layer did not survive a crash of this host; making it again")
-            materialize.heal(store, choices.key)
+        for store in location.holding(self.settings, self.given, choices.key):
+            if store.is_sound(choices.key):
+                self._record(store, address, choices.key)
+                return store.path(choices.key)
         store = location.writable(self.settings, self.given, self.progress.note)
         materialize.check_space(store, choices)
         begun = time.monotonic()

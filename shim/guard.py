@@ -16,7 +16,17 @@ from types import FrameType
 
 from shim.errors import TRY_AGAIN, ShimError
 
-SIGNALS = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP, signal.SIGQUIT)
+#: Those that end a program unless it says otherwise: any of them may be the image's STOPSIGNAL.
+SIGNALS = (
+    signal.SIGTERM,
+    signal.SIGINT,
+    signal.SIGHUP,
+    signal.SIGQUIT,
+    signal.SIGUSR1,
+    signal.SIGUSR2,
+    signal.SIGPWR,
+    *range(signal.SIGRTMIN, signal.SIGRTMAX + 1),
+)
 #: Seconds that removing what is half-made may take.
 _GRACE = 3.0
 
@@ -25,7 +35,8 @@ class Interrupted(BaseException):
     """A signal asks to end; the exit code is 128 and the signal's number, as shells have it."""
 
     def __init__(self, number: int) -> None:
-        super().__init__(signal.Signals(number).name)
+        known = number in {each.value for each in signal.Signals}  # real-time ones have no names in between
+        super().__init__(signal.Signals(number).name if known else f"signal {number}")
         self.code = 128 + number
 
 

@@ -14,10 +14,10 @@ from shim.store import Store
 from shim.warm import Environment, fallback_stores, in_apptainer, is_private, is_read_only
 
 
-def holding(settings: Settings, environment: Environment, key: str) -> Store | None:
-    """The first store that has the layer of `key`."""
+def holding(settings: Settings, environment: Environment, key: str) -> list[Store]:
+    """The stores that have the layer of `key`, the best first."""
     stores = (Store(path) for path in existing(settings, environment))
-    return next((store for store in stores if store.has(key)), None)
+    return [store for store in stores if store.has(key)]
 
 
 def existing(settings: Settings, environment: Environment) -> list[Path]:

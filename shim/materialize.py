@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import shutil
 import threading
 from collections.abc import Callable, Mapping
@@ -38,15 +39,28 @@ class Work:
 def materialize(work: Work, store: Store) -> Path:
     """Return the layer, made by this process or by another that was faster.
 
+    One that a crash of the host has damaged is made again. It is only taken away under the claim, and only if
+    it still is the one that was looked at.
+
     :raises ShimError: as the providers do, or 75 past the deadline
     :raises OSError: for the store's file system
     """
     key = work.choices.key
-    claim = claim_or_wait(store.claim(key), lambda: store.has(key), work.progress.phase, work.check)
+    seen = store.identity(key)
+    if seen and store.is_sound(key):
+        return store.path(key)
+    if seen:
+        work.progress.note("the platform layer did not survive a crash of this host; making it again")
+    claim = claim_or_wait(
+        store.claim(key), lambda: store.identity(key) not in (None, seen), work.progress.phase, work.check
+    )
     if claim is None:
         return store.path(key)
     claim.keep()
     try:
+        if seen:
+            with contextlib.suppress(FileNotFoundError):  # a claim can be taken away from who stood still
+                store.discard(store.path(key))
         sweeper = threading.Thread(target=store.sweep, name="cir-sweep", daemon=True)
         sweeper.start()
         layer = _assemble(work, store)
@@ -56,25 +70,17 @@ def materialize(work: Work, store: Store) -> Path:
     return layer
 
 
-def heal(store: Store, key: str) -> None:
-    """Take away a layer that a crash of the host has damaged, with the downloads it may share files with."""
-    store.discard(store.path(key))
-    cache = store.root / "cache"
-    if cache.is_dir():
-        store.discard(cache)
-        cache.mkdir()
-
-
 def _assemble(work: Work, store: Store) -> Path:
     key = work.choices.key
     workspace = store.begin(key)
     try:
+        hashes: dict[str, str] = {}
         for selection in work.choices.selections:
             place = _workplace(work, store.cache(selection.ecosystem), workspace.folder)
-            provider(selection.ecosystem).assemble(selection, place)
+            hashes.update(provider(selection.ecosystem).assemble(selection, place))
             work.check()
         records.write(workspace.folder, work.choices)
-        files, size = contents.write(workspace.folder, boot_id().decode())
+        files, size = contents.write(workspace.folder, boot_id().decode(), hashes)
         work.progress.debug(f"layer {key[:12]}: {files} files, {megabytes(size)}")
         return store.publish(workspace, key)
     except BaseException as error:

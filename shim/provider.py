@@ -6,7 +6,7 @@ into a temporary folder that the caller publishes. It never decides where a laye
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
@@ -83,5 +83,9 @@ class Provider(Protocol):
     def select(self, lock: Lock, facts: Facts) -> Selection:
         """Choose one artifact a component. Raise `ShimError` (78) where nothing fits, naming what was promised."""
 
-    def assemble(self, selection: Selection, workplace: Workplace) -> None:
-        """Fetch, verify and lay out the selection below ``workplace.target``. Raise `ShimError` on failure."""
+    def assemble(self, selection: Selection, workplace: Workplace) -> Mapping[str, str]:
+        """Fetch, verify and lay out the selection below ``workplace.target``. Raise `ShimError` on failure.
+
+        Return the hashes of files by path, as far as they are known without reading them again
+        (see `shim.contents`).
+        """

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from pathlib import Path
-from urllib.parse import quote
 from uuid import UUID
 
 from cirfile.codec import canonical
 from cirfile.lock import Lock
+from cirfile.purl import purl
 from shim.choice import Choices
 from shim.key import base_facts
 from shim.profile import profiles
@@ -70,11 +70,6 @@ def sbom(choices: Choices) -> Json:
         "components": [_sbom_component(ecosystem, choice) for ecosystem, choice in parts],
         "dependencies": [edge for s in choices.selections for edge in _edges(s, choices.locks[s.ecosystem])],
     }
-
-
-def purl(ecosystem: str, name: str, version: str) -> str:
-    """The package URL of a component (https://github.com/package-url/purl-spec)."""
-    return f"pkg:{ecosystem}/{quote(name, safe='')}@{quote(version, safe='')}"
 
 
 def _sbom_component(ecosystem: str, choice: Choice) -> Json:

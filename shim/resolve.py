@@ -13,7 +13,7 @@ from __future__ import annotations
 import json
 import re
 import subprocess
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -32,18 +32,12 @@ from shim.key import layer_key
 from shim.materialize import Work, materialize
 from shim.progress import Silent
 from shim.provider import Choice, Selection
+from shim.providers.pypi import handover
 from shim.store import Store
 
 ECOSYSTEM = "pypi"
 PIN = Path(__file__).with_name("uv.json")
 
-_PROXIES = ("HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY", "NO_PROXY")
-#: What uv may see of the container's environment.
-_PASSED = (
-    *_PROXIES,
-    *(name.lower() for name in _PROXIES),
-    *("SSL_CERT_FILE", "SSL_CERT_DIR", "NETRC", "HOME", "UV_HTTP_TIMEOUT", "UV_DEFAULT_INDEX", "UV_INDEX"),
-)
 _CREDENTIALS = re.compile(r"(://)[^/@\s]+@")
 _ORNAMENTS = re.compile(r"^[^\w`'\"(]+|^(?:error|hint|warning): ", re.MULTILINE)
 
@@ -141,7 +135,7 @@ def _tool(request: Request, store: Store) -> Path:
     """The uv of the store, fetched if it is not there."""
     selection = Selection(ECOSYSTEM, (_pinned(),))
     key = layer_key([selection], request.facts)
-    if not store.has(key):
+    if not (store.has(key) and store.is_sound(key)):
         request.progress.note("fetching uv, which resolves the requirements of this image here")
         choices = Choices(request.facts, key, (selection,), {ECOSYSTEM: Lock(ECOSYSTEM, ())})
         work = Work(
@@ -187,26 +181,12 @@ def _command(request: Request, uv: Path) -> list[str]:
         *("pip", "compile", "requirements.in", "--constraints", "constraints.txt"),
         *("--format", "pylock.toml", "--only-binary", ":all:", "--python", python.path),
         *("--no-config", "--no-header", "--no-progress", "--quiet"),
-        *_indexes(request),
         *as_of,
     ]
 
 
-def _indexes(request: Request) -> Iterator[str]:
-    """The image's indexes, then those that pip's variables name; uv reads its own variables itself."""
-    for index in request.manifest.indexes:
-        if index.ecosystem == ECOSYSTEM:
-            yield from ("--default-index" if index.role == "default" else "--index", index.url)
-    default = request.environment.get("PIP_INDEX_URL", "")
-    if default and "UV_DEFAULT_INDEX" not in request.environment:
-        yield from ("--default-index", default)
-    for url in request.environment.get("PIP_EXTRA_INDEX_URL", "").split():
-        yield from ("--index", url)
-
-
 def _environment(request: Request, store: Store, folder: Path) -> dict[str, str]:
-    environment = {name: request.environment[name] for name in _PASSED if request.environment.get(name)}
-    return environment | {
+    return handover.environment(request.environment, request.manifest, folder) | {
         "TMPDIR": str(folder),
         "XDG_CONFIG_HOME": str(folder),
         "UV_CACHE_DIR": str(store.cache("uv")),

@@ -6,6 +6,8 @@ Imported on the warm path, so it imports nothing itself until something is wrong
 MODES = ("run", "materialize", "plan", "status")
 LOGS = ("quiet", "info", "debug", "json")
 WORKDIRS = ("image", "host")
+#: The longest deadline in seconds: the timers of the kernel take no more on every architecture.
+_LONGEST = 1000 * 3600.0
 #: Seconds an assembly may take where `CIR_TIMEOUT` says nothing.
 DEFAULT_TIMEOUT = 1800.0
 
@@ -40,7 +42,7 @@ VARIABLES = (
         "CIR_TIMEOUT",
         "`30m`",
         "Deadline of an assembly, including the wait for another container's: a number with `s`, `m` or `h` "
-        "(seconds without).",
+        "(seconds without), at most `1000h`.",
     ),
     (
         "CIR_WORKDIR",
@@ -106,9 +108,11 @@ def _duration(environment: dict[bytes, bytes], name: bytes) -> float:
         return DEFAULT_TIMEOUT
     factor = {"s": 1, "m": 60, "h": 3600}.get(value[-1])
     number = value[:-1] if factor else value
-    if not number.replace(".", "", 1).isdigit() or not number.isascii() or float(number) <= 0:
-        raise _usage(name, value, "a time such as 90, 90s, 15m or 2h")
-    return float(number) * (factor or 1)
+    plain = number.isascii() and number.replace(".", "", 1).isdigit()
+    seconds = float(number) * (factor or 1) if plain else 0.0
+    if not 0 < seconds <= _LONGEST:
+        raise _usage(name, value, "a time such as 90, 90s, 15m or 2h, at most 1000h")
+    return seconds
 
 
 def _usage(name: bytes, value: str, wanted: str) -> Exception:

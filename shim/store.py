@@ -2,7 +2,8 @@
 
     layers/<key>/       a layer, complete since it is there, never changed
     active/<address>    names the layer of a manifest on a base (see `shim.warm`): ``<key> <boot>``;
-                        ``<address>.lock`` is the answer to `PIN as-of` and `PIN latest`
+                        ``<address>.lock`` is the answer to `PIN as-of` and `PIN latest`, from the indexes
+                        that this deployment names
     cache/<ecosystem>/  what its provider keeps
     claims/<key>        held by whoever assembles the layer (see `cirfile.hold`)
     tmp/<token>/        a layer in the making, with the hold ``<token>.hold``
@@ -67,7 +68,15 @@ class Store:
 
     def has(self, key: str) -> bool:
         """Whether the layer is there."""
-        return (self.path(key) / "layer.json").is_file()
+        return self.identity(key) is not None
+
+    def identity(self, key: str) -> tuple[int, int] | None:
+        """What tells the layer that is there from one made later; `None` where there is none."""
+        try:
+            found = (self.path(key) / "layer.json").stat()
+        except OSError:
+            return None
+        return found.st_ino, found.st_mtime_ns
 
     def is_sound(self, key: str) -> bool:
         """Whether a layer that is there was made in this boot, or has survived the boots since."""

@@ -93,10 +93,13 @@ def machine() -> str:
     return posix.uname().machine
 
 
-def needs_nothing(manifest: bytes, arch: str) -> bool:
-    """Whether a manifest surely requires nothing and surely promises `arch` (an OCI word).
+def needs_nothing(manifest: bytes, arch: str, accelerator: str, environment: Environment) -> bool:
+    """Whether a manifest surely requires nothing and surely promises this machine.
 
     Looks at the canonical bytes only. `False` means "not sure": the caller then decodes the manifest.
+
+    :param arch: an OCI word
+    :param accelerator: `CIR_ACCELERATOR`
     """
     if not (manifest.startswith((b'{"cir":1,', b'{"cir":1}')) and manifest.endswith(b"}\n")):
         return False
@@ -106,9 +109,33 @@ def needs_nothing(manifest: bytes, arch: str) -> bool:
     if not found:
         return True
     promised, _, _ = rest.partition(b"}")
-    if not promised.startswith(b'"arch":[') or promised.count(b":[") != 1:
+    if promised.startswith(b'"accelerator":['):
+        accelerators, _, promised = promised.partition(b"],")
+        if accelerator not in ("auto", "none") or b'"none"' not in accelerators:
+            return False
+    arches, _, rest = promised.partition(b"]")
+    if not arches.startswith(b'"arch":[') or b'"%s"' % arch.encode() not in arches:
         return False
-    return b'"%s"' % arch.encode() in promised
+    if rest.startswith(b',"python":['):
+        minor = _python_minor(base_python(search_path(environment)))
+        return rest.count(b":[") == 1 and (minor is None or b'"%s"' % minor.encode() in rest)
+    return not rest
+
+
+def _python_minor(path: str) -> str | None:
+    """The version in the name that a base's Python leads to, ``3.11`` of ``python3.11``; `None` without Python."""
+    if not path:
+        return None
+    for _ in range(8):
+        folder, _, name = path.rpartition("/")
+        if "." in name:
+            return name.removeprefix("python")
+        try:
+            target = posix.readlink(path)
+        except OSError:
+            break
+        path = target if target.startswith("/") else f"{folder}/{target}"
+    return ""
 
 
 def search_path(environment: Environment) -> list[str]:
@@ -149,9 +176,23 @@ def address(manifest: bytes, environment: Environment) -> str:
     parts.extend(_signature(path) for path in (python, *_C_LIBRARIES.get(kind, ())))
     if b'"microarch"' in manifest:
         parts.append(cpu_flags())
+    if b'"pin":{' in manifest and b'"pin":{"mode":"lock"}' not in manifest:
+        parts.extend(_indexes(environment))
     parts.append(manifest)
     digest: str = sha256(b"\0".join(parts)).hexdigest()
     return digest
+
+
+def _indexes(environment: Environment) -> list[bytes]:
+    """The index settings that an answer to `PIN` depends on, without what may be secret in an address."""
+    settings = []
+    for name in (b"UV_DEFAULT_INDEX", b"UV_INDEX", b"PIP_INDEX_URL", b"PIP_EXTRA_INDEX_URL"):
+        settings.append(name)
+        for word in environment.get(name, b"").split():
+            scheme, _, rest = word.partition(b"?")[0].partition(b"://")
+            authority, _, path = rest.partition(b"/")
+            settings.append(b"/".join((scheme, authority.rpartition(b"@")[2], path)))
+    return settings
 
 
 def cpu_flags() -> bytes:

@@ -93,6 +93,7 @@ SHIM_ALSO = (
     "cirfile.hostenv",
     "cirfile.markers",
     "cirfile.promise",
+    "cirfile.purl",
     "cirfile.pylock",
     "cirfile.wheels",
 )

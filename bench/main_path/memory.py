@@ -10,6 +10,8 @@ from bench.main_path.builds import Builds
 from bench.main_path.sample import Goal
 from bench.main_path.starts import Starts
 
+#: What the frontend image starts; the clients of a build name the image, not this.
+FRONTEND = b"/usr/lib/cir/start.pyc"
 ASK = "import resource; print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss)"
 
 
@@ -39,7 +41,7 @@ def _watch(peak: list[int], stop: threading.Event) -> None:
     while not stop.is_set():
         for process in Path("/proc").glob("[0-9]*"):
             try:
-                if b"frontend" in (process / "cmdline").read_bytes():
+                if FRONTEND in (process / "cmdline").read_bytes():
                     peak[0] = max(peak[0], _high_water(process))
             except OSError:
                 continue  # it has ended

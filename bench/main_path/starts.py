@@ -22,12 +22,13 @@ class Starts:
         self.store = f"cir-bench-{uuid.uuid4().hex[:8]}"
         self.ours = f"{engine.registry}/{OURS}:1"
         self.bare = f"{engine.registry}/bench/bare:1"
+        self.plain = f"{engine.registry}/bench/plain:1"
         self.stock = f"{engine.registry}/{STOCK}:1"
         self._stores: list[str] = []
         self._images: list[str] = []
 
     def __enter__(self) -> Starts:
-        for image in (self.ours, self.bare, self.stock, BASE):
+        for image in (self.ours, self.bare, self.plain, self.stock, BASE):
             self.engine.run("pull", "-q", image)
         self.engine.run(*self.flags(self.store), self.ours, "--trees", "1")
         return self
@@ -43,17 +44,18 @@ class Starts:
 
     def warm(self, rounds: int) -> tuple[list[Pair], list[Goal]]:
         """`docker run` with the layer present against the same base with the same command and flags."""
-        pairs = [self._warm(command, rounds) for command in (("true",), ("python3", "-c", "pass"))]
+        pairs = [self._warm(self.bare, command, rounds) for command in (("true",), ("python3", "-c", "pass"))]
+        pairs.append(self._warm(self.plain, ("true",), rounds, ", nothing required"))
         return pairs, [
             Goal("7", f"{taken.name} over the base", taken.difference * 1000, 25, "ms") for taken in pairs
         ]
 
-    def _warm(self, command: tuple[str, ...], rounds: int) -> Pair:
+    def _warm(self, ours: str, command: tuple[str, ...], rounds: int, what: str = "") -> Pair:
         def wall(image: str) -> float:
             return self.engine.seconds(*self.flags(self.store), image, *command)
 
-        name = f"docker run, warm, `{' '.join(command)}`"
-        return pair(name, "s", rounds, lambda _: wall(self.bare), lambda _: wall(BASE), warmup=2)
+        name = f"docker run, warm, `{' '.join(command)}`{what}"
+        return pair(name, "s", rounds, lambda _: wall(ours), lambda _: wall(BASE), warmup=2)
 
     def imports(self, rounds: int) -> tuple[list[Pair], list[Goal]]:
         """Seconds that the application's imports take, told by itself."""

@@ -10,6 +10,7 @@ import argparse
 import importlib
 import os
 import sys
+import traceback
 from collections.abc import Callable, Sequence
 from types import ModuleType
 
@@ -32,20 +33,13 @@ COMMANDS = {
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run one command and return its exit status; no traceback reaches the caller."""
-    words = list(sys.argv[1:] if argv is None else argv)
-    rest: list[str] = []
-    if words[:1] == ["run"]:  # docker's options can't be told from its arguments by argparse
-        own, rest = command("run").separate(words[1:])
-        words = ["run", *own]
-    arguments = parser(words[:1]).parse_args(words)
-    arguments.words = rest
-    return guarded(lambda: int(arguments.run(arguments)))
+    return guarded(lambda: _call(list(sys.argv[1:] if argv is None else argv)))
 
 
-def guarded(command: Callable[[], int]) -> int:
+def guarded(call: Callable[[], int]) -> int:
     """Run a command of ours; what goes wrong is said in words, and is the exit status."""
     try:
-        status = command()
+        status = call()
         sys.stdout.flush()  # here, where a reader that went away can still be dealt with
         return status
     except CirfileError as error:
@@ -63,6 +57,27 @@ def guarded(command: Callable[[], int]) -> int:
     except OSError as error:
         say(f"error: {error.filename or 'cir'}: {error.strerror or error}")
         return INTERNAL
+    except Exception as error:
+        return _fault(error)
+
+
+def _call(words: list[str]) -> int:
+    rest: list[str] = []
+    if words[:1] == ["run"]:  # docker's options can't be told from its arguments by argparse
+        own, rest = command("run").separate(words[1:])
+        words = ["run", *own]
+    arguments = parser(words[:1]).parse_args(words)
+    arguments.words = rest
+    return int(arguments.run(arguments))
+
+
+def _fault(error: Exception) -> int:
+    """Tell of an error that should have been met earlier."""
+    if os.environ.get("CIR_LOG") == "debug":
+        say("".join(traceback.format_exception(error)).rstrip())
+    reason = " ".join(f"{type(error).__name__}: {error}".split())
+    say(f"error: a fault of `cir` itself: {reason}\nhint: CIR_LOG=debug shows where; please report it")
+    return INTERNAL
 
 
 def parser(wanted: Sequence[str] = tuple(COMMANDS)) -> argparse.ArgumentParser:

@@ -67,8 +67,11 @@ _EPILOG = """environment:
   CIR_FRONTEND                  the frontend to use, instead of the one the Cirfile names
   SSL_CERT_FILE, NETRC          certificates and credentials to hand over (default: this machine's)
   HTTP_PROXY and its like       handed over
-  UV_DEFAULT_INDEX, UV_INDEX, PIP_INDEX_URL, PIP_EXTRA_INDEX_URL
-                                handed over; credentials in them become a secret
+  index settings of uv and pip  handed over (UV_DEFAULT_INDEX, UV_INDEX, PIP_INDEX_URL, PIP_EXTRA_INDEX_URL
+                                and older names); credentials in them become a secret
+
+Of a Cirfile that is not a file of this machine (in a remote context, on standard input) the syntax line is
+not known: the frontend is the one of --frontend or CIR_FRONTEND, else the default one.
 
 example:
   cir build -t registry.example/app:1 --platform linux/amd64,linux/arm64 --push .
@@ -135,10 +138,9 @@ def _command(arguments: argparse.Namespace, machine: Host, netrc: Path | None, m
         *_flags("--tag", arguments.tag),
         *_flags("--build-arg", arguments.build_arg),
     ]
-    file = _file(arguments)
-    if file is not None:
-        command += ["--file", str(file)]
-    if frontend := _frontend(arguments, file):
+    name, local = _file(arguments)
+    command += ["--file", name]
+    if frontend := _frontend(arguments, local):
         command += ["--build-arg", f"BUILDKIT_SYNTAX={frontend}"]
     # A proxy may hold a password: without a value Docker takes it from our environment, argv stays clean.
     forwarded = {name: name for name, _ in machine.proxies}
@@ -172,22 +174,29 @@ def _ids(specs: Sequence[str]) -> set[str]:
     return {value for key, _, value in fields if key == "id"}
 
 
-def _file(arguments: argparse.Namespace) -> Path | None:
-    """Return the local Cirfile; `None` leaves the choice to buildx, for a remote context."""
+def _file(arguments: argparse.Namespace) -> tuple[str, Path | None]:
+    """Return the name of the Cirfile for buildx, and its path if it is a file of this machine.
+
+    In a remote context, as in a tar on standard input, a relative name is one of that context.
+    """
     if arguments.file == "-":
-        return None
-    if arguments.file:
-        path = Path(arguments.file)
-    elif "://" in arguments.context or arguments.context in ("-",) or arguments.context.startswith("git@"):
-        return Path("Cirfile")
-    else:
-        path = Path(arguments.context) / "Cirfile"
-    remote = "://" in arguments.context or arguments.context == "-"
-    if not remote and not path.is_file():
+        return "-", None
+    if _is_remote(arguments.context):
+        name = arguments.file or "Cirfile"
+        return name, Path(name) if Path(name).is_absolute() else None
+    path = Path(arguments.file) if arguments.file else Path(arguments.context) / "Cirfile"
+    if not path.is_file():
         raise CliError(
             NO_INPUT, f"there is no {path}", "name the folder of the Cirfile, or the Cirfile with -f"
         )
-    return path
+    return str(path), path
+
+
+def _is_remote(context: str) -> bool:
+    """Tell whether buildx fetches a context, or reads it from standard input."""
+    if Path(context).is_dir():
+        return False
+    return context == "-" or "://" in context or context.startswith(("git@", "github.com/"))
 
 
 def _frontend(arguments: argparse.Namespace, file: Path | None) -> str:

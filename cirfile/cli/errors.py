@@ -25,7 +25,7 @@ STATUSES = (
     (INVALID, "the Cirfile, manifest or lock is invalid, or requirements contradict each other"),
     (NO_INPUT, "a file or an image does not exist"),
     (UNAVAILABLE, "an index, a registry or the engine can't be reached"),
-    (INTERNAL, "a fault of `cir` itself"),
+    (INTERNAL, "a fault of `cir` itself (`CIR_LOG=debug` shows where), or of the file system"),
     (TRY_AGAIN, "try again: the deadline passed, or a disk or quota is full"),
     (PERMISSION, "a registry or this account's rights do not allow it"),
     (NOT_PROMISED, "something has no build for a platform"),

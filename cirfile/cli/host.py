@@ -8,6 +8,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from urllib.parse import unquote, urlsplit, urlunsplit
 
+from cirfile.cli.errors import USAGE, CliError
+from cirfile.ecosystems.indexes import DEFAULT_VARIABLES, EXTRA_VARIABLES
+
 #: Where distributions keep the bundle of trusted certificates; a company's CA is in it, too.
 BUNDLES = (
     "/etc/ssl/certs/ca-certificates.crt",
@@ -25,7 +28,7 @@ PROXIES = (
     "all_proxy",
     "no_proxy",
 )
-INDEXES = ("UV_DEFAULT_INDEX", "UV_INDEX", "PIP_INDEX_URL", "PIP_EXTRA_INDEX_URL")
+INDEXES = (*DEFAULT_VARIABLES, *EXTRA_VARIABLES)
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,19 +50,19 @@ def netrc_of(machine: Host, folder: Path) -> Path | None:
     """Return the netrc to hand over: the machine's own, or in ``folder`` one with `Host.logins` before it."""
     if not machine.logins:
         return machine.netrc
-    own = machine.netrc.read_text() if machine.netrc else ""
+    own = machine.netrc.read_bytes() if machine.netrc else b""
     path = folder / "netrc"
     path.touch(mode=0o600)
-    path.write_text("\n".join([*machine.logins, own]))
+    path.write_bytes(b"\n".join([*(login.encode() for login in machine.logins), own]))
     return path
 
 
 def host(environ: Mapping[str, str] = os.environ) -> Host:
-    """Read the settings from an environment and the usual places."""
+    """Read the settings from an environment and the usual places. Raise `CliError` (64) for a bad address."""
     indexes, logins = [], []
     for name in INDEXES:
         if environ.get(name):
-            words = [_split_login(word) for word in environ[name].split()]
+            words = [_split_login(name, word) for word in environ[name].split()]
             indexes.append((name, " ".join(address for address, _ in words)))
             logins += [login for _, login in words if login]
     return Host(
@@ -75,14 +78,33 @@ def _first_file(*places: str | None) -> Path | None:
     return next((Path(place).resolve() for place in places if place and Path(place).is_file()), None)
 
 
-def _split_login(word: str) -> tuple[str, str]:
+def _split_login(variable: str, word: str) -> tuple[str, str]:
     """Take user and password out of an address; ``UV_INDEX`` may put ``name=`` before it."""
     name, separator, url = word.partition("=") if "=" in word.partition("://")[0] else ("", "", word)
-    parts = urlsplit(url)
+    try:
+        parts = urlsplit(url)
+    except ValueError:
+        raise _no_address(variable) from None
     login, found, place = parts.netloc.rpartition("@")
     if not found:
         return word, ""
+    if not parts.hostname:
+        raise _no_address(variable)
     user, _, password = login.partition(":")
     address = urlunsplit(parts._replace(netloc=place))
-    line = f"machine {parts.hostname} login {unquote(user)} password {unquote(password)}"
+    line = f"machine {parts.hostname} login {_quoted(unquote(user))} password {_quoted(unquote(password))}"
     return f"{name}{separator}{address}", line
+
+
+def _no_address(variable: str) -> CliError:
+    """The address itself is not shown: it may hold a password."""
+    return CliError(
+        USAGE,
+        f"the environment variable {variable} holds something that is no address",
+        "correct or unset it",
+    )
+
+
+def _quoted(token: str) -> str:
+    """Write a token of a netrc file, which may hold blanks or nothing, as uv and Python's netrc read it."""
+    return '"' + token.replace("\\", "\\\\").replace('"', '\\"') + '"'

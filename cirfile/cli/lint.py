@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import argparse
 import json
-import os
 from collections.abc import Mapping
 from typing import Any
 
 from cirfile import rules
 from cirfile.cli import show
 from cirfile.cli.errors import FINDINGS, INVALID
-from cirfile.cli.project import add_source_options, build_args, open_project, request_of
+from cirfile.cli.host import NOBODY
+from cirfile.cli.project import add_source_options, args_of, open_project, request_of
 from cirfile.errors import CirfileError, excerpt, printable, render
 from cirfile.planner import plan
 from cirfile.rules import Finding
@@ -35,7 +35,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
 
 def run(arguments: argparse.Namespace) -> int:
     """Print every finding; 0 where there are none, 1 where there are, 65 where a file is not valid."""
-    args = build_args(arguments.build_arg, dict(os.environ))
+    args = args_of(arguments, NOBODY)
     reports: list[Mapping[str, Any]] = []
     status = 0
     for where in arguments.paths:

@@ -5,15 +5,17 @@ from __future__ import annotations
 import argparse
 import os
 import sys
+import tempfile
 from pathlib import Path
 
 from cirfile.cli import say, show
 from cirfile.cli.errors import FINDINGS, CliError
-from cirfile.cli.project import add_source_options, build_args, open_project, plan_of
+from cirfile.cli.host import Host, host, netrc_of
+from cirfile.cli.project import add_source_options, args_of, open_project, plan_of
 from cirfile.codec import encode_lock
-from cirfile.ecosystems.indexes import DEFAULT_VARIABLES, EXTRA_VARIABLES
 from cirfile.lock import Lock
-from cirfile.resolver import ResolverError, resolve
+from cirfile.manifest import Manifest
+from cirfile.resolver import Resolution, ResolverError, resolve
 
 _EPILOG = """examples:
   cir lock                  write Cirfile.lock beside ./Cirfile
@@ -43,11 +45,9 @@ def configure(parser: argparse.ArgumentParser) -> None:
 def run(arguments: argparse.Namespace) -> int:
     """Lock, then write, print or compare."""
     project = open_project(arguments.context, arguments.file)
-    plan = plan_of(project, index_args(build_args(arguments.build_arg, dict(os.environ))), arguments.platform)
-    try:
-        resolution = resolve(plan.manifest)
-    except ResolverError as error:
-        raise CliError(error.code, error.message, error.hint) from None
+    machine = host()
+    plan = plan_of(project, args_of(arguments, machine), arguments.platform)
+    resolution = _resolved(plan.manifest, machine)
     for remark in resolution.remarks:
         say(f"note: {remark}")
     data = encode_lock(resolution.lock)
@@ -57,18 +57,39 @@ def run(arguments: argparse.Namespace) -> int:
     target = Path(arguments.output or f"{project.path}.lock")
     if arguments.check:
         return _check(target, data)
-    target.write_bytes(data)
+    write_whole(target, data)
     say(f"wrote {target}: {summary(resolution.lock)}")
     return 0
 
 
-def index_args(given: tuple[tuple[str, str], ...]) -> tuple[tuple[str, str], ...]:
-    """Add the index settings of the environment, as `cir build` hands them over."""
-    known = dict(given)
-    for name in (*DEFAULT_VARIABLES, *EXTRA_VARIABLES):
-        if os.environ.get(name):
-            known.setdefault(name, os.environ[name])
-    return tuple(sorted(known.items()))
+def _resolved(manifest: Manifest, machine: Host) -> Resolution:
+    with tempfile.TemporaryDirectory(prefix="cir-lock-") as folder:
+        netrc = netrc_of(machine, Path(folder))
+        login = {"NETRC": str(netrc)} if netrc else {}
+        try:
+            return resolve(manifest, os.environ | login)
+        except ResolverError as error:
+            raise CliError(error.code, error.message, error.hint) from None
+
+
+def write_whole(target: Path, data: bytes) -> None:
+    """Write a file so that whoever reads it finds the old or the new content, whatever happens meanwhile.
+
+    A link stays a link, and a device or a pipe is written to. Raise `OSError` where it can't be written;
+    nothing is left then.
+    """
+    if target.exists() and not target.is_file():
+        target.write_bytes(data)
+        return
+    real = target.resolve()
+    aside = real.with_name(f".{real.name}.{os.getpid()}")
+    try:
+        aside.write_bytes(data)
+        if real.exists():
+            aside.chmod(real.stat().st_mode & 0o777)
+        aside.replace(real)
+    finally:
+        aside.unlink(missing_ok=True)
 
 
 def summary(lock: Lock) -> str:

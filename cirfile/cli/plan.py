@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import argparse
 import json
-import os
 import platform as python_platform
 import re
 from collections.abc import Mapping
@@ -16,9 +15,9 @@ from cirfile.cli import docker, show
 from cirfile.cli.choose import Chosen, Machine, choose, insist
 from cirfile.cli.describe import describe
 from cirfile.cli.errors import NOT_PROMISED, USAGE, CliError
+from cirfile.cli.host import host
 from cirfile.cli.image import Image, read_image
-from cirfile.cli.lock import index_args
-from cirfile.cli.project import add_source_options, build_args, open_project, plan_of
+from cirfile.cli.project import add_source_options, args_of, open_project, plan_of
 from cirfile.cli.tables import size, table
 from cirfile.lock import Lock
 from cirfile.platforms import parse_platform
@@ -79,8 +78,7 @@ def run(arguments: argparse.Namespace) -> int:
 
 def _plan_cirfile(arguments: argparse.Namespace) -> int:
     project = open_project(arguments.what, arguments.file)
-    args = index_args(build_args(arguments.build_arg, dict(os.environ)))
-    plan = plan_of(project, args, arguments.platform)
+    plan = plan_of(project, args_of(arguments, host()), arguments.platform)
     show(json.dumps(plan_json(plan), indent=2, ensure_ascii=False) if arguments.json else describe(plan))
     return 0
 

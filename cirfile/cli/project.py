@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import argparse
-from collections.abc import Iterable
+import os
 from dataclasses import dataclass, replace
 from pathlib import Path, PurePosixPath
 
 from cirfile.cli import docker
 from cirfile.cli.errors import NO_INPUT, USAGE, CliError
+from cirfile.cli.host import Host
 from cirfile.ignore import parse_ignore
 from cirfile.imageconfig import ImageConfig, Pairs, from_oci
 from cirfile.parser import parse
@@ -55,15 +56,18 @@ def open_project(where: str, file: str | None) -> Project:
     return Project(path, context, parse(Source(str(path), text)))
 
 
-def build_args(given: Iterable[str], environ: dict[str, str]) -> Pairs:
-    """Split ``NAME=VALUE``; a bare name takes the environment's value, as Docker does."""
-    pairs: dict[str, str] = {}
-    for text in given:
+def args_of(arguments: argparse.Namespace, machine: Host) -> Pairs:
+    """Return the build arguments: index settings of the machine, as `cir build` hands them over, and those given.
+
+    A bare name takes the environment's value, as with Docker.
+    """
+    pairs = dict(machine.indexes)
+    for text in arguments.build_arg:
         name, separator, value = text.partition("=")
         if not name:
             raise CliError(USAGE, f"--build-arg {text}: the name is missing", "write NAME=VALUE")
-        if separator or name in environ:
-            pairs[name] = value if separator else environ[name]
+        if separator or name in os.environ:
+            pairs[name] = value if separator else os.environ[name]
     return tuple(sorted(pairs.items()))
 
 
@@ -99,7 +103,10 @@ def _reader(context: Path) -> docker.Reader:
 
     def read(path: str) -> str:
         """Read a file of the context; one outside of it is not there, as for the engine."""
-        file = (root / PurePosixPath(path.lstrip("/"))).resolve()
+        try:
+            file = (root / PurePosixPath(path.lstrip("/"))).resolve()
+        except RuntimeError:  # links in a circle, until Python 3.12
+            raise FileNotFoundError(path) from None
         if not file.is_relative_to(root) or not file.is_file():
             raise FileNotFoundError(path)
         return file.read_text(errors="replace")

@@ -13,13 +13,13 @@ import uuid
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
-from urllib.parse import quote
 
 from cirfile import __version__
 from cirfile.cli.errors import INVALID, CliError
 from cirfile.cli.image import read_image
 from cirfile.codec import CodecError, canonical, decode_lock
 from cirfile.lock import Component, Lock
+from cirfile.purl import purl
 
 _EPILOG = """examples:
   cir sbom registry.example/app:1 > app.cdx.json
@@ -54,11 +54,6 @@ def _locks(what: str) -> list[Lock]:
         raise CliError(INVALID, f"{path}: {error}", "write it with `cir lock`") from None
 
 
-def purl(ecosystem: str, component: Component) -> str:
-    """Return the package URL of a component (https://github.com/package-url/purl-spec)."""
-    return f"pkg:{ecosystem}/{quote(component.name, safe='')}@{quote(component.version, safe='')}"
-
-
 def cyclonedx(locks: list[Lock]) -> Mapping[str, Any]:
     """Return the CycloneDX document."""
     parts = [(lock.ecosystem, component) for lock in locks for component in lock.components]
@@ -72,14 +67,17 @@ def cyclonedx(locks: list[Lock]) -> Mapping[str, Any]:
         },
         "components": [_cyclonedx_component(ecosystem, component) for ecosystem, component in parts],
         "dependencies": [
-            {"ref": purl(ecosystem, component), "dependsOn": _needed(ecosystem, component, parts)}
+            {
+                "ref": purl(ecosystem, component.name, component.version),
+                "dependsOn": _needed(ecosystem, component, parts),
+            }
             for ecosystem, component in parts
         ],
     }
 
 
 def _cyclonedx_component(ecosystem: str, component: Component) -> Mapping[str, Any]:
-    reference = purl(ecosystem, component)
+    reference = purl(ecosystem, component.name, component.version)
     files = [
         {"type": "distribution", "url": a.url, "hashes": [{"alg": "SHA-256", "content": a.sha256}]}
         for a in component.artifacts
@@ -100,7 +98,7 @@ def spdx(locks: list[Lock]) -> Mapping[str, Any]:
     packages = [_spdx_package(ecosystem, component) for ecosystem, component in parts]
     relations = [("SPDXRef-DOCUMENT", "DESCRIBES", package["SPDXID"]) for package in packages]
     for ecosystem, component in parts:
-        own = _spdx_id(purl(ecosystem, component))
+        own = _spdx_id(purl(ecosystem, component.name, component.version))
         relations += [(own, "DEPENDS_ON", _spdx_id(other)) for other in _needed(ecosystem, component, parts)]
     return {
         "spdxVersion": "SPDX-2.3",
@@ -118,7 +116,7 @@ def spdx(locks: list[Lock]) -> Mapping[str, Any]:
 
 
 def _spdx_package(ecosystem: str, component: Component) -> Mapping[str, Any]:
-    reference = purl(ecosystem, component)
+    reference = purl(ecosystem, component.name, component.version)
     return {
         "SPDXID": _spdx_id(reference),
         "name": component.name,
@@ -136,10 +134,11 @@ def _spdx_id(reference: str) -> str:
 
 
 def _needed(ecosystem: str, component: Component, parts: list[tuple[str, Component]]) -> list[str]:
-    return [purl(e, c) for e, c in parts if e == ecosystem and c.name in component.dependencies]
+    needed = component.dependencies
+    return [purl(e, c.name, c.version) for e, c in parts if e == ecosystem and c.name in needed]
 
 
 def _identity(parts: list[tuple[str, Component]]) -> uuid.UUID:
     """Make a serial number from the contents, so that the same lock has the same bill."""
-    names = [[purl(e, c), *(a.sha256 for a in c.artifacts)] for e, c in parts]
+    names = [[purl(e, c.name, c.version), *(a.sha256 for a in c.artifacts)] for e, c in parts]
     return uuid.UUID(hashlib.sha256(canonical(names)).hexdigest()[:32], version=4)

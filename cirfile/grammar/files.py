@@ -23,6 +23,7 @@ def parse_copy(line: Line) -> CopyFiles:
     Copy files of the build context, or of ``ORIGIN``: an image or a named context of ``--build-context``.
     A source may be a pattern (``*``, ``?``, ``[...]``) or a here-document (``<<NAME``). A destination
     that ends with ``/`` is a folder. Words that hold blanks need the array form ``COPY ["a b", "c"]``.
+    ``/.cir`` belongs to the image: what ``COPY . /`` would put there is left out.
     """
     return _files("COPY", line, _COPY)
 

@@ -23,7 +23,8 @@ def parse_from(line: Line) -> From:
 
     The image the application stands on, or ``scratch`` for none. Exactly one; only ``ARG`` may come
     before it. Its layers become the lowest of the result and are not unpacked at build. ``NAME`` is what
-    ``--target`` may name. Variables of ``ARG`` lines above are expanded.
+    ``--target`` may name. Variables of ``ARG`` lines above are expanded. An image made from a Cirfile cannot
+    be the base of another.
     """
     flags, rest, offset = with_flags("FROM", line, {"platform": TEXT})
     words = [line.word(text, offset + at) for text, at in split_blank(rest)]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from itertools import pairwise
 from typing import TYPE_CHECKING
 
 from cirfile.ecosystems import indexes, pypi
@@ -14,7 +15,7 @@ from cirfile.manifest import Index, Requirement
 from cirfile.planning.state import State
 from cirfile.source import Source, Span
 from cirfile.suggest import did_you_mean
-from cirfile.syntax import Require
+from cirfile.syntax import Cirfile, Require
 
 if TYPE_CHECKING:
     from cirfile.ecosystems.requirements_file import Contents
@@ -154,6 +155,15 @@ class _RequireLine:
                 "move the file into the context",
             )
         return Source(inside, self._state.request.read(inside))
+
+
+def files_named(cirfile: Cirfile) -> list[str]:
+    """Return the files that ``REQUIRE`` lines name outright, so that a builder can fetch them ahead."""
+    lines = (each for each in cirfile.instructions if isinstance(each, Require) and each.ecosystem == "pypi")
+    words = [word for line in lines for word in line.arguments.split()]
+    named = (value for option, value in pairwise(words) if option in _FILE_OPTIONS)
+    plain = [value for value in named if re.fullmatch(r"[\w./-]+", value)]
+    return [clean(value.lstrip("/")) for value in plain if not _PYPROJECT.match(value) and ".." not in value]
 
 
 def all_indexes(state: State) -> tuple[Index, ...]:

@@ -18,7 +18,7 @@ from pathlib import Path
 
 from devtools import paths
 from devtools.engines import foreign, layer, rootfs
-from devtools.engines.images import Image, Layer
+from devtools.engines.images import Image, Layer, digest, index
 from devtools.progress import step
 
 ARCHITECTURES = ("amd64", "arm64")
@@ -227,6 +227,11 @@ def images() -> dict[str, list[Image]]:
             image = Image(architecture, layers(architecture, *stages), environment, (command,))
             table.setdefault(name, []).append(image)
     return table
+
+
+def digests() -> dict[str, str]:
+    """Return the digest of each base image by the name that users know it by."""
+    return {name.removeprefix("library/"): digest(index(variants)) for name, variants in images().items()}
 
 
 def python_version(architecture: str) -> str:

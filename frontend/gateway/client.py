@@ -5,29 +5,20 @@ A `Gateway` is one connection. Calls may come from several threads; `Ref`s belon
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from types import MappingProxyType
-from typing import Any, NamedTuple, Protocol
+from typing import Any, NamedTuple
 
 from frontend.gateway.caps import Capabilities, from_pong
 from frontend.gateway.errors import UNKNOWN, GatewayError
 from frontend.gateway.quickgrpc import grpc
+from frontend.gateway.wire import Wire
 from frontend.llb.ops import Platform
 from frontend.proto import gateway_pb2 as gw
 from frontend.proto import ops_pb2 as pb
 from frontend.proto import status_pb2
 
 NOTHING: Mapping[str, Any] = MappingProxyType({})
-SERVICE = "/moby.buildkit.v1.frontend.LLBBridge/"
-MAX_MESSAGE = 16 << 20
-#: The server has its own limit of ten seconds for the first byte; this one is for its answer.
-PING_SECONDS = 60.0
-_OPTIONS = (
-    ("grpc.max_receive_message_length", MAX_MESSAGE),
-    ("grpc.max_send_message_length", MAX_MESSAGE),
-    ("grpc.default_authority", "localhost"),
-    ("grpc.enable_http_proxy", 0),
-)
 
 
 class Ref(NamedTuple):
@@ -76,22 +67,16 @@ class Notice(NamedTuple):
     last_line: int = 0
 
 
-class _Call(Protocol):
-    def __call__(self, request: Any, timeout: float | None = None) -> Any: ...
-
-
 class Gateway:
     """One connection to the build server."""
 
-    def __init__(self, address: str) -> None:
-        channel = grpc.insecure_channel(address, options=_OPTIONS)
-        self._call: Callable[..., Any] = channel.unary_unary
-        self._stubs: dict[str, _Call] = {}
+    def __init__(self, wire: Wire) -> None:
+        self._wire = wire
         self.caps = Capabilities()
 
     def ping(self) -> Capabilities:
         """Say hello; remember and return what the server can do."""
-        pong = self._rpc("Ping", gw.PingRequest(), gw.PongResponse, PING_SECONDS)
+        pong = self._rpc("Ping", gw.PingRequest(), gw.PongResponse)
         self.caps = from_pong(pong)
         return self.caps
 
@@ -214,15 +199,9 @@ class Gateway:
         """Hand back a failure. Exactly one return of either kind is allowed."""
         self._rpc("Return", gw.ReturnRequest(error=status), gw.ReturnResponse)
 
-    def _rpc(self, name: str, request: Any, answer: Any, timeout: float | None = None) -> Any:
-        if name not in self._stubs:
-            self._stubs[name] = self._call(
-                SERVICE + name,
-                request_serializer=type(request).SerializeToString,
-                response_deserializer=answer.FromString,
-            )
+    def _rpc(self, name: str, request: Any, answer: Any) -> Any:
         try:
-            return self._stubs[name](request, timeout=timeout)
+            return answer.FromString(self._wire.ask(name, request.SerializeToString()))
         except grpc.RpcError as error:
             raise GatewayError(_status(error)) from None
 

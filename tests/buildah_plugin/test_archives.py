@@ -103,6 +103,7 @@ def test_what_is_no_archive(tmp_path: Path) -> None:
         (gzip.compress(archive(file("x", "y" * 5000)))[:60], "cannot be read"),
         (b"no archive at all" * 100, "cannot be read"),
     ],
+    ids=["upwards", "link to nothing", "cut off", "no archive"],
 )
 def test_hostile_or_broken(data: bytes, said: str, tmp_path: Path) -> None:
     with pytest.raises(TreeError, match=said):

@@ -9,6 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from packaging.requirements import Requirement as Packaging
 
+from cirfile import parser, planner
 from cirfile.ecosystems import pypi, relations
 from cirfile.ecosystems.indexes import from_variables
 from cirfile.ecosystems.notation import NotationError
@@ -331,3 +332,21 @@ def test_no_context_to_read_from() -> None:
 def test_file_by_address() -> None:
     with pytest.raises(CirfileError, match="put the file into the build context"):
         plan_text(BASE + "REQUIRE pypi -r https://x/requirements.txt\n")
+
+
+@pytest.mark.parametrize(
+    ("line", "named"),
+    [
+        ("-r a.txt", ["a.txt"]),
+        ("x -r ./in/a.txt --constraint /b.txt y", ["in/a.txt", "b.txt"]),
+        ("-r $FILE", []),
+        ("-r 'a b.txt'", []),
+        ("-r ../a.txt", []),
+        ("-r https://host/a.txt", []),
+        ("-r pyproject.toml[x]", []),
+        ("-r", []),
+    ],
+)
+def test_files_that_can_be_fetched_ahead(line: str, named: list[str]) -> None:
+    text = f"FROM scratch\nREQUIRE deb -r\nREQUIRE pypi {line}\n"
+    assert planner.files_named(parser.parse(Source("Cirfile", text))) == named

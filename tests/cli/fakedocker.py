@@ -17,7 +17,7 @@ def main(words: list[str]) -> int:  # noqa: C901 - one case a command
     for name in ("cir_netrc", "cir_ca"):  # what a secret held while the build ran
         for word in words:
             if word.startswith(f"id={name},src="):
-                (STATE / name).write_text(Path(word.partition("src=")[2]).read_text())
+                (STATE / name).write_bytes(Path(word.partition("src=")[2]).read_bytes())
     match words:
         case ["buildx", "version"]:
             return 1 if (STATE / "no-buildx").exists() else 0

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import netrc
 import shlex
 
 import pytest
@@ -49,6 +50,8 @@ def _dry(cir: Cir, *words: str) -> str:
             ["https://git.test/x.git#main:sub"],
             f"--file Cirfile {_FRONTEND} {_CA} 'https://git.test/x.git#main:sub'",
         ),
+        (["-f", "-", "."], f"--file - {_FRONTEND} {_CA} ."),
+        (["-"], f"--file Cirfile {_FRONTEND} {_CA} -"),
     ],
 )
 def test_the_command_line(cir: Cir, words: list[str], expected: str) -> None:
@@ -80,19 +83,57 @@ def test_credentials_in_an_address_become_a_secret(cir: Cir) -> None:
     cir.write("Cirfile", "FROM scratch\n")
     cir.write(".netrc", "machine a.test login me password other\n")
     cir.environ |= {"PIP_INDEX_URL": "https://me:h%40sh@i.test/simple", "UV_INDEX": "x=https://tok@j.test/s"}
+    cir.environ["UV_INDEX_URL"] = "https://m%20e:h%20u%22s%5Ch@k.test/simple"
     assert cir("build").returncode == 0
     (call,) = cir.calls()
     assert "PIP_INDEX_URL=https://i.test/simple" in call
     assert "UV_INDEX=x=https://j.test/s" in call
     assert "h@sh" not in shlex.join(call)
-    netrc = (cir.state / "cir_netrc").read_text().splitlines()
-    assert set(netrc) == {
-        "machine i.test login me password h@sh",
-        "machine j.test login tok password ",
+    lines = (cir.state / "cir_netrc").read_text().splitlines()
+    assert set(lines) == {
+        'machine i.test login "me" password "h@sh"',
+        'machine j.test login "tok" password ""',
+        r'machine k.test login "m e" password "h u\"s\\h"',
         "machine a.test login me password other",
     }
+    read = netrc.netrc(cir.state / "cir_netrc")
+    assert read.authenticators("k.test") == ("m e", "", 'h u"s\\h')
+    assert read.authenticators("a.test") == ("me", "", "other"), "an empty password swallows no word"
     secret = next(word for word in call if word.startswith("id=cir_netrc"))
     assert not cir.folder.joinpath(secret.partition("src=")[2]).exists()
+
+
+def test_a_netrc_of_any_bytes_is_handed_over(cir: Cir) -> None:
+    cir.write("Cirfile", "FROM scratch\n")
+    cir.write(".netrc", "").write_bytes(b"# Gr\xfc\xdfe\n")
+    cir.environ["UV_INDEX"] = "http://u:p@h.test/simple"
+    assert cir("build").returncode == 0
+    secret = (cir.state / "cir_netrc").read_bytes()
+    assert secret == b'machine h.test login "u" password "p"\n# Gr\xfc\xdfe\n'
+
+
+@pytest.mark.parametrize(
+    "address", ["http://[bad", "http://u:hush@/simple", "http://u:hush@\u2100.test/simple"]
+)
+@pytest.mark.parametrize("words", [["build", "--dry-run"], ["run", "--dry-run", "app"], ["plan"], ["lock"]])
+def test_what_is_no_address(cir: Cir, words: list[str], address: str) -> None:
+    cir.write("Cirfile", "FROM scratch\n")
+    cir.environ["UV_INDEX"] = address
+    done = cir(*words)
+    assert (done.returncode, done.stdout) == (64, "")
+    assert done.stderr.startswith(
+        "error: the environment variable UV_INDEX holds something that is no address\nhint:"
+    )
+    assert "hush" not in done.stderr
+
+
+@pytest.mark.parametrize("context", ["https://git.test/x.git", "git@git.test:x.git", "-"])
+def test_a_remote_context_is_not_looked_for_here(cir: Cir, context: str) -> None:
+    """A Cirfile that happens to lie in the working folder has no say; one named by its absolute path has."""
+    cir.write("Cirfile", "# syntax=r.test/mine:1\nFROM scratch\n")
+    assert _FRONTEND in _dry(cir, context)
+    assert _FRONTEND in _dry(cir, "-f", "Cirfile", context)
+    assert "BUILDKIT_SYNTAX" not in _dry(cir, "-f", str(cir.folder / "Cirfile"), context)
 
 
 def test_json_names_the_digest(cir: Cir) -> None:

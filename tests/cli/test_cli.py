@@ -81,6 +81,29 @@ def test_a_folder_instead_of_a_file(cir: Cir) -> None:
     assert done.stderr == "error: Cirfile: Is a directory\n"
 
 
+@pytest.mark.parametrize("log", ["", "debug"])
+def test_a_fault_of_our_own_is_one_line(cir: Cir, log: str) -> None:
+    """Whatever a command has not thought of: status 70, its kind and text, the traceback only if asked for."""
+    cir.write("Cirfile", "FROM scratch\n")
+    script = (
+        "import sys; from cirfile import cli; from cirfile.cli import lint\n"
+        "def broken(arguments): raise LookupError('no\\nidea')\n"
+        "lint.run = broken; sys.exit(cli.main(['lint']))"
+    )
+    argv = [sys.executable, "-c", script]
+    done = subprocess.run(
+        argv, cwd=cir.folder, env=cir.environ | {"CIR_LOG": log}, capture_output=True, text=True
+    )
+    assert done.returncode == 70
+    said = done.stderr.splitlines()
+    assert said[-2:] == [
+        "error: a fault of `cir` itself: LookupError: no idea",
+        "hint: CIR_LOG=debug shows where; please report it",
+    ]
+    assert ("in broken" in done.stderr, "Traceback" in done.stderr) == ((log == "debug",) * 2)
+    assert len(said) == 2 or log
+
+
 def test_bash_completes(cir: Cir) -> None:
     script = cir("completion", "bash").stdout
     ask = "COMP_WORDS=(cir {words}); COMP_CWORD={n}; _cir; echo ${{COMPREPLY[*]}}"

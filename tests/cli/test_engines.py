@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import os
-import shlex
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -13,10 +12,11 @@ from pathlib import Path
 import pytest
 
 from devtools import images
-from devtools.docker import Docker
+from devtools.docker import for_tests
 from devtools.engines.api import Engines
 from tests.cli.conftest import CHECKOUT
 from tests.support.index import Index
+from tests.support.program import docker_of
 from tests.support.wheels import Wheel
 
 pytestmark = pytest.mark.engines
@@ -32,16 +32,14 @@ ENTRYPOINT ["python", "-c", "import greeting, sys; print(greeting.WORD, *sys.arg
 
 
 @pytest.fixture(scope="module")
-def docker(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
-    """A folder with a `docker` that is the one of the test engines, the frontend being there."""
+def docker(tmp_path_factory: pytest.TempPathFactory, pytestconfig: pytest.Config) -> Iterator[Path]:
+    """A folder with the `docker` that tests use, the frontend being there."""
     engines = Engines.ensure()
-    command = engines.command(["docker"])
-    found = Docker(tuple(command), "engines")
+    found = for_tests(engines, own=not pytestconfig.getoption("engines"))
     images.ensure(found)
     folder = tmp_path_factory.mktemp("docker")
-    line = " ".join('--wdns="$PWD"' if word.startswith("--wdns=") else shlex.quote(word) for word in command)
-    (folder / "docker").write_text(f'#!/bin/sh\nexec {line} "$@"\n')
-    (folder / "docker").chmod(0o755)
+    if found.owner == "engines":
+        docker_of(engines, folder)
     yield folder
     found.run("volume", "rm", "--force", _VOLUME, check=False)
     found.run("image", "rm", "--force", _IMAGE, check=False)

@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import json
+import subprocess
+import sys
 from collections.abc import Iterator
 from pathlib import Path
+from urllib.parse import quote
 
 import pytest
 
 from cirfile.codec import decode_lock
-from tests.cli.conftest import Cir
+from tests.cli.conftest import CHECKOUT, Cir
 from tests.support.index import Index
 from tests.support.wheels import Wheel
 
@@ -46,6 +50,59 @@ def test_index_settings_of_the_environment(cir: Cir, index: Index) -> None:
     cir.environ["UV_DEFAULT_INDEX"] = index.url
     assert cir("lock").returncode == 0
     assert decode_lock((cir.folder / "Cirfile.lock").read_bytes()).components[0].index == index.url
+
+
+def test_credentials_of_the_environment(
+    cir: Cir, index: Index, tmp_path_factory: pytest.TempPathFactory
+) -> None:
+    """As with `cir build` they reach the index and nothing else: no lock, no plan, no message."""
+    cir.write("Cirfile", "FROM debian:12\nREQUIRE pypi alpha\n")
+    password = 'h u#s\\h"'
+    with Index(index.folder, user="me", password=password) as guarded:
+        place = guarded.root.partition("://")[2]
+        cir.environ["UV_INDEX_URL"] = f"http://me:{quote(password)}@{place}/simple/"
+        plan = cir("plan", "--json")
+        assert json.loads(plan.stdout)["manifest"]["indexes"][0]["url"] == guarded.url, plan.stderr
+        done = cir("lock", "-o", "-")
+        assert done.returncode == 0, done.stderr
+        (found,) = decode_lock(done.stdout.encode()).components
+        assert (found.name, found.index) == ("alpha", guarded.url)
+        cir.environ["UV_INDEX_URL"] = f"http://me:wrong@{place}/simple/"
+        refused = cir("lock")
+    assert refused.returncode == 69
+    assert "wrong" not in refused.stderr
+
+
+def test_a_lock_is_replaced_whole(cir: Cir, index: Index) -> None:
+    """Who reads the old lock meanwhile reads all of it; links and modes stay, nothing else is left."""
+    _cirfile(cir)
+    argument = ["--build-arg", f"INDEX={index.url}"]
+    target = cir.write("locks/real.lock", "old")
+    target.chmod(0o640)
+    (cir.folder / "Cirfile.lock").symlink_to("locks/real.lock")
+    with target.open() as reader:
+        assert cir("lock", *argument).returncode == 0
+        assert reader.read() == "old"
+    assert (cir.folder / "Cirfile.lock").readlink() == Path("locks/real.lock")
+    assert decode_lock(target.read_bytes()).components[0].name == "alpha"
+    assert target.stat().st_mode & 0o777 == 0o640
+    assert list(target.parent.iterdir()) == [target]
+    printed = cir("lock", "-o", "/dev/stdout", *argument)
+    assert printed.stdout.encode() == target.read_bytes()
+
+
+def test_a_lock_that_cannot_be_written(tmp_path: Path) -> None:
+    """The file system is full: the old lock stays, nothing is left beside it."""
+    target = tmp_path / "Cirfile.lock"
+    target.write_text("old")
+    script = (
+        "import resource, signal, sys; from pathlib import Path; from cirfile.cli.lock import write_whole; "
+        "resource.setrlimit(resource.RLIMIT_FSIZE, (10, 10)); write_whole(Path(sys.argv[1]), b'0' * 100)"
+    )
+    argv = [sys.executable, "-c", script, str(target)]
+    done = subprocess.run(argv, cwd=CHECKOUT, capture_output=True, text=True)
+    assert "OSError: [Errno 27]" in done.stderr
+    assert (target.read_text(), list(tmp_path.iterdir())) == ("old", [target])
 
 
 def test_an_unknown_package(cir: Cir, index: Index) -> None:

@@ -146,6 +146,15 @@ def test_here_asks_the_shim(cir: Cir) -> None:
     ]
 
 
+def test_a_requirements_file_that_links_in_a_circle(cir: Cir) -> None:
+    cir.write("Cirfile", "FROM scratch\nREQUIRE pypi -r r.txt\n")
+    (cir.folder / "r.txt").symlink_to("r.txt")
+    done = cir("plan")
+    assert (done.returncode, done.stdout) == (65, "")
+    assert done.stderr.startswith("Cirfile:2:17: error: ")
+    assert "r.txt" in done.stderr.splitlines()[0]
+
+
 @pytest.mark.parametrize("where", ["./nowhere", "/nowhere"])
 def test_a_path_that_is_not_there(cir: Cir, where: str) -> None:
     done = cir("plan", where)

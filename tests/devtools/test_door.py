@@ -145,6 +145,7 @@ def test_environment_is_found_again() -> None:
     assert venv.ensure() == home
 
 
+@pytest.mark.slow
 def test_failure_to_make_an_environment_shows_the_log(tmp_path: Path) -> None:
     with pytest.raises(DevError) as caught:
         venv.make(tmp_path / "env", ["no such requirement!"])

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import subprocess
+import uuid
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -10,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from devtools import images
-from devtools.docker import Docker, certificate_secret
+from devtools.docker import Docker, certificate_secret, for_tests
 from devtools.engines.api import Engines
 from tests.support import ocitree
 from tests.support.index import Index
@@ -33,9 +34,9 @@ def engines() -> Engines:
 
 
 @pytest.fixture(scope="session")
-def docker(engines: Engines) -> Docker:
-    """Docker of the test engines."""
-    return Docker(tuple(engines.command(["docker"])), "engines")
+def docker(engines: Engines, pytestconfig: pytest.Config) -> Docker:
+    """The user's own Docker where tests can work with it, else that of the test engines."""
+    return for_tests(engines, own=not pytestconfig.getoption("engines"))
 
 
 @pytest.fixture(scope="session")
@@ -66,6 +67,25 @@ def index(engines: Engines, wheels: Path) -> Iterator[Index]:
 
 
 @pytest.fixture(scope="session")
+def company_index(engines: Engines, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Index]:
+    """An index with basic authentication that holds the company's package."""
+    folder = tmp_path_factory.mktemp("company")
+    code = "def greet(who):\n    return f'hello, {who}'\n"
+    Wheel("acme-greeting", files={"acme_greeting/__init__.py": code}).write(folder)
+    password = "s3cr3t-" + uuid.uuid4().hex
+    with Index(folder, address=engines.bridge_ip, user="builder", password=password) as running:
+        yield running
+
+
+@pytest.fixture(scope="session")
+def company_netrc(company_index: Index, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The credentials of the company's index, as a person has them."""
+    path = tmp_path_factory.mktemp("netrc") / "netrc"
+    path.write_text(f"machine {company_index.address} login builder password {company_index.password}\n")
+    return path
+
+
+@pytest.fixture(scope="session")
 def greeting_index(index: Index) -> str:
     """The address of an index with one package, ``greeting``, whose module has ``WORD = 'hello'``."""
     return index.url
@@ -83,6 +103,12 @@ class Built:
     def images(self) -> dict[str, ocitree.Image]:
         """The images of the archive by platform."""
         return ocitree.read(self.archive)
+
+    @property
+    def image(self) -> ocitree.Image:
+        """The one image of the archive."""
+        (image,) = self.images.values()
+        return image
 
 
 Build = Callable[..., Built]

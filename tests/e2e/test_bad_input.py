@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import random
 import subprocess
 import uuid
 from collections.abc import Iterator
@@ -98,8 +99,62 @@ def test_wrong_bytes(kind: str, docker: Docker, image: str, store: str, index: I
     heals(docker, image, store)
 
 
-def test_full_disk(docker: Docker, image: str) -> None:
-    """A store without room: 75, and it says where and how much."""
+def test_another_wheel_of_the_same_name(
+    docker: Docker, image: str, store: str, index: Index, wheels: Path
+) -> None:
+    """A valid wheel, and not the one that was locked: refused and not kept."""
+    locked = wheels / Wheel("greeting").filename
+    original = locked.read_bytes()
+    try:
+        Wheel("greeting", files={"greeting.py": "WORD = 'other'\n"}).write(wheels)
+        done = start(docker, image, "-v", f"{store}:/var/lib/cir")
+    finally:
+        locked.write_bytes(original)
+    fails(done, 69, locked.name, "lock")
+    heals(docker, image, store)
+
+
+@pytest.fixture
+def bulky(build: Build, index: Index, wheels: Path) -> str:
+    """An application whose one package is a hundred times larger unpacked than fetched."""
+    content = random.Random(0).randbytes(16 << 10) * 1500
+    Wheel("bulky", files={"bulky/__init__.py": "WORD = 'hello'\n", "bulky/large.bin": content}).write(wheels)
+    command = '["python3", "-c", "import bulky; print(bulky.WORD)"]'
+    text = f"FROM python:3.11-slim\nREQUIRE pypi --index-url {index.url} bulky\nCMD {command}\n"
+    build(text, {}, "-t", "localhost/cir/bulky", "--load")
+    return "localhost/cir/bulky"
+
+
+@pytest.fixture
+def small_store(docker: Docker) -> Iterator[str]:
+    """A store volume of 12 MB that can grow; a container of the same name keeps it mounted."""
+    name = f"cir-test-{uuid.uuid4().hex[:8]}"
+    options = ("type=tmpfs", "device=tmpfs", "o=size=12m")
+    docker.run("volume", "create", *(word for option in options for word in ("--opt", option)), name)
+    run = ("run", "-d", "--rm", "--privileged", "--name", name, "-v", f"{name}:/store")
+    docker.run(*run, "debian:12-slim", "sleep", "600")
+    yield name
+    docker.run("rm", "-f", name)
+    docker.run("volume", "rm", "-f", name)
+
+
+def test_full_disk(docker: Docker, bulky: str, small_store: str) -> None:
+    """A store with room for the download only: 75, and it says where and how much; with more room it heals."""
+    fails(
+        start(docker, bulky, "-v", f"{small_store}:/var/lib/cir"),
+        75,
+        "/var/lib/cir",
+        "no space left",
+        "MB free",
+    )
+    left = docker.run("exec", small_store, "find", "/store", "-type", "f").stdout.split()
+    assert left == [], "nothing half-made is left"
+    docker.run("exec", small_store, "mount", "-o", "remount,size=200m", "/store")
+    heals(docker, bulky, small_store)
+
+
+def test_disk_without_room_for_anything(docker: Docker, image: str) -> None:
+    """Not even the store's folders: 75 as well."""
     done = start(docker, image, "--mount", "type=tmpfs,destination=/var/lib/cir,tmpfs-size=4096")
     fails(done, 75, "/var/lib/cir")
 
@@ -134,17 +189,18 @@ def test_corrupted(path: str, text: str, docker: Docker, image: str, store: str,
     heals(docker, image, store)
 
 
-def test_missing_python(build: Build, docker: Docker, greeting_index: str) -> None:
-    """Python packages on a base without Python: 78, and the way out."""
-    image = "localhost/cir/no-python"
+def test_missing_python(build: Build, docker: Docker, image: str, store: str, greeting_index: str) -> None:
+    """Python packages on a base without Python: 78, and the way out; the store serves a base that has it."""
+    without = "localhost/cir/no-python"
     build(
         f'FROM debian:12-slim\nREQUIRE pypi --index-url {greeting_index} greeting\nCMD ["true"]\n',
         {},
         "-t",
-        image,
+        without,
         "--load",
     )
-    fails(start(docker, image), 78, "Python")
+    fails(start(docker, without, "-v", f"{store}:/var/lib/cir"), 78, "Python")
+    heals(docker, image, store)
 
 
 @pytest.mark.parametrize(

@@ -14,7 +14,7 @@ import pytest
 
 from devtools.docker import Docker
 from tests.e2e.conftest import Build, lay_out
-from tests.e2e.differential_cases import CASES, Case
+from tests.e2e.differential_cases import CASES, MORE, REFUSED, Case
 from tests.support.ocitree import Entry, Image
 
 INTENDED = {
@@ -24,6 +24,7 @@ INTENDED = {
     "/.cir": "shim, manifest and lock",
     "created, history, rootfs": "fixed time, and one application layer instead of one a COPY",
     "modification times": "fixed, so that the same input gives the same digest",
+    "COPY --parents": "is understood; the stock frontend built into the engines does not know it yet",
 }
 #: Fields of the image configuration outside of ``config`` that must agree.
 OUTER = ("architecture", "os", "variant", "author")
@@ -31,13 +32,23 @@ OUTER = ("architecture", "os", "variant", "author")
 
 @pytest.fixture(scope="session")
 def bases(docker: Docker, registry: str, tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
-    """Two base images in the registry, made by the stock frontend."""
+    """The base images of the cases in the registry, made by the stock frontend."""
     folder = tmp_path_factory.mktemp("bases")
     (folder / "plain.tar").write_bytes(plain_files())
-    plain, rich = f"{registry}/differential/plain:1", f"{registry}/differential/rich:1"
+    plain, rich, shell, onbuild = (
+        f"{registry}/differential/{name}:1" for name in ("plain", "rich", "shell", "onbuild")
+    )
     push(docker, folder, plain, "FROM scratch\nADD plain.tar /\nENV PATH=/usr/bin:/bin\n")
     push(docker, folder, rich, RICH.replace("@plain", plain))
-    return {"@plain": plain, "@rich": rich, "@${TAG}": f"{registry}/differential/${{TAG}}:1"}
+    push(docker, folder, shell, SHELL.replace("@plain", plain))
+    push(docker, folder, onbuild, ONBUILD.replace("@plain", plain))
+    return {
+        "@plain": plain,
+        "@rich": rich,
+        "@shell": shell,
+        "@onbuild": onbuild,
+        "@${TAG}": f"{registry}/differential/${{TAG}}:1",
+    }
 
 
 RICH = """FROM @plain
@@ -53,6 +64,8 @@ HEALTHCHECK --interval=7s CMD true
 ENTRYPOINT ["/base-entrypoint", "x"]
 CMD ["base-cmd"]
 """
+SHELL = 'FROM @plain\nSHELL ["/bin/bash", "-c"]\nENTRYPOINT echo base\nCMD base cmd\n'
+ONBUILD = "FROM @plain\nONBUILD COPY a.txt /ob/\nONBUILD ENV OB=1\nONBUILD WORKDIR /obw\n"
 
 
 def push(docker: Docker, folder: Path, name: str, text: str) -> None:
@@ -118,7 +131,7 @@ def small_archive() -> bytes:
     return buffer.getvalue()
 
 
-@pytest.mark.parametrize("case", CASES, ids=lambda case: case.name)
+@pytest.mark.parametrize("case", [*CASES, *MORE], ids=lambda case: case.name)
 def test_same_as_stock(case: Case, build: Build, bases: dict[str, str], tmp_path: Path) -> None:
     """Build with both; everything but the intended differences is equal."""
     text = case.text
@@ -131,7 +144,9 @@ def test_same_as_stock(case: Case, build: Build, bases: dict[str, str], tmp_path
     contexts = tmp_path / "named"
     contexts.mkdir()
     lay_out(contexts, files)
-    flags = tuple(flag.replace("@context", str(contexts)) for flag in case.flags)
+    flags = tuple(
+        flag.replace("@context", str(contexts)).replace("@rich", bases["@rich"]) for flag in case.flags
+    )
     stock = build(text, files, *flags, frontend=None).images["linux/amd64"]
     ours = build(text, files, *flags).images["linux/amd64"]
     assert without_shim(ours) == (plain_config(stock), stock.tree)
@@ -165,6 +180,16 @@ def without_shim(image: Image) -> tuple[dict[str, Any], dict[str, Entry]]:
     return fields, tree
 
 
+@pytest.mark.parametrize("name", REFUSED)
+def test_refused_as_by_stock(name: str, build: Build) -> None:
+    """What the stock frontend refuses is no Cirfile either, and ours shows the line."""
+    assert build(REFUSED[name], {}, frontend=None, ok=False).status != 0
+    ours = build(REFUSED[name], {}, ok=False)
+    assert ours.status != 0
+    assert f"{len(REFUSED[name].splitlines())} | >>>" in ours.talk
+
+
 def test_there_are_enough_cases() -> None:
-    """The comparison covers at least forty files, each with its own name."""
-    assert len({case.name for case in CASES}) == len(CASES) >= 40
+    """The comparison covers at least a hundred files, each with its own name."""
+    cases = (*CASES, *MORE)
+    assert len({case.name for case in cases}) == len(cases) >= 100

@@ -7,15 +7,17 @@ import subprocess
 import urllib.request
 import uuid
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from devtools import paths
+from devtools import images, paths
 from devtools.docker import Docker, certificate_mount, certificate_secret
 from devtools.engines.api import Engines
 from tests.support import ocilayout
+from tests.support.index import Index
 from tests.support.registryproxy import RegistryProxy
 
 APPS = paths.CHECKOUT / "testdata/apps"
@@ -29,20 +31,38 @@ INDEX_TYPES = ", ".join(
     )
 )
 
+#: The applications, and where each is run. Training takes minutes under emulation; there the ETL job stands for
+#: large packages.
+RUN_ON = {
+    "plain": ("amd64", "arm64"),
+    "fastapi": ("amd64", "arm64"),
+    "private": ("amd64", "arm64"),
+    "etl": ("amd64", "arm64"),
+    "sklearn": ("amd64",),
+}
 #: Push without keeping the image: with plain `--push` this Docker completes its own copy, base included.
 PUSH = "push=true,store=false"
 
 
-@pytest.fixture
-def no_emulation(engines: Engines) -> Iterator[None]:
-    """The kernel knows no emulator while this test builds."""
+@contextmanager
+def without_emulation(engines: Engines, docker: Docker) -> Iterator[None]:
+    """The kernel knows no emulator, so that what is built meanwhile has run no program of the other architecture."""
     engines.emulation(False)
-    registered = list(Path("/proc/sys/fs/binfmt_misc").glob("*aarch64*"))
-    inside = engines.run(["sh", "-c", "ls /proc/sys/fs/binfmt_misc"]).stdout
-    assert not registered
-    assert "aarch64" not in inside
-    yield
-    engines.emulation(True)
+    try:
+        argv = docker.argv("run", "--rm", "--platform", "linux/arm64", "musl:1", "true")
+        done = subprocess.run(argv, capture_output=True, text=True)
+        assert done.returncode != 0
+        assert "exec format error" in done.stderr
+        yield
+    finally:
+        engines.emulation(True)
+
+
+@pytest.fixture
+def no_emulation(engines: Engines, docker: Docker) -> Iterator[None]:
+    """No emulation while this test runs."""
+    with without_emulation(engines, docker):
+        yield
 
 
 def get(where: str, path: str) -> Any:
@@ -99,24 +119,65 @@ def test_two_architectures(
     assert max(layer["size"] for layers in one.values() for layer in layers[-2:-1]) <= 15_000_000
 
 
-@pytest.mark.parametrize("app", ["plain", "fastapi"])
-@pytest.mark.parametrize("architecture", ["amd64", "arm64"])
+@pytest.fixture(scope="module")
+def pushed(
+    docker: Docker, registry: str, frontend_ref: str, engines: Engines, company_index: Index, company_netrc: Path,
+    tmp_path_factory: pytest.TempPathFactory,
+) -> dict[str, str]:  # fmt: skip
+    """Every application, built for both architectures without emulation and pushed; references by digest."""
+    metadata = tmp_path_factory.mktemp("pushed") / "metadata.json"
+    private = ["--build-arg", f"INDEX={company_index.url}", "--secret", f"id=cir_netrc,src={company_netrc}"]
+    references = {}
+    with without_emulation(engines, docker):
+        for app in RUN_ON:
+            name = f"{registry}/apps/{app}"
+            docker.run(
+                "buildx", "build", "-f", str(APPS / app / "Cirfile"), "--platform", "linux/amd64,linux/arm64",
+                "--provenance=false", *certificate_secret(), *(private if app == "private" else []),
+                "--metadata-file", str(metadata), "--output", f"type=image,name={name}:1,{PUSH}", str(APPS / app),
+            )  # fmt: skip
+            references[app] = f"{name}@{json.loads(metadata.read_text())['containerimage.digest']}"
+    return references
+
+
+@pytest.fixture(scope="module")
+def store(docker: Docker) -> Iterator[str]:
+    """One store for containers of both architectures."""
+    name = f"cir-test-{uuid.uuid4().hex[:8]}"
+    docker.run("volume", "create", name)
+    yield name
+    docker.run("volume", "rm", "-f", name)
+
+
+@pytest.mark.parametrize(("app", "architecture"), [(app, one) for app, on in RUN_ON.items() for one in on])
 def test_runs_on_both(
-    app: str, architecture: str, docker: Docker, registry: str, frontend_ref: str, engines: Engines
+    app: str, architecture: str, docker: Docker, pushed: dict[str, str], store: str, company_netrc: Path
 ) -> None:
-    """The pushed image is pulled and verified on each architecture (the foreign one emulated at run time only)."""
-    name = f"{registry}/apps/{app}:1"
-    docker.run(
-        "buildx", "build", "-f", str(APPS / app / "Cirfile"), "--platform", "linux/amd64,linux/arm64",
-        "--build-arg", f"BUILDKIT_SYNTAX={frontend_ref}", "--provenance=false", *certificate_secret(),
-        "--push", "-t", name, str(APPS / app),
-    )  # fmt: skip
-    flags = ["--rm", "--platform", f"linux/{architecture}", "--pull=always", *certificate_mount()]
-    command = docker.argv("run", *flags, "--entrypoint", "/.cir/shim", name, "./verify")
+    """The very image that was built without emulation is pulled and verified; the foreign one emulated only now."""
+    login = ("-v", f"{company_netrc}:/run/netrc:ro", "-e", "NETRC=/run/netrc") if app == "private" else ()
+    flags = ["--rm", "--platform", f"linux/{architecture}", "--pull=always", "-u", "0"]
+    mounts = ["-v", f"{store}:/var/lib/cir", *certificate_mount(), *login]
+    command = docker.argv("run", *flags, *mounts, "--entrypoint", "/.cir/shim", pushed[app], "./verify")
     done = subprocess.run(command, capture_output=True, text=True, timeout=900)
     assert done.returncode == 0, done.stderr
     assert f"{app}: " in done.stdout
     machine = docker.run(
-        "run", "--rm", "--platform", f"linux/{architecture}", "--entrypoint", "uname", name, "-m"
+        "run", "--rm", "--platform", f"linux/{architecture}", "--entrypoint", "uname", pushed[app], "-m"
     ).stdout
     assert machine.strip() == {"amd64": "x86_64", "arm64": "aarch64"}[architecture]
+
+
+def test_frontend_and_shim_are_built_without_emulation(
+    docker: Docker, registry: str, no_emulation: None, pushed: dict[str, str]
+) -> None:
+    """Both images from nothing, for both architectures; the shim layer is the blob that every image carries."""
+    where = f"{registry}/fresh/{uuid.uuid4().hex[:8]}"
+    for target, anew in (("shim", ["--no-cache"]), ("frontend", ["--no-cache-filter", "frontend-parts"])):
+        output = ["--output", f"type=image,name={where}/{target}:1,{PUSH}"]
+        images.build(docker, target, ["--platform", "linux/amd64,linux/arm64", *anew, *output])
+    path = where.partition("/")[2]
+    shim = layers_of(registry, f"{path}/shim")
+    carried = layers_of(registry, "apps/plain")
+    for architecture in ("amd64", "arm64"):
+        assert [layer["digest"] for layer in shim[architecture]] == [carried[architecture][-2]["digest"]]
+    assert set(layers_of(registry, f"{path}/frontend")) == {"amd64", "arm64"}

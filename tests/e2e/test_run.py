@@ -8,12 +8,19 @@ import time
 import uuid
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from pathlib import Path
 
 import pytest
 
 from devtools.docker import Docker, certificate_mount
+from tests.support.index import Fault, Index
+from tests.support.terminal import Terminal
+from tests.support.wheels import Wheel
 
-PROBE = '''"""Say what this process is; with `serve` wait for a signal; with a number exit with it."""
+PROBE = '''"""Say what this process is.
+
+With `serve` wait for a signal, with `terminal` tell its size and what is typed, with a number exit with it.
+"""
 import json, os, signal, sys, time
 import greeting
 
@@ -22,6 +29,7 @@ def said():
         "argv": sys.argv[1:], "uid": os.getuid(), "gid": os.getgid(), "cwd": os.getcwd(), "pid": os.getpid(),
         "tty": [os.isatty(n) for n in (0, 1, 2)], "A": os.environ.get("A"), "HOME": os.environ.get("HOME"),
         "stdin": "" if os.isatty(0) or "stdin" not in sys.argv else sys.stdin.read(),
+        "path": [p for p in os.environ["PATH"].split(":") if not p.startswith("/.cir/")],
         "ignored": sorted(int(s) for s in signal.Signals if signal.getsignal(s) == signal.SIG_IGN),
         "greeting": greeting.WORD,
     }
@@ -32,8 +40,20 @@ if sys.argv[1:2] == ["serve"]:
         sys.exit(9)
     signal.signal(signal.SIGTERM, end)
     signal.signal(signal.SIGUSR1, end)
+    print("serving", file=sys.stderr, flush=True)
     print("ready", flush=True)
     time.sleep(60)
+elif sys.argv[1:2] == ["terminal"]:
+    def show(*_):
+        print("size", *os.get_terminal_size(0), flush=True)
+    try:
+        signal.signal(signal.SIGWINCH, show)
+        show()
+        print("heard", input(), flush=True)
+        time.sleep(60)
+    except KeyboardInterrupt:
+        print("interrupted", flush=True)
+        sys.exit(5)
 elif sys.argv[1:2] and sys.argv[1].isdigit():
     sys.exit(int(sys.argv[1]))
 else:
@@ -44,10 +64,18 @@ else:
 SAME = """WORKDIR /app
 COPY probe.py health.py ./
 ENV A=image
+STOPSIGNAL SIGUSR1
 HEALTHCHECK --interval=1s --start-period=30s --retries=2 CMD ["python3", "health.py"]
 ENTRYPOINT ["python3", "probe.py"]
 CMD ["from", "cmd"]
 """
+#: A program of a package: in the stock image a script, in ours what its wheel declares.
+SCRIPT = "#!/usr/bin/env python3\nimport greeting\nprint(greeting.WORD)\n"
+GREETER = Wheel(
+    "greeter",
+    files={"greeter.py": "import greeting\n\ndef main():\n    print(greeting.WORD)\n"},
+    entry_points="[console_scripts]\ngreet = greeter:main\n",
+)
 HEALTH = "import greeting, sys\nsys.exit(greeting.WORD != 'hello')\n"
 
 
@@ -74,6 +102,7 @@ def kinds(
     docker: Docker,
     frontend_ref: str,
     greeting_index: str,
+    wheels: Path,
     store: str,
     tmp_path_factory: pytest.TempPathFactory,
 ) -> dict[str, Kind]:
@@ -82,10 +111,13 @@ def kinds(
     (folder / "probe.py").write_text(PROBE)
     (folder / "health.py").write_text(HEALTH)
     (folder / "greeting.py").write_text("WORD = 'hello'\n")
+    (folder / "greet").write_text(SCRIPT)
+    GREETER.write(wheels)
     site = "/usr/local/lib/python3.11/dist-packages/"
+    script = "COPY --chmod=755 greet /usr/local/bin/\n"
     texts = {
-        "stock": f"FROM python:3.11-slim\nCOPY greeting.py {site}\n{SAME}",
-        "ours": f"FROM python:3.11-slim\nREQUIRE pypi --index-url {greeting_index} greeting\n{SAME}",
+        "stock": f"FROM python:3.11-slim\nCOPY greeting.py {site}\n{script}{SAME}",
+        "ours": f"FROM python:3.11-slim\nREQUIRE pypi --index-url {greeting_index} greeting greeter\n{SAME}",
     }
     for name, text in texts.items():
         (folder / name).write_text(text)
@@ -123,6 +155,7 @@ ROWS: dict[str, tuple[tuple[str, ...], tuple[str, ...]]] = {
     "default command": ((), ()),
     "arguments": ((), ("one", "two words", "$A", "")),
     "-e": (("-e", "A=changed"), ()),
+    "-e PATH": (("-e", "PATH=/usr/local/bin:/opt/mine:/bin"), ()),
     "-u number": (("-u", "12345:54321"), ()),
     "-u name": (("-u", "nobody"), ()),
     "-w": (("-w", "/tmp", "--entrypoint", "python3"), ("/app/probe.py", "x")),
@@ -178,6 +211,21 @@ def test_terminal(docker: Docker, warmed: dict[str, Kind]) -> None:
         assert '"tty": [true, true, true]' in done.stdout, done
 
 
+def test_a_person_at_a_terminal(docker: Docker, warmed: dict[str, Kind]) -> None:
+    """``-it``: size and its changes, what is typed, and Ctrl-C reach the application as PID 1."""
+    for kind in warmed.values():
+        argv = docker.argv("run", "--rm", "-it", *kind.flags, kind.image, "terminal")
+        with Terminal(argv, 101, 31) as terminal:
+            terminal.wait_for("size 101 31")
+            terminal.resize(77, 22)
+            terminal.wait_for("size 77 22")
+            terminal.press("hello\r")
+            terminal.wait_for("heard hello")
+            terminal.press("\x03")
+            terminal.wait_for("interrupted")
+            assert terminal.status() == 5
+
+
 @pytest.mark.parametrize("status", ["0", "1", "7", "125", "255"])
 def test_exit_status(status: str, docker: Docker, warmed: dict[str, Kind]) -> None:
     """The application's status is the container's."""
@@ -194,14 +242,26 @@ def test_missing_program(docker: Docker, warmed: dict[str, Kind]) -> None:
         assert "no-such-program" in done.stderr
 
 
-@pytest.mark.parametrize(("command", "number"), [(("stop",), 15), (("kill", "-s", "USR1"), 10)])
-def test_signals(command: tuple[str, ...], number: int, docker: Docker, warmed: dict[str, Kind]) -> None:
-    """The application is PID 1 and gets the signal; its status is kept; logs hold both streams."""
+@pytest.mark.parametrize(
+    ("flags", "command", "number"),
+    [
+        ((), ("stop",), 10),
+        (("--stop-signal", "TERM"), ("stop",), 15),
+        ((), ("kill", "-s", "TERM"), 15),
+    ],
+    ids=["STOPSIGNAL", "--stop-signal", "kill"],
+)
+def test_signals(
+    flags: tuple[str, ...], command: tuple[str, ...], number: int, docker: Docker, warmed: dict[str, Kind]
+) -> None:
+    """The application is PID 1 and gets the signal; its status is kept; logs hold both streams, each by itself."""
     for kind in warmed.values():
-        name = started(docker, kind, "serve")
+        name = started(docker, kind, "serve", flags=flags)
         docker.run(*command, name)
         assert docker.run("wait", name).stdout.strip() == "9"
-        assert docker.run("logs", name).stdout.splitlines() == ["ready", json.dumps({"signal": number})]
+        logs = docker.run("logs", name)
+        assert logs.stdout.splitlines() == ["ready", json.dumps({"signal": number})]
+        assert logs.stderr == "serving\n"
         docker.run("rm", name)
 
 
@@ -216,6 +276,16 @@ def test_exec(flags: tuple[str, ...], docker: Docker, warmed: dict[str, Kind]) -
             done = docker.run("exec", *user, name, "python3", "-c", "import greeting; print(greeting.WORD)")
             assert done.stdout == "hello\n"
         docker.run("rm", "-f", name)
+
+
+def test_program_of_a_package(docker: Docker, warmed: dict[str, Kind]) -> None:
+    """A console script is on PATH for ``docker exec``, and behind the shim for ``docker run``."""
+    for kind in warmed.values():
+        name = started(docker, kind, "serve")
+        assert docker.run("exec", name, "greet").stdout == "hello\n"
+        docker.run("rm", "-f", name)
+    assert run(docker, warmed["stock"], flags=("--entrypoint", "greet")).stdout == "hello\n"
+    assert run(docker, warmed["ours"], "greet", flags=("--entrypoint", "/.cir/shim")).stdout == "hello\n"
 
 
 @pytest.mark.parametrize("flags", [(), ("--read-only", "-u", "999")], ids=" ".join)
@@ -246,6 +316,58 @@ def test_cold_in_every_way(docker: Docker, kinds: dict[str, Kind]) -> None:
         done = subprocess.run(argv, capture_output=True, text=True, timeout=120)
         assert done.returncode == 0, done.stderr
         assert json.loads(done.stdout)["greeting"] == "hello"
+
+
+@pytest.mark.parametrize(
+    ("command", "status"),
+    [
+        (("stop", "-t", "30"), 138),
+        (("kill", "-s", "TERM"), 143),
+        (("kill", "-s", "INT"), 130),
+        (("kill",), 137),
+    ],
+    ids=["stop", "kill TERM", "kill INT", "kill"],
+)
+def test_ended_while_it_assembles(
+    command: tuple[str, ...], status: int, docker: Docker, kinds: dict[str, Kind], index: Index
+) -> None:
+    """The container ends at once, the application is never started, and the next start makes the layer."""
+    kind, wheel = kinds["ours"], f"/files/{GREETER.filename}"
+    volume, name = (f"cir-test-{uuid.uuid4().hex[:8]}" for _ in range(2))
+    seen = index.counts()[wheel]
+    index.fail(f"{wheel}$", Fault("hang", seconds=60))
+    try:
+        flags = ("--name", name, "-v", f"{volume}:/var/lib/cir")
+        docker.run("run", "-d", *flags, kind.image)
+        deadline = time.monotonic() + 30
+        while index.counts()[wheel] == seen:
+            assert time.monotonic() < deadline
+            time.sleep(0.05)
+        begin = time.monotonic()
+        docker.run(*command, name)
+        assert docker.run("wait", name).stdout.strip() == str(status)
+        assert time.monotonic() - begin < 8, "it did not end by itself"
+        assert docker.run("logs", name).stdout == ""
+        docker.run("rm", name)
+        if command != ("kill",):
+            assert half_made(docker, volume) == []
+        index.forgive()
+        done = run(docker, Kind("healed", kind.image, ("-v", f"{volume}:/var/lib/cir")))
+        assert (done.returncode, json.loads(done.stdout)["greeting"]) == (0, "hello"), done.stderr
+        assert half_made(docker, volume) == []
+    finally:
+        index.forgive()
+        docker.run("rm", "-f", name, check=False)
+        docker.run("volume", "rm", "-f", volume)
+
+
+def half_made(docker: Docker, volume: str) -> list[str]:
+    """What a store holds below the folders of work in progress."""
+    mount = ("run", "--rm", "-v", f"{volume}:/store", "python:3.11-slim")
+    script = (
+        "import glob; print(*[p for n in ('tmp', 'claims', 'trash') for p in glob.glob(f'/store/{n}/*')])"
+    )
+    return docker.run(*mount, "python3", "-c", script).stdout.split()
 
 
 def started(docker: Docker, kind: Kind, *arguments: str, flags: tuple[str, ...] = ()) -> str:

@@ -39,6 +39,7 @@ gateway.solve.evaluate gateway.warnings gateway.evaluate reference.attestations 
 """
 _LLB = """
 constraints platform meta.ignorecache meta.description exec.meta.base exec.meta.proxyenv exec.meta.network
+source.image.resolvemode
 exec.mount.bind exec.mount.cache exec.mount.cache.sharing exec.mount.secret source.image source.local
 source.local.sessionid source.local.followpaths source.local.excludepatterns source.local.sharedkeyhint
 source.git source.git.fullurl source.http source.http.checksum file.base
@@ -231,9 +232,11 @@ def run(
         status = process.wait(timeout=30)
     finally:
         process.kill()
-        pumps[0].join(timeout=5)
-        wire.close()
         listening.stop(0)
+        wire.shutdown(socket.SHUT_RDWR)
+        for pump in pumps:  # one that went on would use descriptors that the next run has got by then
+            pump.join()
+        wire.close()
         for stream in (process.stdin, process.stdout, process.stderr):
             stream.close()
     return Ended(status, talk)

@@ -15,7 +15,7 @@ from frontend.proto import gateway_pb2 as gw
 from frontend.proto import ops_pb2 as pb
 from frontend.proto import status_pb2
 from tests.frontend.conftest import Run
-from tests.frontend.fakeserver import OLD_FRONTEND, OLD_LLB, ROOT, SHIM, Server, graph
+from tests.frontend.fakeserver import NEW_LLB, OLD_FRONTEND, OLD_LLB, ROOT, SHIM, Server, graph
 
 TWO = {"platform": "linux/amd64,linux/arm64"}
 
@@ -108,9 +108,43 @@ def test_every_action_has_the_fixed_time(server: Server, frontend: Run) -> None:
             for action in op.file.actions:
                 kind = action.WhichOneof("action")
                 path = getattr(action, kind).path if kind in ("mkfile", "mkdir") else ""
-                if path != "/question.json":
+                if kind != "rm" and path != "/question.json":
                     assert getattr(action, kind).timestamp == seconds * 10**9
         assert result(server).metadata["source.date.epoch"] == str(seconds).encode()
+
+
+@pytest.mark.parametrize("line", ["COPY . /", "COPY . /bin/"])
+@pytest.mark.parametrize("caps", [NEW_LLB, OLD_LLB])
+def test_nothing_takes_the_place_of_the_shim(
+    server: Server, frontend: Run, line: str, caps: tuple[str, ...]
+) -> None:
+    """What steps put below `/.cir` is removed before manifest and lock are written, whatever way is taken."""
+    server.llb_caps = caps
+    edit(server, "COPY main.py ./", line)
+    frontend()
+    written = {"/.cir/cir.json", "/.cir/lock"}
+    for op in final(server):
+        kinds_ = [action.WhichOneof("action") for action in op.file.actions]
+        if any(action.mkdir.path in written or action.mkfile.path in written for action in op.file.actions):
+            alone = op.file.actions[0].copy.src == "/" and op.file.actions[0].input == -1
+            assert alone or kinds_[0] == "rm"
+    removed = [
+        action.rm for op in final(server) for action in op.file.actions if action.WhichOneof("action") == "rm"
+    ]
+    assert [(rm.path, rm.allowNotFound) for rm in removed] == [("/.cir", True)]
+
+
+@pytest.mark.parametrize("value", ["9223372037", "99999999999", "9" * 5000, "\u00b2", "-1", "1.5", "now"])
+def test_times_that_cannot_be(server: Server, frontend: Run, value: str) -> None:
+    frontend({"build-arg:SOURCE_DATE_EPOCH": value})
+    assert "SOURCE_DATE_EPOCH" in error(server).message
+    assert "internal error" not in error(server).message
+
+
+def test_the_last_time_there_is(server: Server, frontend: Run) -> None:
+    frontend({"build-arg:SOURCE_DATE_EPOCH": "9223372036"})
+    config = json.loads(result(server).metadata["containerimage.config"])
+    assert config["created"] == "2262-04-11T23:47:16Z"
 
 
 def test_two_platforms_share_the_application_layer(server: Server, frontend: Run) -> None:
@@ -155,6 +189,18 @@ def test_the_lock_step(server: Server, frontend: Run) -> None:
     assert location.ranges[0].start.line == 2
 
 
+@pytest.mark.parametrize(
+    ("given", "cache"), [({}, "cir-resolver"), ({"build-arg:BUILDKIT_CACHE_MOUNT_NS": "x"}, "x/cir-resolver")]
+)
+def test_the_resolver_s_cache_has_the_namespace_of_cache_mounts(
+    server: Server, frontend: Run, given: dict[str, str], cache: str
+) -> None:
+    frontend(given)
+    solve = next(solve for solve in server.solves if kinds(graph(solve))[-1] == "exec")
+    mounts = graph(solve)[-1].exec.mounts
+    assert [mount.cacheOpt.ID for mount in mounts if mount.mountType == pb.MountType.CACHE] == [cache]
+
+
 def digest_of(solve: gw.SolveRequest, position: int) -> str:
     return "sha256:" + hashlib.sha256(solve.Definition.ops[position]).hexdigest()
 
@@ -191,7 +237,35 @@ def test_an_old_server_gets_copies_and_no_new_calls(server: Server, frontend: Ru
     assert not server.asked("ResolveSourceMeta")
     assert "merge" not in kinds(final(server))
     copied = [a.copy for op in final(server) for a in op.file.actions if a.WhichOneof("action") == "copy"]
-    assert any(copy.src == "/" and copy.dest == "/" for copy in copied)
+    whole = [copy for copy in copied if (copy.src, copy.dest) == ("/", "/")]
+    assert len(whole) == 3, "the application is put together once, and then shim and application are copied"
+    assert {copy.timestamp for copy in whole} == {315532800 * 10**9}
+    history = [(entry["created_by"], not entry.get("empty_layer", False)) for entry in config["history"]]
+    assert history[1:] == [
+        ("cir: shim 0.1.0", True),
+        ("REQUIRE pypi six", False),
+        ("WORKDIR /app", False),
+        ("COPY main.py ./ # buildkit", False),
+        ('ENTRYPOINT ["python" "main.py"]', False),
+        ("cir: application, manifest and locks", True),
+    ]
+
+
+def test_an_old_server_does_steps_on_the_base_where_they_need_it(server: Server, frontend: Run) -> None:
+    server.frontend_caps, server.llb_caps = OLD_FRONTEND, OLD_LLB
+    edit(server, "COPY main.py ./", "COPY main.py ./\nENV A=1\nCOPY --chown=app main.py /home/app/")
+    frontend()
+    config = json.loads(result(server).metadata["containerimage.config"])
+    history = [(entry["created_by"], not entry.get("empty_layer", False)) for entry in config["history"]]
+    assert history[1:] == [
+        ("REQUIRE pypi six", False),
+        ("WORKDIR /app", True),
+        ("COPY main.py ./ # buildkit", True),
+        ("ENV A=1", False),
+        ("COPY --chown=app main.py /home/app/ # buildkit", True),
+        ('ENTRYPOINT ["python" "main.py"]', False),
+        ("cir: shim 0.1.0, manifest and locks", True),
+    ]
 
 
 def test_a_server_that_lacks_the_basics_is_told_so(server: Server, frontend: Run) -> None:
@@ -218,17 +292,33 @@ def test_the_shim_can_be_named(server: Server, frontend: Run) -> None:
     assert any("registry.test/shim:3@" in source.identifier for source in sources(server))
 
 
+def test_pull_is_about_the_base(server: Server, frontend: Run) -> None:
+    frontend({"image-resolve-mode": "pull"})
+    modes = {
+        source.identifier.partition("@")[0].rpartition("/")[2]: source.attrs.get("image.resolvemode", "")
+        for source in sources(server)
+        if source.identifier.startswith("docker-image://")
+    }
+    assert modes == {"python:3.11-slim": "pull", "shim:0.1.0": "", "frontend:1": ""}
+
+
 def test_cache_imports_are_passed_on(server: Server, frontend: Run) -> None:
     frontend({"cache-imports": '[{"Type":"registry","Attrs":{"ref":"r/cache"}}]'})
     assert server.solves[-1].CacheImports[0].Type == "registry"
     assert dict(server.solves[-1].CacheImports[0].Attrs) == {"ref": "r/cache"}
 
 
-def test_no_cache_marks_the_steps(server: Server, frontend: Run) -> None:
-    frontend({"no-cache": ""})
-    solve = server.solves[-1]
-    ignored = [m.description["llb.customname"] for m in solve.Definition.metadata.values() if m.ignore_cache]
-    assert any("COPY" in name for name in ignored)
+@pytest.mark.parametrize(("value", "again"), [("", True), ("app", True), ("other", False)])
+def test_no_cache_marks_the_steps(server: Server, frontend: Run, value: str, again: bool) -> None:
+    edit(server, "FROM python:3.11-slim", "FROM python:3.11-slim AS app")
+    frontend({"no-cache": value})
+    marked = {
+        metadata.description["llb.customname"].partition("]")[0]
+        for solve in server.solves
+        for metadata in solve.Definition.metadata.values()
+        if metadata.ignore_cache
+    }
+    assert marked == ({"[lock", "[1/2", "[2/2"} if again else set())
 
 
 def test_ignore_files(server: Server, frontend: Run) -> None:
@@ -380,13 +470,13 @@ def test_bad_options_are_refused(server: Server, frontend: Run) -> None:
 
 
 def test_the_bill_of_materials_comes_from_the_lock(server: Server, frontend: Run) -> None:
-    server.lock = lock_with("six", "1.17.0")
+    server.lock = lock_with("torch", "2.6.0+cpu")
     frontend({"attest:sbom": "generator=x"})
     statement = result(server).attestations["linux/amd64"].attestation[0]
     assert statement.inTotoPredicateType == "https://spdx.dev/Document"
     solve = server.solves[int(statement.ref.id) - 1]
     document = json.loads(graph(solve)[-1].file.actions[0].mkfile.data)
-    assert document["packages"][0]["externalRefs"][0]["referenceLocator"] == "pkg:pypi/six@1.17.0"
+    assert document["packages"][0]["externalRefs"][0]["referenceLocator"] == "pkg:pypi/torch@2.6.0%2Bcpu"
 
 
 def lock_with(name: str, version: str) -> bytes:
@@ -426,3 +516,38 @@ def test_the_wire_begins_with_http_2_and_nothing_else(tmp_path: Path) -> None:
         process.wait()
         process.stdout.close()
         process.stdin.close()
+
+
+#: What a server that shuts down sends: SETTINGS, then GOAWAY, without having answered anything.
+FAREWELL = (
+    bytes.fromhex(
+        "000018040000000000000400400000000500400000000600004000fe0300000001000004080000000000003f0001"
+    )
+    + bytes.fromhex("0000170700000000007fffffff00000000")
+    + b"Server shutdown"
+    + bytes.fromhex("00001c0700000000000000001300000002")
+    + b"Cancelling all calls"
+)
+
+
+def test_a_server_that_leaves_ends_the_frontend(tmp_path: Path) -> None:
+    """gRPC would try the calls again on its own, forever, and fill all memory with that."""
+    process = subprocess.Popen(
+        [sys.executable, "-m", "frontend"],
+        cwd=ROOT,
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.DEVNULL,
+    )
+    assert process.stdin is not None
+    assert process.stdout is not None
+    try:
+        assert process.stdout.read(3) == b"PRI"
+        process.stdin.write(FAREWELL)
+        process.stdin.flush()
+        assert process.wait(timeout=20) != 0
+    finally:
+        process.kill()
+        process.wait()
+        process.stdin.close()
+        process.stdout.close()

@@ -20,7 +20,7 @@ def test_defaults() -> None:
     assert (chosen.platforms, chosen.multi_platform, chosen.no_cache, chosen.resolve_mode) == (
         (),
         False,
-        False,
+        None,
         "",
     )
 
@@ -65,10 +65,17 @@ def test_multi_platform(pairs: tuple[str, ...], expected: bool) -> None:
 
 
 @pytest.mark.parametrize(
-    ("pairs", "expected"), [((), False), (("no-cache=",), True), (("no-cache=other",), False)]
+    ("pairs", "ignored"),
+    [
+        ((), set()),
+        (("no-cache=",), {"", "app"}),
+        (("no-cache=app",), {"app"}),
+        (("no-cache=other,APP",), {"app"}),
+        (("no-cache=other",), set()),
+    ],
 )
-def test_no_cache(pairs: tuple[str, ...], expected: bool) -> None:
-    assert read(*pairs).no_cache is expected
+def test_no_cache(pairs: tuple[str, ...], ignored: set[str]) -> None:
+    assert {stage for stage in ("", "app") if read(*pairs).ignores_cache(stage)} == ignored
 
 
 def test_cache_imports_of_both_ages() -> None:

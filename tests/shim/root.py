@@ -88,6 +88,8 @@ def make_template(folder: Path) -> None:
     fake = library / "shim/providers/pypi"
     fake.mkdir()
     (fake / "__init__.py").write_text(FAKE)
+    for name in ("handover", "indexes", "access", "address"):  # how uv is told about the network is real
+        shutil.copy(CHECKOUT / f"shim/providers/pypi/{name}.py", fake)
     uv = artifact("uv", "0.9")
     pin = {"name": uv.name, "url": uv.url, "sha256": uv.sha256, "size": uv.size, "version": "0.9"}
     (library / "shim/uv.json").write_text(json.dumps(pin))
@@ -207,7 +209,7 @@ class Fake:
                 (workplace.target / "bin").mkdir()
                 (workplace.target / "bin/uv").write_bytes(Path("/work/uv").read_bytes())
                 (workplace.target / "bin/uv").chmod(0o755)
-                return
+                return {}
             if choice.name == "broken":
                 raise ShimError(69, "broken-1.0.whl: the index has no such file", "ask for another")
             if choice.name == "crash":
@@ -230,6 +232,7 @@ class Fake:
         home = os.path.dirname(python.path)
         settings = f"home = {home}\\ninclude-system-site-packages = false\\n"
         (workplace.target / "pyvenv.cfg").write_text(settings)
+        return {}
 
 PROVIDER = Fake()
 '''

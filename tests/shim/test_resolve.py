@@ -58,7 +58,7 @@ def test_resolves_once_and_keeps_the_answer(root: Root, pin: Pin) -> None:
     image(root, pin)
     secret = {
         "AWS_SECRET": "s3cret",
-        "PIP_INDEX_URL": "http://127.0.0.1:9/pip",
+        "PIP_INDEX_URL": "http://me:hu%40sh@127.0.0.1:9/pip",
         "HTTP_PROXY": "http://127.0.0.1:9",
     }
     for _ in range(2):
@@ -69,10 +69,54 @@ def test_resolves_once_and_keeps_the_answer(root: Root, pin: Pin) -> None:
     assert "alpha>=1\nbeta<2\n" in said
     assert "cupy" not in said
     assert ("--exclude-newer 2026-11-20T23:59:59Z" in said) == (pin.mode == "as-of")
-    assert "--default-index http://127.0.0.1:9/pip" in said
-    assert "--index http://127.0.0.1:9/own" in said
+    assert "UV_DEFAULT_INDEX=http://me:hu%40sh@127.0.0.1:9/pip\n" in said
+    assert "UV_INDEX=http://127.0.0.1:9/own\n" in said
+    assert "hu" not in next(line for line in said.splitlines() if "pip compile" in line), "argv is public"
     assert "HTTP_PROXY=http://127.0.0.1:9" in said
     assert "s3cret" not in said
+
+
+def test_uv_is_told_what_fetching_uses(root: Root) -> None:
+    """Credentials of a named index, netrc and authorities from pip's variables and from secrets."""
+    secrets = root.folder / "run/secrets"
+    secrets.mkdir(parents=True)
+    (secrets / "cir_netrc").write_text("machine index login me password hush\n")
+    (secrets / "cir_ca").write_text("-- company --\n")
+    settings = {
+        "UV_INDEX": "acme=https://index/acme https://other/simple",
+        "UV_INDEX_ACME_USERNAME": "me",
+        "UV_INDEX_ACME_PASSWORD": "p:w",
+    }
+    image(root, Pin("latest"))
+    (root.folder / "work/uv").write_text(
+        PROGRAM.replace("cat req", 'cat "$SSL_CERT_FILE" >> /work/trust; cat req')
+    )
+    assert root.run("hello", start=Start(environment=settings)).returncode == 0
+    said = calls(root)
+    assert "UV_INDEX=http://127.0.0.1:9/own https://me:p%3Aw@index/acme https://other/simple\n" in said
+    assert "NETRC=/run/secrets/cir_netrc\n" in said
+    assert "-- company --" in (root.folder / "work/trust").read_text()
+    (root.folder / "work/ca.pem").write_text("-- named --\n")
+    start = Start(environment={"PIP_CERT": "/work/ca.pem", "CIR_MODE": "materialize"})
+    assert root.run("hello", start=start).returncode == 0
+    assert "SSL_CERT_FILE=/work/ca.pem\n" in calls(root)
+
+
+def test_every_choice_of_indexes_has_its_own_answer(root: Root) -> None:
+    """Credentials are no choice: whoever changes a password does not ask again."""
+    image(root, Pin("latest"))
+    choices = [
+        {},
+        {"PIP_INDEX_URL": "http://127.0.0.1:9/one"},
+        {"PIP_INDEX_URL": "http://me:hush@127.0.0.1:9/one"},
+        {"UV_INDEX": "own=http://me:hush@127.0.0.1:9/one"},
+        {"UV_INDEX": "own=http://127.0.0.1:9/two?token=hush"},
+    ]
+    numbers = []
+    for environment in choices * 2:
+        assert root.run("hello", start=Start(environment=environment)).returncode == 0
+        numbers.append(asked(root))
+    assert numbers == [1, 2, 2, 3, 4, 4, 4, 4, 4, 4]
 
 
 def test_answer_outlives_the_layer_and_works_offline(root: Root) -> None:

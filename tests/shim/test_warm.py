@@ -9,9 +9,14 @@ import pytest
 
 from cirfile import layout, manifest
 from cirfile.codec import encode_manifest
+from cirfile.imageconfig import ImageConfig
 from cirfile.manifest import Conditions, Manifest, Pin, Requirement, Setup
+from cirfile.parser import parse
+from cirfile.planner import plan
+from cirfile.request import Request
+from cirfile.source import Source
 from shim import paths, warm
-from tests.shim.root import Root, Start, application
+from tests.shim.root import VERSION, Root, Start, application
 
 #: What a bare interpreter has loaded, and the modules of the warm path with the built-in ones they use.
 ALLOWED = {
@@ -49,9 +54,9 @@ def test_imports(root: Root) -> None:
     assert ours - bare <= ALLOWED | {"shim.__main__"}
 
 
-def imported(root: Root, code: str) -> set[str]:
+def imported(root: Root, code: str, start: Start | None = None) -> set[str]:
     """The modules that the bundled interpreter imports while it runs `code`."""
-    done = root.run("-IS", "-X", "importtime", "-c", code, program="/.cir/bin/python3")
+    done = root.run("-IS", "-X", "importtime", "-c", code, start=start, program="/.cir/bin/python3")
     assert done.returncode == 0, done.stderr
     return {line.rpartition("|")[2].strip() for line in done.stderr.splitlines()[1:]}
 
@@ -82,21 +87,72 @@ def test_memory(root: Root) -> None:
         (Manifest(platforms=ARCH, pin=Pin("as-of", "2026-01-01")), True),
         (Manifest(platforms=(("arch", ("arm64",)),)), False),
         (Manifest(platforms=(*ARCH, ("libc", ("glibc",)))), False),
-        (Manifest(platforms=(("accelerator", ("none",)), *ARCH)), False),
+        (Manifest(platforms=(("accelerator", ("none",)), *ARCH)), True),
+        (Manifest(platforms=(("accelerator", ("cuda", "none")), *ARCH)), True),
+        (Manifest(platforms=(("accelerator", ("cuda",)), *ARCH)), False),
+        (Manifest(platforms=(("accelerator", ("none",)), ("arch", ("arm64",)))), False),
+        (Manifest(platforms=(("accelerator", ("none",)), *ARCH, ("microarch", ("v3",)))), False),
+        (Manifest(platforms=(("accelerator", ("none",)),)), False),
         (Manifest(requirements=(Requirement("pypi", "a"),), platforms=ARCH), False),
         (Manifest(setup=(Setup(("a",)),), platforms=ARCH), False),
         (Manifest(constraints=(Requirement("pypi", 'a; extra == "requirements"'),), platforms=ARCH), True),
     ],
 )
 def test_needs_nothing(value: Manifest, expected: bool) -> None:
-    assert warm.needs_nothing(encode_manifest(value), "amd64") == expected
+    for accelerator in ("auto", "none"):
+        assert (
+            warm.needs_nothing(encode_manifest(value), "amd64", accelerator, {b"PATH": b"/nowhere"})
+            == expected
+        )
+
+
+def test_an_accelerator_that_is_asked_for_needs_a_closer_look() -> None:
+    promised = encode_manifest(Manifest(platforms=(("accelerator", ("cuda", "none")), *ARCH)))
+    assert not warm.needs_nothing(promised, "amd64", "cuda:13.0", {})
+
+
+@pytest.mark.parametrize(
+    ("python3", "expected"),
+    [("python3.11", True), ("../one/python3.11", True), ("python3.12", False), ("", False), (None, True)],
+)
+def test_a_promised_python_is_that_of_the_base(tmp_path: Path, python3: str | None, expected: bool) -> None:
+    """As its name says; where that says nothing the cold path looks closer."""
+    for name in ("python3.11", "python3.12"):
+        (tmp_path / "one").mkdir(exist_ok=True)
+        (tmp_path / "one" / name).touch(0o755)
+    (tmp_path / "path").mkdir()
+    for name in ("python3.11", "python3.12") if python3 else ():
+        (tmp_path / "path" / name).touch(0o755)
+    if python3:
+        (tmp_path / "path/python3").symlink_to(python3)
+    elif python3 is not None:
+        (tmp_path / "path/python3").touch(0o755)
+    promised = encode_manifest(Manifest(platforms=(*ARCH, ("python", ("3.11",)))))
+    path = {b"PATH": str(tmp_path / "path").encode()}
+    assert warm.needs_nothing(promised, "amd64", "auto", path) == expected
+
+
+def test_an_image_without_requirements_needs_nothing(root: Root) -> None:
+    """The manifest as the planner writes it for a base with Python, not as this test would."""
+    text = 'FROM python:3\nCMD ["true"]\n'
+    base = ImageConfig(env=(("PYTHON_VERSION", f"{VERSION.removeprefix('python')}.1"),))
+    planned = plan(parse(Source("Cirfile", text)), Request(base_config=base)).manifest
+    assert "python" in dict(planned.platforms)
+    root.image(planned)
+    folder = root.folder / "usr-python"
+    folder.mkdir()
+    (folder / VERSION).symlink_to("/usr/bin/env")
+    (folder / "python3").symlink_to(VERSION)
+    start = Start(environment={"PATH": "/usr-python"})
+    code = "import sys; sys.argv = ['', '/bin/true']; from shim.__main__ import main; main()"
+    assert imported(root, code, start) - imported(root, "", start) <= ALLOWED | {"shim.__main__"}
 
 
 @pytest.mark.parametrize(
     "data", [b"", b"{}", b'{"cir":1', b'{"cir":2}\n', b'{"cir":11}\n', b'{"cir":1}', b"[]\n"]
 )
 def test_what_is_no_manifest_needs_a_closer_look(data: bytes) -> None:
-    assert not warm.needs_nothing(data, "amd64")
+    assert not warm.needs_nothing(data, "amd64", "auto", {})
 
 
 def test_address_changes_with_what_matters(tmp_path: Path) -> None:

@@ -1,9 +1,9 @@
 """A package index for tests: serves a folder of wheels over HTTP or HTTPS and misbehaves on demand.
 
 Serves what real indexes serve: PEP 503 pages (HTML), PEP 691 pages (JSON, by ``Accept``), PEP 658
-metadata files, ``Range`` requests, keep-alive, basic authentication. Every request is recorded and
-any path can be given faults. Usable in a test (``with Index(folder) as index``) and as a command for
-containers::
+metadata files, ``Range`` requests, keep-alive, basic authentication. A file counts as uploaded when it
+was last modified. Every request is recorded and any path can be given faults. Usable in a test
+(``with Index(folder) as index``) and as a command for containers::
 
     python -m tests.support.index FOLDER --address 10.0.0.1 --port 8000 --user me --password secret
 """
@@ -22,6 +22,7 @@ import time
 import zipfile
 from collections import Counter
 from dataclasses import dataclass, field
+from datetime import UTC, datetime
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from types import TracebackType
@@ -257,6 +258,7 @@ class _Handler(BaseHTTPRequestHandler):
                     "url": f"../../files/{path.name}",
                     "hashes": {"sha256": self.index.digest(path)},
                     "size": path.stat().st_size,
+                    "upload-time": datetime.fromtimestamp(path.stat().st_mtime, UTC).isoformat(),
                     "core-metadata": path.suffix == ".whl",
                 }
                 for path in files

@@ -41,6 +41,17 @@ def read(archive: bytes) -> dict[str, Image]:
     return images
 
 
+def digest(archive: bytes) -> str:
+    """The digest that stands for all of an archive: of its one index, or of its one manifest."""
+    (entry,) = json.loads(_members(archive)["index.json"])["manifests"]
+    return str(entry["digest"])
+
+
+def blob(archive: bytes, digest: str) -> bytes:
+    """One blob of an archive."""
+    return _blob(_members(archive), digest)
+
+
 def _collect(index: dict[str, Any], blobs: dict[str, bytes], images: dict[str, Image]) -> None:
     for entry in index["manifests"]:
         content = json.loads(_blob(blobs, entry["digest"]))

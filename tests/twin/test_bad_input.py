@@ -8,6 +8,7 @@ import signal
 import socket
 import subprocess
 import time
+import uuid
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -57,6 +58,8 @@ TABLE = (
     Bad("checksum of nothing", "FROM scratch\nADD --checksum=sha256:1 a.txt /x\n", (), 65, "checksum", ""),
     Bad("output of a tree", "FROM scratch\n", ("-o", "type=local,dest=@out"), 64, "no file trees", "type=oci"),
     Bad("other secret", "FROM scratch\n", ("--secret=id=other,src=/etc/hosts",), 64, "no step of", "cir_netrc"),
+    Bad("base of ours", "FROM @ours\n", (), 65, "is made from a Cirfile itself", "repeat its REQUIRE"),
+    Bad("time out of range", "FROM scratch\n", ("--timestamp=9999999999999",), 64, "--timestamp is", "2262"),
     Bad("platform", "FROM scratch\n", ("--platform=a/b/c/d",), 64, "is not a platform", "linux/amd64"),
     Bad("no such folder to write to", "FROM scratch\n", ("-o", "type=oci,dest=@out/no/x.tar"), 70, "No such file", ""),
 )  # fmt: skip
@@ -91,6 +94,16 @@ def damaged(account: Account, shared: Path) -> dict[str, str]:
     return places
 
 
+@pytest.fixture(scope="session")
+def ours(account: Account, shared: Path) -> str:
+    """An image made from a Cirfile, in the registry."""
+    folder, name = shared / "ours", f"{account.engines.registry}/twin/ours:1"
+    folder.mkdir()
+    (folder / "Cirfile").write_text("FROM scratch\n")
+    account.bud("--push", name, str(folder))
+    return name
+
+
 Clean = Callable[[], list[str]]
 
 
@@ -116,9 +129,16 @@ def test_table(
     left: Clean,
     closed: RegistryProxy,
     damaged: dict[str, str],
+    ours: str,
 ) -> None:
     """Every row: status, cause, way out, no traceback, nothing left."""
-    words = {"@registry": account.engines.registry, "@closed": closed.address, "@out": str(outbox), **damaged}
+    words = {
+        "@ours": ours,
+        "@registry": account.engines.registry,
+        "@closed": closed.address,
+        "@out": str(outbox),
+        **damaged,
+    }
 
     def filled(text: str) -> str:
         for word, value in words.items():
@@ -193,11 +213,12 @@ def test_damaged_cache(account: Account, contexts: Contexts, fresh: dict[str, st
 
 def test_newer_than_a_registry_that_is_gone(account: Account, contexts: Contexts) -> None:
     """`--pull=newer` takes what is in the storage where nobody can tell whether there is something newer."""
-    name = "127.0.0.1:1/twin/gone:1"
+    name = f"127.0.0.1:1/twin/gone:{uuid.uuid4().hex[:8]}"
     context = contexts.make(f"FROM {name}\nCMD true\n", {})
     assert account.bud("--pull=newer", str(context), ok=False).status == 69
     account.run("skopeo", "copy", "docker://docker.io/library/musl:1", f"containers-storage:{name}")
     account.bud("--pull=newer", "-t", "twin-newer", str(context))
+    account.run("buildah", "rmi", name)
 
 
 def test_unreadable_file(account: Account, contexts: Contexts, left: Clean) -> None:

@@ -179,6 +179,16 @@ def test_base_of_the_storage(account: Account, contexts: Contexts, outbox: Path)
     assert "BELOW=yes" in env
 
 
+def test_base_of_the_storage_keeps_its_digests(account: Account, plain: Path, outbox: Path) -> None:
+    """A base that was pulled goes into a file with the layers of its registry, not as the storage would write them."""
+    account.run("buildah", "pull", "--quiet", BASE)
+    account.bud(
+        "-o", f"type=oci,dest={outbox}/x.tar", str(plain), environ={"XDG_CACHE_HOME": f"{outbox}/cache"}
+    )
+    base = layers(account, of_platform(account, f"docker://{BASE}"))
+    assert layers(account, f"oci-archive:{outbox}/x.tar")[: len(base)] == base
+
+
 def test_private_index_and_kept_lock(
     account: Account, contexts: Contexts, wheels: Path, outbox: Path
 ) -> None:

@@ -60,6 +60,7 @@ OWN_CASES = (
     Case("add_url_unpack_not", "FROM scratch\nADD --unpack=false data.tar.gz /x/\n", {"data.tar.gz": b"@tar"}),
     Case("heredoc_chmod", "FROM scratch\nCOPY --chmod=755 <<run.sh /bin/\n#!/bin/sh\nrun.sh\n"),
     Case("epoch", "FROM scratch\nCOPY . /x/\n", TREE, ("--build-arg=SOURCE_DATE_EPOCH=1700000000",)),
+    Case("ours_below_cir", "FROM @plain\nCOPY . /\nCOPY --chown=app a.txt /x/\n", {".cir/shim": "no", "a.txt": "a"}),
     Case("author", "FROM scratch\nMAINTAINER me\nCOPY a.txt /\n", TREE),
 )  # fmt: skip
 

@@ -3,7 +3,8 @@
 The modules follow the way of a wheel: `selection` (with `tags`, `names`) chooses; `fetch` (with `address`,
 `access`, `client`, `indexes`, `pages`, `sink`) brings it; `unpack` (with `archive`, `inflate`, `wheel`,
 `scripts`) makes files of it; `cache` keeps them; `layer` links them; `bytecode` (with `compiler`) compiles
-what will be imported; `pipeline` (with `crew`) does all of that at the same time.
+what will be imported; `pipeline` (with `crew`) does all of that at the same time. `handover` tells uv the same
+settings where it resolves.
 """
 
 from __future__ import annotations
@@ -11,6 +12,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from cirfile.lock import Lock
     from shim.facts import Facts
     from shim.provider import Selection, Workplace
@@ -27,8 +30,8 @@ class Pypi:
 
         return selection.select(lock, facts)
 
-    def assemble(self, selection: Selection, workplace: Workplace) -> None:
-        """Fill ``workplace.target`` with a virtual environment that holds the selection.
+    def assemble(self, selection: Selection, workplace: Workplace) -> Mapping[str, str]:
+        """Fill ``workplace.target`` with a virtual environment that holds the selection; return its hashes.
 
         :raises ShimError: 69 where a component cannot be had or is not what the lock says, 64 for
             unusable index settings, 75 past the deadline
@@ -41,7 +44,7 @@ class Pypi:
 
         if workplace.facts.python is None:
             raise ShimError(NOT_PROMISED, "the base image has no Python", "start from a base with Python")
-        Pipeline(selection, workplace, workplace.facts.python).run()
+        return Pipeline(selection, workplace, workplace.facts.python).run()
 
 
 PROVIDER = Pypi()

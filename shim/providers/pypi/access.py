@@ -36,7 +36,7 @@ class Access:
         """Read what is needed from ``environment``; ``known`` are addresses that carry credentials."""
         self._environment = environment
         self._credentials = {a.origin: (a.user, a.password) for a in known if a.user or a.password}
-        self._netrc = _read_netrc(environment)
+        self.netrc_file, self._netrc = _read_netrc(environment)
         self._context: ssl.SSLContext | None = None
 
     def credentials(self, address: Address) -> tuple[str, str] | None:
@@ -78,6 +78,22 @@ class Access:
             self._context = self._make_context()
         return self._context
 
+    def trust(self, folder: Path) -> tuple[str, str]:
+        """The file and the folder of authorities for another program, each empty where there is none.
+
+        :param folder: where to put the two files together if the secret adds to the usual authorities
+        :raises ShimError: 69 where a file cannot be read
+        """
+        file, authorities = self._places()
+        if self._named() or not Path(_SECRET_CA).is_file():
+            return file, authorities
+        bundle = folder / "authorities.pem"
+        try:
+            bundle.write_bytes(b"\n".join(Path(part).read_bytes() for part in (file, _SECRET_CA) if part))
+        except OSError as error:
+            raise _unreadable(error.filename or file, error) from None
+        return str(bundle), authorities
+
     def authorities(self) -> str:
         """Where the authorities come from, for messages."""
         file, folder = self._places()
@@ -109,10 +125,7 @@ class Access:
             if not self._named() and Path(_SECRET_CA).is_file():
                 context.load_verify_locations(_SECRET_CA)
         except OSError as error:
-            message = (
-                f"the certificate authorities cannot be read from {file or folder}: {error.strerror or error}"
-            )
-            raise ShimError(UNAVAILABLE, message, "point SSL_CERT_FILE to a bundle in PEM format") from None
+            raise _unreadable(file or folder, error) from None
         return context
 
     def _named(self) -> bool:
@@ -131,6 +144,11 @@ class Access:
         return next((bundle for bundle in BUNDLES if Path(bundle).is_file()), ""), ""
 
 
+def _unreadable(place: str, error: OSError) -> ShimError:
+    message = f"the certificate authorities cannot be read from {place}: {error.strerror or error}"
+    return ShimError(UNAVAILABLE, message, "point SSL_CERT_FILE to a bundle in PEM format")
+
+
 def _covers(entry: str, host: str) -> bool:
     if host == entry or host.endswith(f".{entry}"):
         return True
@@ -144,8 +162,8 @@ def _covers(entry: str, host: str) -> bool:
         return False
 
 
-def _read_netrc(environment: Mapping[str, str]) -> netrc.netrc | None:
-    """The first netrc file there is.
+def _read_netrc(environment: Mapping[str, str]) -> tuple[str, netrc.netrc | None]:
+    """The first netrc file there is: its place, empty without one, and what it says.
 
     :raises ShimError: 69 where it cannot be read; its contents are not shown
     """
@@ -154,7 +172,7 @@ def _read_netrc(environment: Mapping[str, str]) -> netrc.netrc | None:
     places = [named] if named else [_SECRET_NETRC, *([f"{home}/.netrc"] if home else [])]
     for place in places:
         try:
-            return netrc.netrc(place)
+            return place, netrc.netrc(place)
         except FileNotFoundError:
             continue
         except (OSError, netrc.NetrcParseError, UnicodeDecodeError) as error:
@@ -164,4 +182,4 @@ def _read_netrc(environment: Mapping[str, str]) -> netrc.netrc | None:
             raise ShimError(
                 UNAVAILABLE, f"{place} cannot be read: {reason}", "correct it, or unset NETRC"
             ) from None
-    return None
+    return "", None

@@ -135,8 +135,7 @@ class Compiler:
                 self._tag = stream.readline().strip()
                 self._tagged.set()
                 for line in stream:
-                    source, _, made = line.rstrip("\n").partition("\t")
-                    self._keep(source, made)
+                    self._keep(*line.rstrip("\n").split("\t"))
         finally:
             self._tagged.set()
 
@@ -147,12 +146,13 @@ class Compiler:
             for made in module.parent.glob(f"__pycache__/{module.stem}.*"):
                 made.unlink(missing_ok=True)
 
-    def _keep(self, source: str, made: str) -> None:
+    def _keep(self, source: str, made: str, checksum: str) -> None:
         """Link a compiled file into the cache; if somebody else has made it meanwhile, theirs stays."""
+        self._layer.hashes[f"{self._layer.site}/{made}"] = f"crc32={checksum}"
         if self._layer.is_contested(source):
             return
         folder = self._bytecode(self._entries[source])
-        place = f"{folder}/{made}"
+        place = f"{folder}/{made}.{checksum}"
         with contextlib.suppress(OSError):
             try:
                 os.link(self._site / made, place)
@@ -167,7 +167,9 @@ class Compiler:
         for folder, _, names in os.walk(root) if self._tag else ():
             package = folder[len(root) + 1 :].rpartition("/")[0]
             for name in names:
-                self._layer.link_bytecode(f"{folder}/{name}", f"{folder[len(root) + 1 :]}/{name}")
+                made, _, checksum = name.rpartition(".")
+                place = f"{folder[len(root) + 1 :]}/{made}"
+                self._layer.link_bytecode(f"{folder}/{name}", place, f"crc32={checksum}")
                 module = f"{name.partition('.')[0]}.py"
                 known.append(f"{package}/{module}" if package else module)
         return known

@@ -4,7 +4,8 @@
 
     <sha256>/entry.json           what it holds; written before the folder gets its name
     <sha256>/{site,bin,include,data}/...   the files, by install scheme
-    <sha256>/bytecode/<tag>/...   bytecode of `site`, added later file by file, by whoever compiled it
+    <sha256>/bytecode/<tag>/...   bytecode of `site`, added later file by file, by whoever compiled it; the
+                                  CRC-32 of a file is the end of its name
     partial/<sha256>              the beginning of a large download
     tmp/<boot>-<random>/          workspaces; each holds a lock while its process lives
 
@@ -25,6 +26,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
+from shim.contents import is_whole
 from shim.paths import BOOT_ID
 
 ENTRY = "entry.json"
@@ -37,10 +39,11 @@ _LEFT_OVER = 2 * 24 * 3600.0
 
 @dataclass(frozen=True, slots=True)
 class File:
-    """One file of an entry: path with its scheme's folder first, bytes, and whether it may be executed."""
+    """One file of an entry: path with its scheme's folder first, bytes, and hash as RECORD writes it."""
 
     path: str
     size: int
+    hash: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,7 +75,7 @@ class Cache:
         folder = self.folder / sha256
         try:
             fields = json.loads((folder / ENTRY).read_bytes())
-            files = tuple(File(path, size) for path, size in fields["files"])
+            files = tuple(File(*file) for file in fields["files"])
             known = fields["version"] == _VERSION
             entry = Entry(folder, Contents(fields["dist-info"], files, tuple(fields["modules"])))
         except FileNotFoundError:
@@ -92,7 +95,7 @@ class Cache:
             "boot": self._boot,
             "dist-info": contents.dist_info,
             "modules": contents.modules,
-            "files": [(file.path, file.size) for file in contents.files],
+            "files": [(file.path, file.size, file.hash) for file in contents.files],
         }
         (made / ENTRY).write_bytes(json.dumps(fields, separators=(",", ":")).encode())
         target = self.folder / sha256
@@ -167,8 +170,8 @@ def boot_id() -> str:
 
 
 def _intact(entry: Entry) -> bool:
-    """Whether every file is there with its size; files cut short are what a crash of the host leaves."""
-    try:
-        return all((entry.folder / file.path).lstat().st_size == file.size for file in entry.contents.files)
-    except OSError:
-        return False
+    """Whether every file is what it was; bytecode that a crash of the host has cut short is removed."""
+    for path in (entry.folder / BYTECODE).rglob("*.pyc.*"):
+        if not is_whole(path, f"crc32={path.suffix[1:]}"):
+            path.unlink(missing_ok=True)
+    return all(is_whole(entry.folder / file.path, file.hash) for file in entry.contents.files)

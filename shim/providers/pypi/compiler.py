@@ -13,25 +13,34 @@ imports what it compiles, and works for all wheels of one assembly:
   packages do that to break circles and to start faster; across packages it mostly is an option not taken
 - it writes ``__pycache__`` files, with hashes that are not checked (PEP 552), and names modules in them as
   below SHOWN, their folder once the layer is active
-- it answers one line a file written, the path of the source and that of the bytecode with a tab between,
-  after a first line: the tag of its bytecode
+- it answers one line a file written: the path of the source, that of the bytecode and its CRC-32, with tabs
+  between; before them a first line: the tag of its bytecode
 - when its input ends without ``.``, the assembly has died: it stops at once
 """
 
 PROGRAM = r'''
-import bisect, gc, heapq, importlib.util, marshal, os, re, select, sys, _imp
+import binascii, bisect, gc, heapq, importlib.util, marshal, os, re, select, sys, _imp
 
 gc.disable()
 SITE, SHOWN, WORKERS, ALL = sys.argv[1], sys.argv[2], int(sys.argv[3]), sys.argv[4] == "1"
 RAW = int.from_bytes(importlib.util.MAGIC_NUMBER, "little")
 HEADER = importlib.util.MAGIC_NUMBER + (1).to_bytes(4, "little")
 DEPTH = 3
+ANSWER = 5
 INTERESTING = b"import"
 
 
 def bytecode(path):
     folder, slash, name = path.rpartition("/")
     return folder + slash + "__pycache__/" + name[:-2] + sys.implementation.cache_tag + ".pyc"
+
+
+def make_one(folder):
+    # Not its parents: they are gone if the assembly has been given up.
+    try:
+        os.mkdir(folder)
+    except FileExistsError:
+        pass
 
 
 def compile_one(path):
@@ -45,11 +54,18 @@ def compile_one(path):
             file = os.open(target, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o644)
             break
         except FileNotFoundError:
-            os.makedirs(os.path.dirname(target), exist_ok=True)
+            make_one(os.path.dirname(target))
         except FileExistsError:
             os.unlink(target)
-    with open(file, "wb", buffering=0) as stream:
-        stream.write(data)
+    rest = memoryview(data)
+    try:
+        with open(file, "wb", buffering=0) as stream:
+            while rest:  # on a full disk, one call writes a part and the next one fails
+                rest = rest[stream.write(rest) :]
+    except OSError:
+        os.unlink(target)
+        raise
+    return binascii.crc32(data)
 
 
 def work(requests, answers):
@@ -57,10 +73,9 @@ def work(requests, answers):
         for line in stream:
             path = line[:-1].decode("utf-8", "surrogateescape")
             try:
-                compile_one(path)
-                answer = b"+"
+                answer = b"+" + compile_one(path).to_bytes(4, "little")
             except BaseException:
-                answer = b"-"
+                answer = b"-0000"
             os.write(answers, answer)
 
 
@@ -295,7 +310,7 @@ def main():
                     ended = read(closure, line) or ended
                 continue
             worker = next(worker for worker in workers if worker.answers == descriptor)
-            done = os.read(descriptor, DEPTH)
+            done = os.read(descriptor, DEPTH * ANSWER)
             if not done:
                 poll.unregister(descriptor)
                 worker.pending.pop(0)
@@ -304,10 +319,12 @@ def main():
                 workers.remove(worker)
                 worker.close()
                 continue
-            for answer in done:
+            for place in range(0, len(done), ANSWER):
                 path = worker.pending.pop(0)
-                if answer == 43:
-                    say((path + "\t" + bytecode(path) + "\n").encode("utf-8", "surrogateescape"))
+                if done[place : place + 1] == b"+":
+                    checksum = int.from_bytes(done[place + 1 : place + ANSWER], "little")
+                    line = "\t".join((path, bytecode(path), str(checksum)))
+                    say((line + "\n").encode("utf-8", "surrogateescape"))
     for worker in workers:
         worker.close()
 

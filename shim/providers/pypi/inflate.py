@@ -8,7 +8,6 @@ for another C library.
 from __future__ import annotations
 
 import hashlib
-import mmap
 import os
 import sys
 import threading
@@ -17,10 +16,13 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+from shim.providers.pypi import machine
 from shim.providers.pypi.archive import DEFLATED, ArchiveError, Buffer, Member
 
 LIBRARY = "libdeflate.so.0"
 _PIECE = 1 << 20
+#: Larger members are unpacked piece by piece: this many bytes, or this part of the container's memory.
+_AT_ONCE, _PART = 256 << 20, 16
 
 
 class Inflater:
@@ -99,15 +101,16 @@ class FastInflater(Inflater):
         return content
 
     def copy(self, member: Member, target: int) -> bytes:
-        """Unpack straight into the pages of the file; see `Inflater.copy`."""
-        if member.method != DEFLATED or not member.size:
+        """Unpack through memory where that much may be used; see `Inflater.copy`.
+
+        Not into the mapped file: on a full disk that is the end of the process (SIGBUS), and the file has its
+        whole size before it has its content.
+        """
+        if member.method != DEFLATED or member.size > self._library.at_once:
             return super().copy(member, target)
-        packed = self._data[member.start : member.start + member.compressed]
-        os.truncate(target, member.size)
-        with mmap.mmap(target, member.size) as content:
-            if not self._library.inflate(packed, content):
-                raise ArchiveError(f"`{member.name}` is damaged, or not of the size it claims")
-            return hashlib.sha256(content).digest()
+        content = self.read(member)
+        write_all(target, content)
+        return hashlib.sha256(content).digest()
 
 
 class Library:
@@ -127,6 +130,7 @@ class Library:
         self._allocate: Any = library.libdeflate_alloc_decompressor
         self._free: Any = library.libdeflate_free_decompressor
         self._own = threading.local()
+        self.at_once = min(_AT_ONCE, machine.memory() // _PART)
 
     def scratch(self, size: int) -> memoryview:
         """Memory of this thread, used again and again: fresh pages cost more than what is written to them."""
@@ -135,7 +139,7 @@ class Library:
             scratch = self._own.scratch = bytearray(max(size, _PIECE))
         return memoryview(scratch)[:size]
 
-    def inflate(self, packed: memoryview, content: memoryview | mmap.mmap) -> bool:
+    def inflate(self, packed: memoryview, content: memoryview) -> bool:
         """Fill ``content`` from ``packed``; whether that worked and gave exactly as many bytes."""
         if not packed:
             return False

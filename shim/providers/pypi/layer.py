@@ -36,6 +36,7 @@ class Layer:
         self._target = str(target)
         self._python = f"python{python.tag}{python.abiflags}"
         self.site = f"lib/{self._python}/site-packages"
+        self.hashes: dict[str, str] = {}
         self._owners: dict[str, str] = {}
         self._contested: set[str] = set()
         self._made: set[str] = set()
@@ -63,17 +64,19 @@ class Layer:
         headers = any(file.path.startswith(f"{wheel.HEADERS}/") for file in entry.contents.files)
         for file in entry.contents.files:
             place = self._place(file.path, project)
-            if not self._claim(place, project):
+            adapted = headers and file.path == record
+            if not self._claim(place, project, "" if adapted else file.hash):
                 continue
             self._folder(place.rpartition("/")[0])
-            if headers and file.path == record:
+            if adapted:
                 self._record(f"{source}/{file.path}", place, project)
             else:
                 self._link(f"{source}/{file.path}", place, project)
 
-    def link_bytecode(self, source: str, path: str) -> None:
-        """Link a bytecode file to ``path`` below ``site-packages``."""
+    def link_bytecode(self, source: str, path: str, known: str) -> None:
+        """Link a bytecode file, whose hash is known, to ``path`` below ``site-packages``."""
         place = f"{self.site}/{path}"
+        self.hashes[place] = known
         self._folder(place.rpartition("/")[0])
         self._link(source, place, self._owners.get(place, ""))
 
@@ -87,8 +90,8 @@ class Layer:
         """Whether several projects have brought a file below ``site-packages`` so far."""
         return f"{self.site}/{path}" in self._contested
 
-    def _claim(self, place: str, project: str) -> bool:
-        """Note that a project brings a file; whether it may stay, as far as is known now."""
+    def _claim(self, place: str, project: str, known: str) -> bool:
+        """Note that a project brings a file with a hash; whether it may stay, as far as is known now."""
         with self._lock:
             owner = self._owners.setdefault(place, project)
             if owner != project:
@@ -96,6 +99,7 @@ class Layer:
             if owner > project:
                 return False
             self._owners[place] = project
+            self.hashes[place] = known
             return True
 
     def _place(self, path: str, project: str) -> str:
@@ -114,15 +118,17 @@ class Layer:
         return rest
 
     def _folder(self, folder: str) -> None:
-        if folder in self._made:
+        """Make a folder below the layer's, never that itself: once it was given up it must not come back."""
+        if not folder or folder in self._made:
             return
+        self._folder(folder.rpartition("/")[0])
+        place = Path(self._target, folder)
         try:
-            Path(self._target, folder).mkdir(parents=True, exist_ok=True)
+            place.mkdir()
         except (FileExistsError, NotADirectoryError):
-            raise _in_the_way(folder) from None
-        while folder and folder not in self._made:
-            self._made.add(folder)
-            folder = folder.rpartition("/")[0]
+            if not place.is_dir():
+                raise _in_the_way(folder) from None
+        self._made.add(folder)
 
     def _record(self, source: str, place: str, project: str) -> None:
         """RECORD of a wheel with headers names their folder, which depends on the Python version."""

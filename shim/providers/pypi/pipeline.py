@@ -47,8 +47,10 @@ class Pipeline:
         self._fast = inflate.library()
         self._crew = Crew(workplace.check)
 
-    def run(self) -> None:
-        """Fill the workplace's target; whatever was started has ended when this returns or raises.
+    def run(self) -> dict[str, str]:
+        """Fill the workplace's target and return the hashes of its files.
+
+        Whatever was started has ended when this returns or raises.
 
         :raises ShimError: see `shim.providers.pypi.Pypi.assemble`
         :raises OSError: for the store's file system
@@ -65,6 +67,7 @@ class Pipeline:
             self._place.progress.phase("compile")
             if not self._compiler.finish():
                 self._place.progress.note("no bytecode could be made; imports will be slower")
+            return self._layer.hashes
         finally:
             self._crew.stop()
             self._compiler.stop()

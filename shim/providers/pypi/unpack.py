@@ -6,18 +6,18 @@ code of the wheel runs.
 
 from __future__ import annotations
 
-import binascii
 import hashlib
 import os
 import zlib
 from pathlib import Path
 
+from shim.contents import spelled
 from shim.providers.pypi import scripts, wheel
 from shim.providers.pypi.archive import ArchiveError, Buffer, Member, members
 from shim.providers.pypi.cache import Contents, File
 from shim.providers.pypi.inflate import Inflater, Library, inflater, write_all
 
-#: Larger members go to the file piece by piece instead of through memory.
+#: Larger members need not go through memory as a whole.
 _LARGE = 16 << 20
 _INSTALLER = b"cir\n"
 #: Files of ``.dist-info`` that the installer writes or leaves out, whatever the wheel brought.
@@ -52,7 +52,7 @@ class Unpacker:
                 self._add(f"{wheel.SCRIPTS}/{point.name}", scripts.console_script(point), 0o755)
         self._add(f"{wheel.SITE}/{self.dist_info}/INSTALLER", _INSTALLER, 0o644)
         self._record()
-        files = tuple(File(path, size) for path, (_, size) in self._rows.items())
+        files = tuple(File(path, size, known) for path, (known, size) in self._rows.items())
         return Contents(self.dist_info, files, tuple(point.module for point in points))
 
     def _metadata(self, name: str, optional: bool = False) -> bytes:
@@ -88,7 +88,7 @@ class Unpacker:
 
     def _add(self, path: str, content: bytes, mode: int) -> None:
         self._write(path, content, mode)
-        self._rows[path] = (_spelled("sha256", hashlib.sha256(content).digest()), len(content))
+        self._rows[path] = (spelled("sha256", hashlib.sha256(content).digest()), len(content))
 
     def _write(self, path: str, content: Buffer, mode: int) -> None:
         target = self._open(path, mode)
@@ -119,8 +119,7 @@ class Unpacker:
         rows = sorted((recorded(path), *row) for path, row in self._rows.items())
         lines = [f"{_quoted(path)},{digest},{size}\n" for path, digest, size in rows]
         content = "".join([*lines, f"{_quoted(own)},,\n"]).encode()
-        self._write(f"{wheel.SITE}/{own}", content, 0o644)
-        self._rows[f"{wheel.SITE}/{own}"] = ("", len(content))
+        self._add(f"{wheel.SITE}/{own}", content, 0o644)
 
 
 def recorded(path: str) -> str:
@@ -142,7 +141,7 @@ def _verify(member: Member, content: Buffer, expected: tuple[str, str] | None) -
     if expected is None:
         if zlib.crc32(content) != member.crc:
             raise ArchiveError(f"`{member.name}` is damaged: its checksum is another")
-        return _spelled("sha256", hashlib.sha256(content).digest())
+        return spelled("sha256", hashlib.sha256(content).digest())
     algorithm = expected[0].partition("=")[0]
     if algorithm not in _HASHES:
         raise ArchiveError(f"RECORD gives `{member.name}` a {algorithm[:20]!r} hash; it must be SHA-2")
@@ -150,21 +149,12 @@ def _verify(member: Member, content: Buffer, expected: tuple[str, str] | None) -
 
 
 def _check(member: Member, algorithm: str, digest: bytes, expected: tuple[str, str] | None) -> str:
-    spelled = _spelled(algorithm, digest)
+    found = spelled(algorithm, digest)
     if expected is not None:
         hashed, size = expected
-        if hashed.rstrip("=") != spelled or (size and size != str(member.size)):
+        if hashed.rstrip("=") != found or (size and size != str(member.size)):
             raise ArchiveError(f"`{member.name}` is not the file that the wheel's RECORD lists")
-    return spelled
-
-
-def _spelled(algorithm: str, digest: bytes) -> str:
-    """A hash as RECORD writes it: URL-safe base64 without padding."""
-    encoded = binascii.b2a_base64(digest, newline=False).rstrip(b"=").translate(_URL_SAFE)
-    return f"{algorithm}={encoded.decode('ascii')}"
-
-
-_URL_SAFE = bytes.maketrans(b"+/", b"-_")
+    return found
 
 
 def _quoted(path: str) -> str:

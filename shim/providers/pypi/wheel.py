@@ -7,6 +7,7 @@ Specifications: binary distribution format (PEP 427 and its successors), recordi
 from __future__ import annotations
 
 import csv
+import io
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -76,12 +77,9 @@ def record_hashes(record: bytes) -> dict[str, tuple[str, str]]:
     listed: dict[str, tuple[str, str]] = {}
     plain = '"' not in text
     try:
-        rows = (
-            (line.split(",") for line in text.splitlines())
-            if plain
-            else csv.reader(text.splitlines(keepends=True))
-        )
-        for row in rows:
+        # Not `splitlines`: names may hold what it takes for the end of a line.
+        simple = (line.rstrip("\r").split(",") for line in text.split("\n"))
+        for row in simple if plain else csv.reader(io.StringIO(text, newline="")):
             if not row or row == [""]:
                 continue
             if len(row) != 3:

@@ -6,6 +6,7 @@ import ctypes.util
 import os
 import platform
 import subprocess
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -39,3 +40,13 @@ def fast(request: pytest.FixtureRequest) -> Library | None:
     found = library(str(request.getfixturevalue("libdeflate")))
     assert found is not None
     return found
+
+
+@pytest.fixture
+def small_disk(tmp_path: Path) -> Iterator[Path]:
+    """A file system of 8 MB."""
+    folder = tmp_path / "small"
+    folder.mkdir()
+    subprocess.run(["mount", "-t", "tmpfs", "-o", "size=8m", "none", folder], check=True)
+    yield folder
+    subprocess.run(["umount", folder], check=True)

@@ -198,6 +198,22 @@ def test_wheels_that_bring_bytecode_do_not_get_it_changed_in_the_cache(tmp_path:
     assert next(tmp_path.glob(f"cache/*/site/{brought}")).read_bytes() == b"stale"
 
 
+def test_on_a_full_disk_no_bytecode_is_cut_short(tmp_path: Path, small_disk: Path) -> None:
+    """Python believes unchecked bytecode, so half a file would break an import that needs none."""
+    text = "".join(f"def f{number}(a, b): return a + {number} * b\n" for number in range(3000))
+    wheels = serve(tmp_path / "index", Wheel("demo", files={f"demo/m{n}.py": text for n in range(40)}))
+    with Index(tmp_path / "index") as index:
+        assemble(index, wheels, workplace(small_disk))
+        made = list(small_disk.glob(f"{SITE}/demo/__pycache__/*.pyc"))
+        assert 0 < len(made) < 40, "the disk was to be full in the middle of it"
+        for path in made:
+            marshal.loads(path.read_bytes()[16:])
+        subprocess.run(["mount", "-o", "remount,size=200m", small_disk], check=True)
+        again = workplace(small_disk / "again", cache=small_disk / "cache")
+        assemble(index, wheels, again)
+    assert len(compiled(small_disk / "again")) == 40
+
+
 OTHERS = sorted(
     {os.path.realpath(sys.executable)}
     | {os.path.realpath(path) for path in Path("/usr/bin").glob("python3*[0-9]")}

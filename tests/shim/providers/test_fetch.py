@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import os
+import random
+import subprocess
 import time
 from pathlib import Path
 
@@ -77,6 +79,24 @@ def test_a_server_without_ranges_is_asked_for_the_whole_again(tmp_path: Path) ->
         index.fail(FILE, Fault("norange"))
         assemble(index, wheels, workplace(tmp_path))
     assert installed(tmp_path)
+
+
+def test_a_disk_that_fills_up_while_fetching(
+    tmp_path: Path, small_disk: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What was fetched is kept, and the next start with more room goes on from there."""
+    monkeypatch.setattr(sink, "IN_MEMORY", 1 << 20)
+    large = Wheel("demo", files={"demo/large.bin": random.Random(0).randbytes(12 << 20)})
+    wheels = serve(tmp_path / "index", large)
+    with Index(tmp_path / "index") as index:
+        with pytest.raises(OSError, match="No space left"):
+            assemble(index, wheels, workplace(small_disk))
+        subprocess.run(["mount", "-o", "remount,size=200m", small_disk], check=True)
+        assemble(index, wheels, workplace(small_disk))
+        ranges = [request.headers.get("range", "") for request in index.requests]
+    assert list(small_disk.glob("layer/lib/*/site-packages/demo/large.bin"))
+    assert ranges[0] == ""
+    assert int(ranges[1].removeprefix("bytes=").rstrip("-")) > 6 << 20
 
 
 def test_retry_after_is_honoured(tmp_path: Path) -> None:

@@ -15,9 +15,11 @@ from pathlib import Path
 import pytest
 
 from cirfile.lock import Lock
+from shim import contents
 from shim.errors import ShimError
 from shim.providers.pypi import PROVIDER, layer
 from shim.providers.pypi.cache import Cache
+from shim.providers.pypi.compiler import PROGRAM
 from shim.providers.pypi.selection import select
 from tests.shim.providers.support import PYTHON, Recorded, assemble, lock_of, serve, tree, workplace
 from tests.support.index import Index
@@ -144,23 +146,45 @@ def test_a_damaged_entry_is_made_again(tmp_path: Path) -> None:
         assert index.counts()[f"/files/{DEMO.filename}"] == 3
 
 
-def test_an_entry_cut_short_by_a_crash_of_the_host_is_made_again(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+@pytest.mark.parametrize("left", [0, 1])
+def test_an_entry_that_did_not_survive_a_crash_of_the_host_is_made_again(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, left: int
 ) -> None:
+    """A file came out empty, or of its old size and full of zeros; so did the bytecode."""
     from shim.providers.pypi import cache
 
-    wheels = serve(tmp_path / "index", DEMO)
+    wheels = serve(tmp_path / "index", DEMO, HELPER)
     with Index(tmp_path / "index") as index:
         assemble(index, wheels, workplace(tmp_path / "1", cache=tmp_path / "cache"))
-        part = next(tmp_path.glob("cache/*/site/demo/part.py"))
-        part.write_bytes(b"")
+        for path in ("site/demo/part.py", "bytecode/*/__pycache__/helper.*.pyc.*"):
+            damage(next(tmp_path.glob(f"cache/*/{path}")), left)
         monkeypatch.setattr(cache, "boot_id", lambda: "the next boot")
         assemble(index, wheels, workplace(tmp_path / "2", cache=tmp_path / "cache"))
-        assert index.counts()[f"/files/{DEMO.filename}"] == 2
-    assert (
-        next(tmp_path.glob("2/layer/lib/*/site-packages/demo/part.py")).read_text()
-        == DEMO.files["demo/part.py"]
-    )
+        counts = index.counts()
+    assert [counts[f"/files/{wheel.filename}"] for wheel in (DEMO, HELPER)] == [2, 1]
+    assert python(tmp_path / "2", "-c", "import demo.part; print(demo.part.value)") == "42\n"
+    assert len(list(tmp_path.glob("2/layer/lib/*/site-packages/__pycache__/helper.*.pyc"))) == 1
+
+
+def damage(path: Path, left: int) -> None:
+    """Leave so many times the file's size, in zeros."""
+    path.write_bytes(bytes(path.stat().st_size * left))
+
+
+def test_the_hashes_are_those_of_the_files(tmp_path: Path) -> None:
+    """Of everything but the settings and a RECORD that was adapted; with bytecode, new and from the cache."""
+    both = [Wheel(name, files={"shared/__init__.py": f"owner = '{name}'\n"}) for name in ("aaa", "zzz")]
+    wheels = serve(tmp_path / "index", DEMO, HELPER, *both)
+    with Index(tmp_path / "index") as index:
+        for number in ("1", "2"):
+            place = workplace(tmp_path / number, cache=tmp_path / "cache")
+            hashes = PROVIDER.assemble(select(lock_of(wheels, index.root), place.facts), place)
+            contents.write(place.target, "another boot", hashes)
+            assert contents.intact(place.target)
+            files = {path for path, (_, mode) in tree(place.target).items() if mode}
+            unknown = files - {path for path, known in hashes.items() if known}
+            site = f"lib/python{PYTHON.tag}/site-packages"
+            assert unknown == {"pyvenv.cfg", contents.NAME, f"{site}/demo-1.0.dist-info/RECORD"}
 
 
 def _work(index_root: str, wheels: list[Path], folder: Path, cache: Path) -> None:
@@ -223,6 +247,21 @@ def test_killed_a_hundred_times_the_cache_heals(tmp_path: Path) -> None:
     assert finished < 90, "the kills came too late to prove anything"
 
 
+def test_a_layer_that_was_given_up_does_not_come_back(tmp_path: Path) -> None:
+    """A thread that outlives the assembly by a moment must not make folders that nobody owns."""
+    wheels = serve(tmp_path / "index", DEMO)
+    place = workplace(tmp_path)
+    with Index(tmp_path / "index") as index:
+        assemble(index, wheels, place)
+    (entry,) = tmp_path.glob("cache/*/entry.json")
+    late = layer.Layer(tmp_path / "given-up", PYTHON)
+    found = Cache(place.cache).find(entry.parent.name)
+    assert found
+    with pytest.raises(FileNotFoundError):
+        late.add(found, "demo")
+    assert not (tmp_path / "given-up").exists()
+
+
 def test_a_failure_leaves_no_thread_and_no_process(tmp_path: Path) -> None:
     import threading
 
@@ -244,7 +283,7 @@ def test_a_failure_leaves_no_thread_and_no_process(tmp_path: Path) -> None:
         while threading.active_count() > running + 6 and time.monotonic() < end:
             time.sleep(0.05)
     assert threading.active_count() <= before + 7  # the index' own threads end with their connections
-    assert not [pid for pid in children.read_text().split() if b"import gc, heapq" in _cmdline(pid)]
+    assert not [pid for pid in children.read_text().split() if PROGRAM.encode()[:60] in _cmdline(pid)]
 
 
 def _cmdline(pid: str) -> bytes:

@@ -228,10 +228,28 @@ def test_names_that_differ_in_case_only_are_kept_apart(tmp_path: Path) -> None:
     assert found["site/a.py"][0] != found["site/A.py"][0]
 
 
+@pytest.mark.parametrize("name", ["demo/a\u2028b\x85c.txt", "demo/a\u2028b,c.txt"])
+def test_names_may_hold_what_ends_a_line_elsewhere(tmp_path: Path, name: str) -> None:
+    assert f"site/{name}" in unpack(replaced(files={name: "1"}), tmp_path)
+
+
 def test_large_files_are_unpacked_piece_by_piece(tmp_path: Path, fast: Library | None) -> None:
     content = random.Random(0).randbytes(1 << 20) * 20
     found = unpack(replaced(files={"demo/large.so": content}), tmp_path, fast)
     assert found["site/demo/large.so"][0] == content
+
+
+@pytest.mark.parametrize("at_once", [0, 64 << 20])
+def test_a_full_disk_is_an_error_and_not_the_end(
+    tmp_path: Path, small_disk: Path, fast: Library | None, at_once: int
+) -> None:
+    """Written through its mapping, a large file would end the process by SIGBUS."""
+    if fast:
+        fast.at_once = at_once
+    content = random.Random(0).randbytes(1 << 20) * 20
+    data = bytearray(replaced(files={"demo/large.so": content}).write(tmp_path).read_bytes())
+    with pytest.raises(OSError, match="No space left"):
+        Unpacker(data, "demo", small_disk / "entry", fast).run()
 
 
 @pytest.mark.parametrize("change", [b"sha256=", b"sha256=A"])
