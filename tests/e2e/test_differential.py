@@ -22,10 +22,12 @@ INTENDED = {
     "PATH": "begins with the platform layer and the front doors, so that `docker exec` finds them",
     "cir.* labels": "say that it is a CIR image and which manifest it carries",
     "/.cir": "shim, manifest and lock",
+    "/.singularity.d": "a script that Apptainer sources, which keeps the host's variables out; nobody else reads it",
     "created, history, rootfs": "fixed time, and one application layer instead of one a COPY",
     "modification times": "fixed, so that the same input gives the same digest",
     "COPY --parents": "is understood; the stock frontend built into the engines does not know it yet",
 }
+APPTAINER = {".singularity.d", ".singularity.d/env", ".singularity.d/env/96-cir.sh"}
 #: Fields of the image configuration outside of ``config`` that must agree.
 OUTER = ("architecture", "os", "variant", "author")
 
@@ -175,8 +177,10 @@ def without_shim(image: Image) -> tuple[dict[str, Any], dict[str, Entry]]:
     assert labels.pop("cir.manifest").startswith("sha256:")
     if labels:
         config["Labels"] = labels
-    tree = {path: entry for path, entry in image.tree.items() if path.split("/")[0] != ".cir"}
-    assert len(tree) < len(image.tree)
+    own = {path for path in image.tree if path.split("/")[0] in (".cir", ".singularity.d")}
+    assert {".cir/cir.json", ".singularity.d/env/96-cir.sh"} <= own
+    assert {path for path in own if path.startswith(".s")} <= APPTAINER
+    tree = {path: entry for path, entry in image.tree.items() if path not in own}
     return fields, tree
 
 
