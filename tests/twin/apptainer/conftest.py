@@ -8,7 +8,6 @@ from __future__ import annotations
 import os
 import shutil
 import subprocess
-import sys
 import tarfile
 import tempfile
 from collections.abc import Callable, Iterator, Mapping
@@ -17,7 +16,8 @@ from pathlib import Path
 
 import pytest
 
-from devtools import images, paths
+from devtools import account as installation
+from devtools import images, venv
 from devtools.docker import Docker, certificate_secret
 from devtools.engines import enter
 from devtools.engines.api import Engines
@@ -125,11 +125,11 @@ def account(engines: Engines) -> Iterator[Account]:
     folder = Path(tempfile.mkdtemp(prefix="cir-twin-"))
     os.chown(folder, engines.instance.user_id, engines.instance.user_id)
     folder.chmod(0o755)
-    site = next(path for path in map(Path, sys.path) if (path / "packaging").is_dir())
+    # A copy, because the checkout and the development environment may be in a folder that is closed to others.
+    installed = installation.install(folder / "installed", venv.ensure())
     (folder / "bin").mkdir()
-    shutil.copy2(Path(sys.executable).parent / "uv", folder / "bin/uv")
-    (folder / "bin/uv").chmod(0o755)
-    yield Account(engines, folder, f"{paths.CHECKOUT}:{site}")
+    (folder / "bin/uv").symlink_to(installed / "bin/uv")
+    yield Account(engines, folder, str(installed / "site"))
     shutil.rmtree(folder, ignore_errors=True)
 
 
