@@ -15,8 +15,8 @@ from __future__ import annotations
 import uuid
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from itertools import takewhile
 from pathlib import Path
-from typing import Any
 
 from bench.compare import phases
 from bench.compare.scenario import Copy, Scenario
@@ -91,6 +91,8 @@ class ImageJob:
         if phase == phases.BUILD_CODE:
             self._copy.change_code()
         elif phase == phases.PUSH:
+            if not self._pushed:
+                self._push()
             self._host.forget(self._repository, keep=self._counts()[0])
         elif phase in phases.DEPLOYMENTS:
             self._ready_to_deploy(phase)
@@ -134,17 +136,23 @@ class ImageJob:
         return Taken(blobs=(*blobs, (config["digest"], int(config["size"]), "own")))
 
     def _counts(self) -> tuple[int, int]:
-        """How many layers are the base's, and how many all images of this system begin with.
+        """How many layers of the pushed image are the base's, and with how many all images of this system begin.
 
-        Counted in an image of the base and in one that adds nothing: an engine may compress the layers anew.
+        The base's are counted in an image of the base alone: an engine may compress them anew. Those that all images
+        share are the ones that an image which adds nothing begins with, too.
         """
         if self._shared is None:
-            base = self._count("Dockerfile.base", ())
-            ours = self._system.recipe == "Cirfile"
-            self._shared = base, self._count("Cirfile.base", self._system.flags) if ours else base
+            base = len(self._layers_of("Dockerfile.base", ()))
+            shared = base
+            if self._system.recipe == "Cirfile":
+                bare = self._layers_of("Cirfile.base", self._system.flags)
+                own = [layer["digest"] for layer in self._host.manifest(self._repository)["layers"]]
+                pairs = zip(bare, own, strict=False)
+                shared = sum(1 for _ in takewhile(lambda pair: pair[0] == pair[1], pairs))
+            self._shared = base, shared
         return self._shared
 
-    def _count(self, name: str, flags: Sequence[str]) -> int:
+    def _layers_of(self, name: str, flags: Sequence[str]) -> list[str]:
         folder = self._copy.folder.with_name(f"{self._copy.folder.name}-{name}")
         folder.mkdir(exist_ok=True)
         (folder / name).write_text(f"FROM {self._scenario.base}\n")
@@ -152,8 +160,7 @@ class ImageJob:
         tag = f"{self._host.registry}/{repository}:1"
         self._client.build(folder / name, tag, [*self._client.warm(self._namespace), *flags])
         self._client.push(tag)
-        layers: list[Any] = self._host.manifest(repository)["layers"]
-        return len(layers)
+        return [layer["digest"] for layer in self._host.manifest(repository)["layers"]]
 
     def _ready_to_deploy(self, phase: str) -> None:
         if not self._pushed:
