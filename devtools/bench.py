@@ -1,4 +1,7 @@
-"""`./dev bench`: our figures beside those of the stock frontend, paired in one run on the test engines."""
+"""`./dev bench`: our figures beside those of the stock frontend, paired in one run on the test engines.
+
+With `--compare` beside those of other builders, over an image's whole life (`devtools/compare.py`).
+"""
 
 from __future__ import annotations
 
@@ -11,26 +14,33 @@ import tempfile
 from pathlib import Path
 
 from cirfile import __version__
-from devtools import account, docker, images, paths, venv
+from devtools import account, compare, docker, images, paths, venv
 from devtools.docker import Docker
 from devtools.engines.api import Engines
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
     """Declare the options."""
-    parser.add_argument("--rounds", type=int, default=7, help="counted samples of each side (default: 7)")
+    parser.add_argument(
+        "--rounds",
+        type=int,
+        help="counted samples of each side (default: 7, with --compare 5, with --quick 1)",
+    )
     parser.add_argument(
         "--only",
         nargs="*",
-        help="parts to measure: builds, warm, imports, cold (default: these), or twin alone",
+        help="parts to measure: builds, warm, imports, cold (default: these), or twin or apptainer alone",
     )
     parser.add_argument(
         "--json", type=Path, metavar="FILE", help="write machine, raw samples and goals there, as JSON lines"
     )
+    compare.configure(parser)
 
 
 def run(args: argparse.Namespace) -> int:
     """Bring up what is needed and measure; the result is the exit status."""
+    if args.compare:
+        return compare.run(args)
     home = venv.ensure()
     engines = Engines.ensure()
     if args.only == ["apptainer"]:
@@ -48,7 +58,7 @@ def run(args: argparse.Namespace) -> int:
     argv = [
         str(home / "bin/python"), "-m", "bench.main_path", "--engine", json.dumps(engine), "--uv", str(home / "bin/uv"),
         "--app", str(paths.CHECKOUT / "testdata/apps/sklearn"), "--folder", str(temporary),
-        "--rounds", str(args.rounds),
+        "--rounds", str(args.rounds or 7),
     ]  # fmt: skip
     if args.only:
         argv += ["--only", *args.only]
@@ -64,12 +74,13 @@ def _apptainer(args: argparse.Namespace, home: Path, engines: Engines) -> int:
     owner = engines.instance.user_id
     folder = Path(tempfile.mkdtemp(prefix="cir-bench-"))
     os.chown(folder, owner, owner)
+    folder.chmod(0o755)
     try:
-        site = next((home / "lib").glob("python3*")) / "site-packages"
+        installed = account.install(folder / "installed", home)
         (folder / "bin").mkdir()
-        shutil.copy2(home / "bin/uv", folder / "bin/uv")
+        (folder / "bin/uv").symlink_to(installed / "bin/uv")
         shim = f"{engines.registry}/bench/cir/shim:{__version__}"
-        python = ["env", f"CIR_SHIM={shim}", f"PYTHONPATH={paths.CHECKOUT}:{site}", "python3", "-B"]
+        python = ["env", f"CIR_SHIM={shim}", f"PYTHONPATH={installed}/site", "python3", "-B"]
         search = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
         user = {
             "prefix": engines.command(["env", f"PATH={folder}/bin:{search}"], cwd=folder, user=True),
@@ -81,7 +92,7 @@ def _apptainer(args: argparse.Namespace, home: Path, engines: Engines) -> int:
         argv = [
             str(home / "bin/python"), "-m", "bench.apptainer", "--user", json.dumps(user), "--uv", str(home / "bin/uv"),
             "--app", str(paths.CHECKOUT / "testdata/apps/sklearn"), "--folder", str(folder),
-            "--rounds", str(args.rounds),
+            "--rounds", str(args.rounds or 7),
         ]  # fmt: skip
         if args.json:
             argv += ["--json", str(args.json)]
@@ -109,6 +120,6 @@ def _twin(args: argparse.Namespace, home: Path, engines: Engines, found: Docker)
         user = engines.command(words, cwd=folder, user=True)
         argv = [
             str(home / "bin/python"), "-m", "bench.twin", "--user", json.dumps(user), "--folder", name,
-            "--rounds", str(args.rounds), *(["--json", str(args.json)] if args.json else []),
+            "--rounds", str(args.rounds or 7), *(["--json", str(args.json)] if args.json else []),
         ]  # fmt: skip
         return subprocess.run(argv, cwd=paths.CHECKOUT).returncode

@@ -1,0 +1,103 @@
+"""What a phase takes of the machine, the same for every system: its work is done by daemons, containers and clients.
+
+So everything but wall time is read from the whole machine, which must be quiet: processor time, bytes received,
+disk space, and how far the available memory fell.
+"""
+
+from __future__ import annotations
+
+import os
+import platform
+import threading
+import time
+from pathlib import Path
+
+_MEMORY_EVERY = 0.05
+
+
+class Meter:
+    """Measures its `with` block into ``values``."""
+
+    def __init__(self, disk: Path) -> None:
+        self._disk = disk
+        self.values: dict[str, float] = {}
+
+    def __enter__(self) -> Meter:
+        os.sync()
+        self._used, self._received, self._cpu = _used(self._disk), _received(), _cpu()
+        self._stop = threading.Event()
+        self._lowest = self._available = _available()
+        self._watcher = threading.Thread(target=self._watch)
+        self._watcher.start()
+        self._start = time.perf_counter()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        seconds = time.perf_counter() - self._start
+        cpu, received = _cpu() - self._cpu, _received() - self._received
+        self._stop.set()
+        self._watcher.join()
+        os.sync()
+        self.values |= {
+            "seconds": seconds,
+            "cpu": cpu,
+            "memory": self._available - self._lowest,
+            "received": received,
+            "disk": _used(self._disk) - self._used,
+        }
+
+    def _watch(self) -> None:
+        while not self._stop.wait(_MEMORY_EVERY):
+            self._lowest = min(self._lowest, _available())
+
+
+def drop_page_cache() -> None:
+    """Write what is to be written and forget what was read.
+
+    :raises OSError: where the kernel does not let us
+    """
+    os.sync()
+    Path("/proc/sys/vm/drop_caches").write_text("3\n")
+
+
+def describe() -> dict[str, str]:
+    """The machine that figures are from."""
+    memory = next(
+        line for line in Path("/proc/meminfo").read_text().splitlines() if line.startswith("MemTotal")
+    )
+    models = [
+        line for line in Path("/proc/cpuinfo").read_text().splitlines() if line.startswith("model name")
+    ]
+    return {
+        "cores": str(os.cpu_count()),
+        "processor": models[0].partition(":")[2].strip() if models else platform.machine(),
+        "memory": f"{int(memory.split()[1]) / 2**20:.0f} GiB",
+        "kernel": platform.release(),
+        "date": time.strftime("%Y-%m-%d", time.gmtime()),
+    }
+
+
+def _cpu() -> float:
+    """Seconds that the processors worked: all but idle, waiting, and stolen."""
+    user, nice, system, _, _, interrupt, soft = map(int, Path("/proc/stat").read_text().split()[1:8])
+    return (user + nice + system + interrupt + soft) / os.sysconf("SC_CLK_TCK")
+
+
+def _received() -> float:
+    """Bytes received over loopback (the registry) and by real interfaces (the indexes)."""
+    total = 0
+    for line in Path("/proc/net/dev").read_text().splitlines()[2:]:
+        name, _, numbers = line.partition(":")
+        if name.strip() == "lo" or Path("/sys/class/net", name.strip(), "device").exists():
+            total += int(numbers.split()[0])
+    return total
+
+
+def _available() -> float:
+    lines = Path("/proc/meminfo").read_text().splitlines()
+    return next(int(line.split()[1]) * 1024 for line in lines if line.startswith("MemAvailable"))
+
+
+def _used(path: Path) -> float:
+    found = os.statvfs(path)
+    return (found.f_blocks - found.f_bfree) * found.f_frsize

@@ -1,0 +1,48 @@
+"""The phases of an image's life that are measured, in the order in which they are taken."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True)
+class Phase:
+    """One phase.
+
+    :param cold: whether the page cache is dropped before each sample
+    :param quick: whether a quick run takes it
+    """
+
+    name: str
+    title: str
+    cold: bool = False
+    quick: bool = True
+
+
+BUILD_COLD = "build.cold"
+BUILD_SAME = "build.same"
+BUILD_CODE = "build.code"
+BUILD_DEPENDENCY = "build.dependency"
+BUILD_PLATFORMS = "build.platforms"
+PUSH = "push"
+DEPLOY_ABSENT = "deploy.absent"
+DEPLOY_BASE = "deploy.base"
+DEPLOY_SHARED = "deploy.shared"
+DEPLOY_WARM = "deploy.warm"
+
+PHASES = (
+    Phase(BUILD_COLD, "build, nothing cached", cold=True),
+    Phase(BUILD_SAME, "build, nothing changed"),
+    Phase(BUILD_CODE, "build, code changed"),
+    Phase(BUILD_DEPENDENCY, "build, one dependency added"),
+    Phase(PUSH, "push"),
+    Phase(BUILD_PLATFORMS, "build for amd64 and arm64, nothing cached", cold=True, quick=False),
+    Phase(DEPLOY_ABSENT, "deploy, base absent", cold=True, quick=False),
+    Phase(DEPLOY_BASE, "deploy, base present", cold=True),
+    Phase(DEPLOY_SHARED, "deploy, components shared", cold=True),
+    Phase(DEPLOY_WARM, "deploy, warm"),
+)
+TITLES = {phase.name: phase.title for phase in PHASES}
+DEPLOYMENTS = frozenset(phase.name for phase in PHASES if phase.name.startswith("deploy."))
+#: What every engine with images does on its own platform.
+USUAL = frozenset(phase.name for phase in PHASES) - {BUILD_PLATFORMS}

@@ -1,0 +1,1 @@
+"""The report, from raw samples alone: a page and a table."""

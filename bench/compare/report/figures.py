@@ -1,0 +1,143 @@
+"""Figures from raw samples: medians with spread, ratios pair by pair, unique bytes, and what is missing or failed."""
+
+from __future__ import annotations
+
+import math
+import statistics
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from itertools import pairwise
+
+from bench.compare import phases
+from bench.compare.samples import Key, Plan, Record, Sample
+
+
+@dataclass(frozen=True)
+class Spread:
+    """Median, lowest and highest of some samples."""
+
+    median: float
+    low: float
+    high: float
+    count: int
+
+
+@dataclass(frozen=True)
+class Figures:
+    """Everything the report says, by scenario, system, phase and link."""
+
+    plan: Plan
+    machine: Mapping[str, str]
+    samples: Mapping[Key, Sample]
+
+    @classmethod
+    def of(cls, record: Record) -> Figures:
+        """Take the last sample of each key.
+
+        :raises ValueError: when the samples do not say what they were to be
+        """
+        if record.plan is None:
+            raise ValueError("the samples have no plan: no run has begun with them")
+        return cls(record.plan, record.machine, {sample.key: sample for sample in record.samples})
+
+    def rounds(self, scenario: str, system: str, phase: str, link: str, metric: str = "") -> dict[int, float]:
+        """Values by round, warm-up left out; without a metric, the phase's time."""
+        metric = metric or time_of(phase)
+        return {
+            key.round: sample.values[metric]
+            for key, sample in self.samples.items()
+            if (key.scenario, key.system, key.phase, key.link) == (scenario, system, phase, link)
+            if key.round >= 0 and metric in sample.values
+        }
+
+    def spread(self, scenario: str, system: str, phase: str, link: str, metric: str = "") -> Spread | None:
+        """Of one cell; None where there is no sample, or where one failed."""
+        if self.failure(scenario, system, phase, link):
+            return None
+        values = self.rounds(scenario, system, phase, link, metric).values()
+        if not values:
+            return None
+        return Spread(statistics.median(values), min(values), max(values), len(values))
+
+    def ratio(self, scenario: str, ours: tuple[str, str], peer: tuple[str, str], link: str) -> float | None:
+        """Median of ratios of two cells (system, phase), round by round; None where there is no pair."""
+        if self.failure(scenario, *ours, link) or self.failure(scenario, *peer, link):
+            return None
+        a, b = self.rounds(scenario, *ours, link), self.rounds(scenario, *peer, link)
+        pairs = [a[number] / b[number] for number in sorted(a.keys() & b.keys()) if b[number]]
+        return statistics.median(pairs) if pairs else None
+
+    def failure(self, scenario: str, system: str, phase: str, link: str) -> str:
+        """What a failed round of a cell said; empty where none failed."""
+        return next(
+            (
+                sample.error
+                for key, sample in self.samples.items()
+                if sample.error
+                and (key.scenario, key.system, key.phase, key.link) == (scenario, system, phase, link)
+            ),
+            "",
+        )
+
+    def size(self, system: str, scenarios: Iterable[str], kinds: Iterable[str]) -> int | None:
+        """Bytes of the unique blobs that images of one system have in a registry; None where one is not known."""
+        wanted, blobs = frozenset(kinds), dict[str, int]()
+        for scenario in scenarios:
+            pushed = self._pushed(scenario, system)
+            if pushed is None:
+                return None
+            blobs |= {digest: size for digest, size, kind in pushed.blobs if kind in wanted}
+        return sum(blobs.values())
+
+    def largest(self, system: str, scenario: str) -> int | None:
+        """Bytes of the largest layer of its own: that of the dependencies."""
+        pushed = self._pushed(scenario, system)
+        return (
+            None
+            if pushed is None
+            else max((size for _, size, kind in pushed.blobs if kind == "own"), default=0)
+        )
+
+    def _pushed(self, scenario: str, system: str) -> Sample | None:
+        found = [
+            sample
+            for key, sample in sorted(self.samples.items(), key=lambda item: item[0].round)
+            if (key.scenario, key.system, key.phase) == (scenario, system, phases.PUSH) and sample.blobs
+        ]
+        return found[-1] if found else None
+
+    def failures(self) -> list[tuple[Key, str]]:
+        """Every sample that failed."""
+        return [(key, sample.error) for key, sample in self.samples.items() if sample.error]
+
+    def missing(self) -> list[str]:
+        """Cells of the plan that have fewer rounds than planned and did not fail."""
+        gaps: list[str] = []
+        for scenario in self.plan.scenarios:
+            for system, chosen in self.plan.phases.items():
+                for phase in chosen:
+                    for link in self.plan.links:
+                        count = len(self.rounds(scenario, system, phase, link))
+                        if count < self.plan.rounds and not self.failure(scenario, system, phase, link):
+                            gaps.append(
+                                f"{scenario}, {self.plan.systems[system]}, {phases.TITLES.get(phase, phase)},"
+                                f" {link}: {count} of {self.plan.rounds} rounds"
+                            )
+        return gaps
+
+
+def time_of(phase: str) -> str:
+    """The metric that is a phase's time: a deployment ends with the first useful line, others when they end."""
+    return "deployed" if phase in phases.DEPLOYMENTS else "seconds"
+
+
+def crossovers(a: Mapping[float, float], b: Mapping[float, float]) -> list[float]:
+    """Where two curves of seconds over Mbit/s cross, between measured points, the bandwidth on a logarithmic scale."""
+    points = sorted(rate for rate in a.keys() & b.keys() if rate > 0)
+    found: list[float] = []
+    for left, right in pairwise(points):
+        before, after = a[left] - b[left], a[right] - b[right]
+        if before * after < 0:
+            share = before / (before - after)
+            found.append(math.exp(math.log(left) + share * (math.log(right) - math.log(left))))
+    return found

@@ -1,0 +1,126 @@
+"""Raw samples as JSON lines: one file, appended to; a sample that is in it is not taken again.
+
+A line is one of three: ``{"machine": ...}`` where a run began, ``{"plan": ...}`` what it was to measure, and
+``{"sample": ...}``. The last line of a run that was killed may be half a line; it is dropped.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Mapping
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any
+
+
+@dataclass(frozen=True)
+class Key:
+    """Which sample: rounds below zero are warm-up and do not count."""
+
+    scenario: str
+    system: str
+    phase: str
+    link: str
+    round: int
+
+
+@dataclass(frozen=True)
+class Sample:
+    """What was measured; or why it was not, in ``error``.
+
+    :param values: numbers by metric; seconds, bytes
+    :param blobs: of a pushed image: digest, bytes, and what it is (``base``, ``shared`` by all images of the
+        system, or ``own``)
+    """
+
+    key: Key
+    values: Mapping[str, float] = field(default_factory=dict)
+    blobs: tuple[tuple[str, int, str], ...] = ()
+    error: str = ""
+
+
+@dataclass(frozen=True)
+class Plan:
+    """What a run is to measure: titles by name, in order."""
+
+    scenarios: tuple[str, ...]
+    systems: Mapping[str, str]
+    #: Phases by system.
+    phases: Mapping[str, tuple[str, ...]]
+    #: Mbit/s by name of link; 0 for an unshaped one.
+    links: Mapping[str, float]
+    rounds: int
+    #: Files a maintainer keeps, and their lines, by system and scenario.
+    kept: Mapping[str, Mapping[str, tuple[int, int]]] = field(default_factory=dict)
+
+
+class Log:
+    """The file of samples, read once and appended to."""
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+        path.parent.mkdir(parents=True, exist_ok=True)
+        text = path.read_text() if path.exists() else ""
+        whole = text[: text.rfind("\n") + 1]
+        if whole != text:
+            path.write_text(whole)
+        self._samples = {s.key: s for s in read(whole.splitlines()).samples}
+
+    def add(self, sample: Sample) -> None:
+        """Append a sample."""
+        self._samples[sample.key] = sample
+        self._write({"sample": asdict(sample)})
+
+    def begin(self, machine: Mapping[str, str], plan: Plan) -> None:
+        """Note where a run begins."""
+        self._write({"machine": dict(machine)})
+        self._write({"plan": asdict(plan)})
+
+    def __contains__(self, key: object) -> bool:
+        return key in self._samples
+
+    def failed(self, key: Key) -> bool:
+        """Whether a round of the same cell has failed."""
+        return any(s.error and _cell(k) == _cell(key) for k, s in self._samples.items())
+
+    def _write(self, line: Mapping[str, Any]) -> None:
+        with self._path.open("a") as file:
+            file.write(json.dumps(line) + "\n")
+
+
+def _cell(key: Key) -> tuple[str, str, str, str]:
+    return key.scenario, key.system, key.phase, key.link
+
+
+@dataclass(frozen=True)
+class Record:
+    """Everything a file of samples says; machine and plan are the last run's."""
+
+    machine: Mapping[str, str]
+    plan: Plan | None
+    samples: tuple[Sample, ...]
+
+
+def read(lines: Iterable[str]) -> Record:
+    """Read raw samples.
+
+    :raises ValueError: naming the line that is none
+    """
+    machine: dict[str, str] = {}
+    plan: Plan | None = None
+    samples: list[Sample] = []
+    for number, line in enumerate(lines, 1):
+        try:
+            given = json.loads(line)
+            machine = given.get("machine", machine)
+            plan = Plan(**given["plan"]) if "plan" in given else plan
+            if "sample" in given:
+                samples.append(_sample(given["sample"]))
+        except (ValueError, TypeError, KeyError, AttributeError) as error:
+            raise ValueError(f"line {number} is no line of samples: {error}") from error
+    return Record(machine, plan, tuple(samples))
+
+
+def _sample(given: dict[str, Any]) -> Sample:
+    blobs = tuple((digest, int(size), kind) for digest, size, kind in given["blobs"])
+    return Sample(Key(**given["key"]), given["values"], blobs, given["error"])

@@ -1,0 +1,120 @@
+"""Apptainer: a definition becomes one file, which travels as one blob and is run where it lies.
+
+It runs as an ordinary user, as on clusters. Nothing of a file is shared with others, so *base present* and
+*components shared* are as *base absent*; each pull writes another file.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from bench.compare import phases
+from bench.compare.scenario import Copy, Scenario
+from bench.compare.systems import Job, Taken
+from bench.compare.systems.host import Host, seconds
+
+
+@dataclass(frozen=True)
+class Apptainer:
+    """The system; ``host`` enters as the user."""
+
+    host: Host
+    name: str = "apptainer"
+    title: str = "Apptainer, definition file"
+    recipe: str = "Apptainer.def"
+    phases: frozenset[str] = phases.USUAL
+
+    def versions(self) -> dict[str, str]:
+        """Of the program."""
+        return {"apptainer": self.host.run("apptainer", "--version").split()[-1]}
+
+    def open(self, scenario: Scenario, folder: Path) -> Job:
+        """Begin with a scenario."""
+        return ApptainerJob(self, scenario, folder)
+
+
+class ApptainerJob:
+    """Apptainer at work on one scenario."""
+
+    def __init__(self, system: Apptainer, scenario: Scenario, folder: Path) -> None:
+        self._host, self._recipe = system.host, system.recipe
+        self._copy = Copy(scenario, folder)
+        self._made = folder.with_name(f"{folder.name}-made")
+        self._made.mkdir()
+        self._made.chmod(0o777)  # the user's, who has no name here
+        self._file, self._pulled = self._made / "app.sif", self._made / "pulled-0.sif"
+        self._repository = f"bench/{scenario.name}-{system.name}"
+        self._address = f"oras://{self._host.registry}/{self._repository}:1"
+        self._added = self._pushed = False
+        self._pulls = 0
+
+    def ready(self, phase: str, number: int) -> None:
+        """Bring about what the phase begins with."""
+        if phase == phases.BUILD_COLD:
+            return
+        if phase == phases.BUILD_DEPENDENCY:
+            self._copy.add_dependency(max(number, -1) + 1)
+            self._added = True
+            return
+        if self._added or not self._file.exists():
+            self._copy.restore_requirements()
+            self._added = False
+            self._build()
+        if phase == phases.BUILD_CODE:
+            self._copy.change_code()
+        elif phase == phases.PUSH:
+            self._host.forget(self._repository)
+        elif phase in phases.DEPLOYMENTS:
+            self._ready_to_deploy(phase)
+
+    def act(self, phase: str, number: int) -> Taken:  # noqa: ARG002 - rounds differ by what `ready` did
+        """Do what is measured."""
+        if phase in phases.DEPLOYMENTS:
+            return self._deploy(pull=phase != phases.DEPLOY_WARM)
+        if phase == phases.PUSH:
+            return self._push()
+        self._build(cold=phase == phases.BUILD_COLD)
+        return Taken()
+
+    def tidy(self) -> None:
+        """Delete pulled files."""
+        for file in self._made.glob("pulled-*.sif"):
+            file.unlink()
+
+    def _build(self, *, cold: bool = False) -> None:
+        """Apptainer knows no layers: whatever changed, it builds anew; it keeps the base's blobs in its cache."""
+        self._host.run(
+            "apptainer", "build", "--force", *(["--disable-cache"] if cold else []),
+            "--build-arg", f"uv={self._host.uv}/uv", "--build-arg", f"ca={self._host.ca}",
+            str(self._file), self._recipe, cwd=self._copy.folder,
+        )  # fmt: skip
+        self._pushed = False
+
+    def _push(self) -> Taken:
+        self._host.run("apptainer", "push", "--no-https", str(self._file), self._address)
+        self._pushed = True
+        manifest = self._host.manifest(self._repository)
+        return Taken(
+            blobs=tuple((layer["digest"], int(layer["size"]), "own") for layer in manifest["layers"])
+        )
+
+    def _ready_to_deploy(self, phase: str) -> None:
+        if not self._pushed:
+            self._push()
+        if phase != phases.DEPLOY_WARM:
+            self._pulls += 1
+            self._pulled = self._made / f"pulled-{self._pulls}.sif"
+        elif not self._pulled.exists():
+            self._deploy(pull=True)
+
+    def _deploy(self, *, pull: bool) -> Taken:
+        values: dict[str, float] = {}
+        if pull:
+            words = ("apptainer", "pull", "--disable-cache", "--no-https", str(self._pulled), self._address)
+            values["pull"] = seconds(lambda: self._host.run(*words))
+        values["start"] = self._host.first_line(
+            "apptainer", "exec", "--no-home", "--pwd", "/app", str(self._pulled), "./verify"
+        )
+        values["deployed"] = sum(values.values())
+        return Taken(values)

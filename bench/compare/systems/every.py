@@ -1,0 +1,35 @@
+"""All systems, in the order of the report. Another one joins here."""
+
+from __future__ import annotations
+
+from bench.compare import phases
+from bench.compare.systems import System
+from bench.compare.systems.apptainer import Apptainer
+from bench.compare.systems.clients import Buildah, Docker
+from bench.compare.systems.host import Host
+from bench.compare.systems.images import Images
+
+CIR, STOCK = "cir", "docker"
+#: Those of a quick run: ours, what we hold ourselves against, and what users would pick instead.
+QUICK = (CIR, STOCK, "uv-run")
+
+
+def every(host: Host, user: Host) -> list[System]:
+    """All systems; ``user`` is the same host, entered as an ordinary user."""
+    docker = Docker(host)
+    two = frozenset({phases.BUILD_PLATFORMS})
+    syntax = ("--build-arg", f"BUILDKIT_SYNTAX={host.frontend}")
+    return [
+        Images(CIR, "CIR on Docker", "Cirfile", docker, store="/var/lib/cir", flags=syntax, also=two),
+        Images(STOCK, "Docker, expert's Dockerfile", "Dockerfile", docker, also=two),
+        Images("docker-usual", "Docker, usual Dockerfile", "Dockerfile.usual", docker),
+        Images("buildah", "Buildah and Podman, expert's Dockerfile", "Dockerfile", Buildah(host)),
+        Apptainer(user),
+        Images(
+            "uv-run",
+            "`uv run` in a container, cache volume",
+            "Dockerfile.uv",
+            docker,
+            store="/root/.cache/uv",
+        ),
+    ]

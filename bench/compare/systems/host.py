@@ -1,0 +1,129 @@
+"""The host that builds and runs: how to start programs on it, and its registry."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import time
+import urllib.error
+import urllib.request
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from http import HTTPStatus
+from pathlib import Path
+from typing import Any
+
+from bench.main_path.variants import TYPES
+
+_LONGEST = 3600.0
+
+
+class CommandError(RuntimeError):
+    """A command failed; the message names it and has the end of what it said."""
+
+
+@dataclass(frozen=True)
+class Host:
+    """Where everything is measured.
+
+    :param enter: words that run a command among the engines
+    :param registry: `host:port` of a registry for this run alone
+    :param frontend: the image that builds Cirfiles
+    :param uv: folder with the program `uv`
+    :param ca: file with trusted certificates, or empty
+    """
+
+    enter: tuple[str, ...]
+    registry: str
+    frontend: str
+    uv: str
+    ca: str = ""
+
+    @classmethod
+    def from_json(cls, text: str) -> Host:
+        """Read what `./dev bench --compare` hands over."""
+        given = json.loads(text)
+        names = ("registry", "frontend", "uv", "ca")
+        return cls(tuple(given["enter"]), **{name: given[name] for name in names})
+
+    def run(self, *argv: str, cwd: Path | None = None) -> str:
+        """Run a command and return its output.
+
+        :raises CommandError: when it fails or takes longer than an hour
+        """
+        try:
+            done = subprocess.run(
+                self._argv(argv, cwd), stdin=subprocess.DEVNULL, capture_output=True, text=True, errors="replace",
+                timeout=_LONGEST,
+            )  # fmt: skip
+        except subprocess.TimeoutExpired as error:
+            raise CommandError(f"{_short(argv)}: not done after {_LONGEST:.0f} s") from error
+        if done.returncode:
+            raise CommandError(
+                f"{_short(argv)}: status {done.returncode}: {(done.stderr or done.stdout)[-1500:]}"
+            )
+        return done.stdout
+
+    def first_line(self, *argv: str) -> float:
+        """Seconds until a command's first line of output; waits for its end.
+
+        :raises CommandError: when it fails, or prints nothing
+        """
+        start = time.perf_counter()
+        with subprocess.Popen(
+            self._argv(argv, None), stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.PIPE,
+            text=True, errors="replace",
+        ) as process:  # fmt: skip
+            assert process.stdout is not None
+            line = process.stdout.readline()
+            seconds = time.perf_counter() - start
+            _, talk = process.communicate()
+        if process.returncode or not line:
+            raise CommandError(f"{_short(argv)}: status {process.returncode}: {talk[-1500:]}")
+        return seconds
+
+    def manifest(self, name: str, tag: str = "1") -> dict[str, Any]:
+        """The manifest of an image for this machine, or of an artifact, in the registry."""
+        address = f"http://{self.registry}/v2/{name}/manifests/{tag}"
+        index = "application/vnd.oci.image.index.v1+json"
+        request = urllib.request.Request(address, headers={"Accept": f"{TYPES}, {index}"})
+        with urllib.request.urlopen(request, timeout=30) as answer:
+            found: dict[str, Any] = json.load(answer)
+            return found
+
+    def forget(self, name: str, keep: int = 0) -> None:
+        """Take an image's blobs, but for its first layers, out of the registry: a push moves them again."""
+        try:
+            found = self.manifest(name)
+        except urllib.error.HTTPError as error:
+            if error.code == HTTPStatus.NOT_FOUND:
+                return
+            raise
+        for blob in (found["config"], *found["layers"][keep:]):
+            address = f"http://{self.registry}/v2/{name}/blobs/{blob['digest']}"
+            try:
+                urllib.request.urlopen(urllib.request.Request(address, method="DELETE"), timeout=30).close()
+            except urllib.error.HTTPError as error:
+                if error.code != HTTPStatus.NOT_FOUND:  # one digest may be there twice
+                    raise
+
+    def _argv(self, argv: Sequence[str], cwd: Path | None) -> list[str]:
+        return [*self.enter, *(["env", "-C", str(cwd)] if cwd else []), *argv]
+
+
+def unique() -> int:
+    """A number that no image of this host was made with."""
+    return time.time_ns() // 1_000_000 * 1000 + os.getpid() % 1000
+
+
+def seconds(act: Callable[[], object]) -> float:
+    """How long something takes."""
+    start = time.perf_counter()
+    act()
+    return time.perf_counter() - start
+
+
+def _short(argv: Sequence[str]) -> str:
+    words = " ".join(argv)
+    return words if len(words) < 200 else f"{words[:200]} ..."

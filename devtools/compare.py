@@ -1,0 +1,64 @@
+"""`./dev bench --compare`: CIR beside the stock builders, on the test engines."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import shutil
+import subprocess
+import tempfile
+from pathlib import Path
+
+from devtools import docker, images, paths, venv
+from devtools.docker import Docker
+from devtools.engines.api import Engines
+
+
+def configure(parser: argparse.ArgumentParser) -> None:
+    """Declare the options."""
+    parser.add_argument("--compare", action="store_true", help="compare whole builds, pushes and deployments")
+    parser.add_argument("--quick", action="store_true", help="with --compare: two applications, fewer phases")
+    parser.add_argument("--scenario", nargs="*", metavar="NAME", help="with --compare: these applications")
+    parser.add_argument("--system", nargs="*", metavar="NAME", help="with --compare: these systems")
+    parser.add_argument(
+        "--report",
+        type=Path,
+        metavar="FOLDER",
+        help="with --compare: where the report goes (default: the cache)",
+    )
+    parser.add_argument(
+        "--settle", type=float, default=0, metavar="S", help="with --compare: seconds of rest between phases"
+    )
+
+
+def run(args: argparse.Namespace) -> int:
+    """Bring up what is needed, measure, report; the result is the exit status."""
+    home = venv.ensure()
+    engines = Engines.ensure()
+    frontend = images.ensure(Docker(tuple(engines.command(["docker"])), "engines"))
+    if not args.quick:
+        engines.emulation(True)
+    bundle = docker.certificates()
+    temporary = paths.cache() / "tmp"
+    temporary.mkdir(parents=True, exist_ok=True)
+    results = (args.report or paths.cache() / "compare").resolve()
+    samples = args.json.resolve() if args.json else results / "compare.jsonl"
+    rounds = args.rounds or (1 if args.quick else 5)
+    with tempfile.TemporaryDirectory(prefix="uv-", dir="/tmp") as uv:
+        Path(uv).chmod(0o755)  # the ordinary user reads it, too
+        shutil.copy2(home / "bin/uv", Path(uv, "uv"))
+        given = {
+            "enter": engines.command([]), "user": engines.command([], user=True), "registry": engines.spare_registry,
+            "frontend": frontend, "uv": uv, "ca": str(bundle or ""),
+        }  # fmt: skip
+        argv = [
+            str(home / "bin/python"), "-m", "bench.compare", "--engines", json.dumps(given), "--folder", str(temporary),
+            "--samples", str(samples), "--report", str(results), "--rounds", str(rounds),
+            "--settle", str(args.settle),
+        ]  # fmt: skip
+        for name in ("scenario", "system"):
+            if chosen := getattr(args, name):
+                argv += [f"--{name}", *chosen]
+        if args.quick:
+            argv.append("--quick")
+        return subprocess.run(argv, cwd=paths.CHECKOUT).returncode

@@ -1,0 +1,72 @@
+"""A system whose times and sizes are known, run by the real runner; and one that fails half-way."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from bench.compare import phases
+from bench.compare.scenario import FILES, Scenario
+from bench.compare.systems import Job, Taken
+
+BASE = ("sha256:base", 80_000_000, "base")
+
+
+@dataclass(frozen=True)
+class Fake:
+    """Phases take what they are told to, by round; nothing is built.
+
+    :param seconds: of each phase, in round 0; each further round takes a second more
+    :param own: bytes of its own layer in the registry
+    :param broken: the phase that fails, from its round 1 on
+    """
+
+    name: str
+    title: str
+    seconds: Mapping[str, float]
+    own: int
+    broken: str = ""
+    recipe: str = "Dockerfile"
+    done: list[tuple[str, str, int]] = field(default_factory=list)
+
+    @property
+    def phases(self) -> frozenset[str]:
+        return frozenset(self.seconds)
+
+    def versions(self) -> dict[str, str]:
+        return {self.name: "1"}
+
+    def open(self, scenario: Scenario, folder: Path) -> Job:
+        return FakeJob(self, scenario)
+
+
+class FakeJob:
+    def __init__(self, system: Fake, scenario: Scenario) -> None:
+        self.system = system
+        self.scenario = scenario
+
+    def ready(self, phase: str, number: int) -> None:
+        self.system.done.append((self.system.name, phase, number))
+
+    def act(self, phase: str, number: int) -> Taken:
+        if phase == self.system.broken and number >= 1:
+            raise RuntimeError("no space left on device")
+        seconds = self.system.seconds[phase] + number
+        values = {"seconds": seconds, "cpu": 2 * seconds, "memory": 3e6, "received": 4e6, "disk": 5e6}
+        if phase in phases.DEPLOYMENTS:
+            values |= {"pull": seconds / 4, "start": seconds * 3 / 4, "deployed": seconds}
+        blobs = (BASE, (f"sha256:{self.system.name}-{self.scenario.name}", self.system.own, "own"))
+        return Taken(values, blobs if phase == phases.PUSH else ())
+
+    def tidy(self) -> None:
+        """Nothing was left."""
+
+
+def scenarios(folder: Path, *names: str) -> list[Scenario]:
+    """Folders with all files of a scenario."""
+    for name in names:
+        (folder / name).mkdir(parents=True)
+        for file in FILES:
+            (folder / name / file).write_text("FROM base\nline two\n")
+    return [Scenario(folder / name) for name in names]

@@ -1,0 +1,158 @@
+"""The harness: what a known system takes is what the report says; failures, gaps and resumption."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+
+from bench.compare import phases
+from bench.compare.report.figures import Figures, Spread, crossovers
+from bench.compare.report.page import page
+from bench.compare.report.promises import GOALS, PAPER, results
+from bench.compare.report.table import table
+from bench.compare.samples import Key, Log, Sample, read
+from bench.compare.scenario import Copy, Scenario, find
+from tests.bench.conftest import measure, systems
+
+GOLDEN = Path(__file__).with_name("known.md")
+SCENARIOS = Path(__file__).resolve().parents[2] / "bench" / "scenarios"
+
+
+def test_a_known_system_gives_the_known_report(tmp_path: Path, apps: list[Scenario], update: bool) -> None:
+    made = table(measure(tmp_path / "samples.jsonl", apps, systems()))
+    if update:
+        GOLDEN.write_text(made)
+    assert made == GOLDEN.read_text()
+
+
+def test_the_known_figures(tmp_path: Path, apps: list[Scenario]) -> None:
+    """Worked out by hand from the times in conftest: three rounds that take one second more each."""
+    figures = measure(tmp_path / "samples.jsonl", apps, systems())
+    link = "500 Mbit/s"
+    assert figures.spread("a", "docker", phases.BUILD_COLD, link) == Spread(21.0, 20.0, 22.0, 3)
+    assert figures.spread("a", "docker", phases.DEPLOY_BASE, link, "pull") == Spread(2.75, 2.5, 3.0, 3)
+    pair = (("cir", phases.BUILD_COLD), ("docker", phases.BUILD_COLD))
+    assert figures.ratio("a", *pair, link) == 2 / 21  # of 1/20, 2/21, 3/22
+    assert figures.size("docker", ["a", "b"], ["base", "own"]) == 280_000_000  # the base counts once
+    found = {(r.what, r.scenario): r for r in results(figures, (*PAPER, *GOALS))}
+    smaller = found["image smaller, whole images with their bases", "a"]
+    assert smaller.value == pytest.approx(1 - 80_010_000 / 180_000_000)
+    assert not smaller.met
+    shared = found["deployment faster, components shared, 500 Mbit/s", "b"]
+    assert shared.value == pytest.approx(1 - 2 / 11)
+    assert not shared.met
+    assert found["unique bytes smaller than the dependency layer", "a"].met
+    assert found["two architectures, times as fast as with emulation", "a"].value is None
+    assert figures.missing() == []
+
+
+def test_a_system_that_fails_half_way_is_shown_as_such(tmp_path: Path, apps: list[Scenario]) -> None:
+    figures = measure(tmp_path / "samples.jsonl", apps, systems(broken=phases.PUSH))
+    link = "500 Mbit/s"
+    assert figures.rounds("a", "other", phases.PUSH, link) == {0: 6.0}
+    assert figures.spread("a", "other", phases.PUSH, link) is None, "a median would hide the failure"
+    assert {(key.system, key.phase, key.round) for key, _ in figures.failures()} == {("other", "push", 1)}
+    assert figures.missing() == [], "what failed is not missing"
+    for text in (table(figures), page(figures)):
+        assert "no space left on device" in text
+    assert "| push | 1.50 (0.50-2.50) | 7.00 (6.00-8.00) | failed |" in table(figures)
+    assert '<span>Another</span><span class="failed">push failed</span>' in page(figures)
+
+
+def test_a_failure_of_ours_is_no_figure(tmp_path: Path, apps: list[Scenario]) -> None:
+    ours, peer, _ = systems()
+    broken = type(ours)(ours.name, ours.title, ours.seconds, ours.own, phases.DEPLOY_BASE)
+    figures = measure(tmp_path / "samples.jsonl", apps, [broken, peer])
+    found = {r.what: r for r in results(figures, PAPER)}
+    assert found["deployment faster, base present"].value is None
+    assert found["build faster"].value is not None
+
+
+def test_what_is_missing_is_said_to_be_missing(tmp_path: Path, apps: list[Scenario]) -> None:
+    samples = tmp_path / "samples.jsonl"
+    measure(samples, apps, systems())
+    kept = [
+        line
+        for line in samples.read_text().splitlines()
+        if not all(word in line for word in ('"docker"', '"push"', '"b"', '"100 Mbit/s"', '"sample"'))
+    ]
+    figures = Figures.of(read(kept))
+    assert figures.missing() == ["b, Docker, expert's Dockerfile, push, 100 Mbit/s: 0 of 3 rounds"]
+    assert figures.missing()[0] in table(figures)
+
+
+def test_samples_are_taken_once_and_in_turn(tmp_path: Path, apps: list[Scenario]) -> None:
+    samples = tmp_path / "samples.jsonl"
+    first = systems()[:2]
+    measure(samples, apps[:1], first, rounds=1)
+    taken = [
+        json.loads(line)["sample"]["key"] for line in samples.read_text().splitlines() if "sample" in line
+    ]
+    cold = [(key["system"], key["round"]) for key in taken if key["phase"] == phases.BUILD_COLD][:4]
+    assert cold == [("docker", -1), ("cir", -1), ("cir", 0), ("docker", 0)]
+    again = systems()[:2]
+    whole = samples.read_text()
+    samples.write_text(whole[:-20])  # the run was killed while it wrote
+    measure(samples, apps[:1], again, rounds=2)
+    done = [item for system in again for item in system.done]
+    new = 2 * 2 * len(first[0].phases)  # one round more, two systems, two links
+    assert len(done) == new + 1
+    lost = taken[-1]
+    assert [item for item in done if item[2] != 1] == [(lost["system"], lost["phase"], lost["round"])]
+    keys = [sample.key for sample in read(samples.read_text().splitlines()).samples]
+    assert len(keys) == len(set(keys)) == len(taken) + new
+
+
+def test_a_broken_line_is_named() -> None:
+    with pytest.raises(ValueError, match="line 2 is no line of samples"):
+        read(['{"machine": {}}', '{"sample": {"key": {}}}'])
+
+
+def test_a_log_keeps_what_it_has(tmp_path: Path) -> None:
+    log = Log(tmp_path / "new" / "samples.jsonl")
+    key = Key("a", "cir", "push", "unshaped", 0)
+    log.add(Sample(key, {"seconds": 1.5}, (("sha256:x", 7, "own"),)))
+    again = Log(tmp_path / "new" / "samples.jsonl")
+    assert key in again
+    assert not again.failed(key)
+    assert read((tmp_path / "new" / "samples.jsonl").read_text().splitlines()).samples[0].blobs[0][1] == 7
+
+
+def test_crossovers() -> None:
+    """A straight line on the logarithmic scale: half-way between 100 and 400 is 200."""
+    assert crossovers({100: 3.0, 400: 1.0}, {100: 2.0, 400: 2.0}) == [pytest.approx(200)]
+    assert crossovers({100: 1.0, 400: 1.0}, {100: 2.0, 400: 2.0}) == []
+
+
+def test_the_scenarios_are_whole() -> None:
+    found = find(SCENARIOS)
+    assert {"fastapi", "onnxruntime", "sklearn"} <= {scenario.name for scenario in found}
+    for scenario in found:
+        assert (scenario.folder / "verify").stat().st_mode & 0o111
+        base = f"FROM {scenario.base}"
+        for name in ("Cirfile", "Dockerfile", "Dockerfile.usual", "Dockerfile.uv"):
+            assert base in (scenario.folder / name).read_text().splitlines()
+        assert len(scenario.added) == len(set(scenario.added)) >= 6
+
+
+def test_a_folder_that_lacks_a_file_is_named(tmp_path: Path, apps: list[Scenario]) -> None:
+    (apps[0].folder / "verify").unlink()
+    with pytest.raises(ValueError, match="a has no verify"):
+        find(apps[0].folder.parent)
+    with pytest.raises(ValueError, match="no scenario `c`; there are a, b"):
+        find(apps[0].folder.parent, ["c"])
+
+
+def test_changes(tmp_path: Path) -> None:
+    copy = Copy(find(SCENARIOS, ["sklearn"])[0], tmp_path / "copy")
+    before = (copy.folder / "requirements.txt").read_text()
+    copy.add_dependency(0)
+    assert (copy.folder / "requirements.txt").read_text() == before + "tabulate==0.9.0\n"
+    copy.add_dependency(1)
+    assert (copy.folder / "requirements.txt").read_text() == before + "tabulate==0.8.10\n"
+    copy.restore_requirements()
+    assert (copy.folder / "requirements.txt").read_text() == before
+    with pytest.raises(ValueError, match="100 rounds need one each"):
+        copy.add_dependency(99)
