@@ -14,8 +14,8 @@ Both sides are measured in turn in one run (`./dev bench`), so a slow moment of 
 ratio is the median of the ratios pair by pair. Times are whole commands as a user types them. The sample is
 `testdata/apps/sklearn`: scikit-learn, pandas, matplotlib, xgboost-cpu and onnxruntime on CPU; its stock image is
 `testdata/apps/sklearn/Dockerfile` (uv, cache mount, compiled bytecode, slim base). Images come from a registry on
-the same machine, wheels from the package index over the network; builds with `--no-cache` keep uv's cache mount,
-to the peer's advantage.
+the same machine, wheels from the package index over the network. A first build of ours begins without any cache; the
+peer's with `--no-cache` keeps uv's cache mount, to its advantage. Images of cold starts are new to the host each time.
 """
 _TWIN = """\
 `./dev bench --only twin`: an ordinary user, the base in the user's storage, where both images land; `buildah bud`
