@@ -246,6 +246,7 @@ def test_deadline(root: Root) -> None:
     heals(root)
 
 
+@pytest.mark.slow
 def test_deadline_while_waiting(root: Root) -> None:
     """The other one is alive and slow: waiting ends at the deadline, the work goes on."""
     application(root, "alpha", "beta")

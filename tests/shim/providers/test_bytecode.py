@@ -198,6 +198,7 @@ def test_wheels_that_bring_bytecode_do_not_get_it_changed_in_the_cache(tmp_path:
     assert next(tmp_path.glob(f"cache/*/site/{brought}")).read_bytes() == b"stale"
 
 
+@pytest.mark.slow
 def test_on_a_full_disk_no_bytecode_is_cut_short(tmp_path: Path, small_disk: Path) -> None:
     """Python believes unchecked bytecode, so half a file would break an import that needs none."""
     text = "".join(f"def f{number}(a, b): return a + {number} * b\n" for number in range(3000))

@@ -200,6 +200,7 @@ def many(count: int) -> list[Wheel]:
     ]
 
 
+@pytest.mark.slow
 def test_many_writers_of_one_cache(tmp_path: Path) -> None:
     wheels = serve(tmp_path / "index", *many(8))
     with Index(tmp_path / "index") as index:
