@@ -87,6 +87,7 @@ class ApptainerJob:
         self._host.run(
             "apptainer", "build", "--force", *(["--disable-cache"] if cold else []),
             "--build-arg", f"uv={self._host.uv}/uv", "--build-arg", f"ca={self._host.ca}",
+            "--build-arg", f"index={self._host.index}",
             str(self._file), self._recipe, cwd=self._copy.folder,
         )  # fmt: skip
         self._pushed = False

@@ -61,7 +61,7 @@ class Docker:
         secret = ["--secret", f"id=cir_ca,src={self.host.ca}"] if self.host.ca else []
         self.host.run(
             "docker", "buildx", "build", "--provenance=false", "-t", tag, "-f", str(file), *secret,
-            "--build-context", f"uv={self.host.uv}", *flags, str(file.parent),
+            "--build-context", f"uv={self.host.uv}", *self.host.index_arguments, *flags, str(file.parent),
         )  # fmt: skip
 
     def cold(self, namespace: str) -> list[str]:
@@ -107,7 +107,7 @@ class Buildah:
         secret = ["--secret", f"id=cir_ca,src={self.host.ca}"] if self.host.ca else []
         self.host.run(
             "buildah", "bud", "--network=host", "--layers", "-t", tag, "-f", str(file), *secret,
-            "--build-context", f"uv={self.host.uv}", *flags, str(file.parent),
+            "--build-context", f"uv={self.host.uv}", *self.host.index_arguments, *flags, str(file.parent),
         )  # fmt: skip
 
     def cold(self, namespace: str) -> list[str]:  # noqa: ARG002 - Buildah's cache mounts have no namespaces

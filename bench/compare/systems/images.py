@@ -207,6 +207,8 @@ class ImageJob:
             flags += ["-v", f"{self._store}:{self._system.store}", "-e", "CIR_LOG=quiet"]
             if self._host.ca:
                 flags += ["-v", f"{self._host.ca}:/run/cir/ca.crt:ro", "-e", "SSL_CERT_FILE=/run/cir/ca.crt"]
+            if self._host.index:
+                flags += ["-e", f"UV_DEFAULT_INDEX={self._host.index}"]
         values: dict[str, float] = {}
         if pull:
             values["pull"] = seconds(lambda: self._client.pull(self._image))
