@@ -32,6 +32,7 @@ class Host:
     :param frontend: the image that builds Cirfiles
     :param uv: folder with the program `uv`
     :param ca: file with trusted certificates, or empty
+    :param cir: words that begin a command of `cir`, with the environment of its installation
     """
 
     enter: tuple[str, ...]
@@ -39,13 +40,14 @@ class Host:
     frontend: str
     uv: str
     ca: str = ""
+    cir: tuple[str, ...] = ("cir",)
 
     @classmethod
     def from_json(cls, text: str) -> Host:
         """Read what `./dev bench --compare` hands over."""
         given = json.loads(text)
         names = ("registry", "frontend", "uv", "ca")
-        return cls(tuple(given["enter"]), **{name: given[name] for name in names})
+        return cls(tuple(given["enter"]), cir=tuple(given["cir"]), **{name: given[name] for name in names})
 
     def run(self, *argv: str, cwd: Path | None = None) -> str:
         """Run a command and return its output.
@@ -92,10 +94,10 @@ class Host:
             found: dict[str, Any] = json.load(answer)
             return found
 
-    def forget(self, name: str, keep: int = 0) -> None:
+    def forget(self, name: str, keep: int = 0, tag: str = "1") -> None:
         """Take an image's blobs, but for its first layers, out of the registry: a push moves them again."""
         try:
-            found = self.manifest(name)
+            found = self.manifest(name, tag)
         except urllib.error.HTTPError as error:
             if error.code == HTTPStatus.NOT_FOUND:
                 return
