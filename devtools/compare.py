@@ -9,7 +9,7 @@ import subprocess
 import tempfile
 from pathlib import Path
 
-from devtools import docker, images, paths, venv
+from devtools import account, docker, images, paths, venv
 from devtools.docker import Docker
 from devtools.engines.api import Engines
 
@@ -35,7 +35,9 @@ def run(args: argparse.Namespace) -> int:
     """Bring up what is needed, measure, report; the result is the exit status."""
     home = venv.ensure()
     engines = Engines.ensure()
-    frontend = images.ensure(Docker(tuple(engines.command(["docker"])), "engines"))
+    found = Docker(tuple(engines.command(["docker"])), "engines")
+    frontend = images.ensure(found)
+    shim = images.push_shim(found, f"{engines.registry}/bench/cir")
     if not args.quick:
         engines.emulation(True)
     bundle = docker.certificates()
@@ -44,12 +46,17 @@ def run(args: argparse.Namespace) -> int:
     results = (args.report or paths.cache() / "compare").resolve()
     samples = args.json.resolve() if args.json else results / "compare.jsonl"
     rounds = args.rounds or (1 if args.quick else 5)
-    with tempfile.TemporaryDirectory(prefix="uv-", dir="/tmp") as uv:
-        Path(uv).chmod(0o755)  # the ordinary user reads it, too
-        shutil.copy2(home / "bin/uv", Path(uv, "uv"))
+    with tempfile.TemporaryDirectory(prefix="cir-bench-", dir="/tmp") as name:
+        folder = Path(name)
+        folder.chmod(0o755)  # the ordinary user reads it, too
+        installed = account.install(folder / "cir", home)
+        words = [f"{key}={value}" for key, value in account.environment(installed, shim).items()]
+        uv = folder / "uv"
+        uv.mkdir()
+        shutil.copy2(home / "bin/uv", uv / "uv")
         given = {
             "enter": engines.command([]), "user": engines.command([], user=True), "registry": engines.spare_registry,
-            "frontend": frontend, "uv": uv, "ca": str(bundle or ""),
+            "frontend": frontend, "uv": str(uv), "ca": str(bundle or ""), "cir": ["env", *words, "cir"],
         }  # fmt: skip
         argv = [
             str(home / "bin/python"), "-m", "bench.compare", "--engines", json.dumps(given), "--folder", str(temporary),

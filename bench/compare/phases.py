@@ -25,6 +25,7 @@ BUILD_CODE = "build.code"
 BUILD_DEPENDENCY = "build.dependency"
 BUILD_PLATFORMS = "build.platforms"
 PUSH = "push"
+PUSH_PLATFORMS = "push.platforms"
 DEPLOY_ABSENT = "deploy.absent"
 DEPLOY_BASE = "deploy.base"
 DEPLOY_SHARED = "deploy.shared"
@@ -37,6 +38,7 @@ PHASES = (
     Phase(BUILD_DEPENDENCY, "build, one dependency added"),
     Phase(PUSH, "push"),
     Phase(BUILD_PLATFORMS, "build for amd64 and arm64, nothing cached", cold=True, quick=False),
+    Phase(PUSH_PLATFORMS, "push for amd64 and arm64", quick=False),
     Phase(DEPLOY_ABSENT, "deploy, base absent", cold=True, quick=False),
     Phase(DEPLOY_BASE, "deploy, base present", cold=True),
     Phase(DEPLOY_SHARED, "deploy, components shared", cold=True),
@@ -44,5 +46,7 @@ PHASES = (
 )
 TITLES = {phase.name: phase.title for phase in PHASES}
 DEPLOYMENTS = frozenset(phase.name for phase in PHASES if phase.name.startswith("deploy."))
+#: What only some engines do: one image for two platforms.
+TWO = frozenset({BUILD_PLATFORMS, PUSH_PLATFORMS})
 #: What every engine with images does on its own platform.
-USUAL = frozenset(phase.name for phase in PHASES) - {BUILD_PLATFORMS}
+USUAL = frozenset(phase.name for phase in PHASES) - TWO

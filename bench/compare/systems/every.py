@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from bench.compare import phases
 from bench.compare.systems import System
-from bench.compare.systems.apptainer import Apptainer
-from bench.compare.systems.clients import Buildah, Docker
+from bench.compare.systems.apptainer import Apptainer, CirApptainer
+from bench.compare.systems.clients import Buildah, CirBuildah, Docker
 from bench.compare.systems.host import Host
 from bench.compare.systems.images import Images
 
@@ -17,11 +17,13 @@ QUICK = (CIR, STOCK, "uv-run")
 def every(host: Host, user: Host) -> list[System]:
     """All systems; ``user`` is the same host, entered as an ordinary user."""
     docker = Docker(host)
-    two = frozenset({phases.BUILD_PLATFORMS})
     syntax = ("--build-arg", f"BUILDKIT_SYNTAX={host.frontend}")
+    store = "/var/lib/cir"
     return [
-        Images(CIR, "CIR on Docker", "Cirfile", docker, store="/var/lib/cir", flags=syntax, also=two),
-        Images(STOCK, "Docker, expert's Dockerfile", "Dockerfile", docker, also=two),
+        Images(CIR, "CIR on Docker", "Cirfile", docker, store=store, flags=syntax, also=phases.TWO),
+        Images("cir-buildah", "CIR on Buildah and Podman", "Cirfile", CirBuildah(host), store=store, also=phases.TWO),
+        CirApptainer(user),
+        Images(STOCK, "Docker, expert's Dockerfile", "Dockerfile", docker, also=phases.TWO),
         Images("docker-usual", "Docker, usual Dockerfile", "Dockerfile.usual", docker),
         Images("buildah", "Buildah and Podman, expert's Dockerfile", "Dockerfile", Buildah(host)),
         Apptainer(user),

@@ -34,6 +34,7 @@ class Host:
     :param uv: folder with the program `uv`
     :param ca: file with trusted certificates, or empty
     :param index: address of the package index, behind the same link as the registry; empty for the clients' own
+    :param cir: words that begin a command of `cir`, with the environment of its installation
     """
 
     enter: tuple[str, ...]
@@ -42,13 +43,15 @@ class Host:
     uv: str
     ca: str = ""
     index: str = ""
+    cir: tuple[str, ...] = ("cir",)
 
     @classmethod
     def from_json(cls, text: str) -> Host:
         """Read what `./dev bench --compare` hands over."""
         given = json.loads(text)
         names = ("registry", "frontend", "uv", "ca", "index")
-        return cls(tuple(given["enter"]), **{name: given[name] for name in names})
+        texts = {name: given[name] for name in names}
+        return cls(tuple(given["enter"]), cir=tuple(given["cir"]), **texts)
 
     @property
     def index_arguments(self) -> tuple[str, ...]:
@@ -107,10 +110,10 @@ class Host:
             found: dict[str, Any] = json.load(answer)
             return found
 
-    def forget(self, name: str, keep: int = 0) -> None:
+    def forget(self, name: str, keep: int = 0, tag: str = "1") -> None:
         """Take an image's blobs, but for its first layers, out of the registry: a push moves them again."""
         try:
-            found = self.manifest(name)
+            found = self.manifest(name, tag)
         except urllib.error.HTTPError as error:
             if error.code == HTTPStatus.NOT_FOUND:
                 return
