@@ -110,6 +110,11 @@ class Instance:
         return f"{self.link[1]}:5000"
 
     @property
+    def link_index(self) -> str:
+        """A package index at the far end, `host:port`."""
+        return f"{self.link[1]}:8000"
+
+    @property
     def table(self) -> str:
         """Name of the nftables table that holds every packet rule of the engines."""
         return f"cir_dev_{self.name}"

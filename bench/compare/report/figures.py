@@ -118,10 +118,11 @@ class Figures:
                 for phase in chosen:
                     for link in self.plan.links:
                         count = len(self.rounds(scenario, system, phase, link))
-                        if count < self.plan.rounds and not self.failure(scenario, system, phase, link):
+                        wanted = self.plan.wanted(system, phase, link)
+                        if count < wanted and not self.failure(scenario, system, phase, link):
                             gaps.append(
                                 f"{scenario}, {self.plan.systems[system]}, {phases.TITLES.get(phase, phase)},"
-                                f" {link}: {count} of {self.plan.rounds} rounds"
+                                f" {link}: {count} of {wanted} rounds"
                             )
         return gaps
 

@@ -47,7 +47,7 @@ def gaps(figures: Figures) -> list[str]:
 
 def cell(figures: Figures, scenario: str, system: str, phase: str, link: str, metric: str = "") -> str:
     """A median with its spread; or that it failed, is missing, or does not exist."""
-    if phase not in figures.plan.phases[system]:
+    if not figures.plan.wanted(system, phase, link):
         return "-"
     if figures.failure(scenario, system, phase, link):
         return "failed"
@@ -88,7 +88,7 @@ def verdict(result: Result) -> str:
 def rows_of_times(figures: Figures, scenario: str, link: str) -> list[list[str]]:
     """Seconds of every phase and system, titles first."""
     systems = figures.plan.systems
-    planned = {phase for chosen in figures.plan.phases.values() for phase in chosen}
+    planned = {p for p in phases.TITLES if any(figures.plan.wanted(system, p, link) for system in systems)}
     return [
         ["seconds", *systems.values()],
         *(

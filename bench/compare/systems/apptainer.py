@@ -12,7 +12,7 @@ from pathlib import Path
 
 from bench.compare import phases
 from bench.compare.scenario import Copy, Scenario
-from bench.compare.systems import Job, Taken
+from bench.compare.systems import Blobs, Job, Taken
 from bench.compare.systems.host import Host, seconds
 
 
@@ -112,10 +112,11 @@ class ApptainerJob:
     def _push(self) -> Taken:
         self._host.run("apptainer", "push", "--no-https", str(self._file), self._address)
         self._pushed = True
-        manifest = self._host.manifest(self._repository)
-        return Taken(
-            blobs=tuple((layer["digest"], int(layer["size"]), "own") for layer in manifest["layers"])
-        )
+        return Taken(blobs=self._blobs)
+
+    def _blobs(self) -> Blobs:
+        layers = self._host.manifest(self._repository)["layers"]
+        return tuple((layer["digest"], int(layer["size"]), "own") for layer in layers)
 
     def _ready_to_deploy(self, phase: str) -> None:
         if not self._pushed:

@@ -12,6 +12,8 @@ from bench.compare.systems.images import Images
 CIR, STOCK = "cir", "docker"
 #: Those of a quick run: ours, what we hold ourselves against, and what users would pick instead.
 QUICK = (CIR, STOCK, "uv-run")
+#: Those that are measured on every link of a run.
+SWEPT = QUICK
 
 
 def every(host: Host, user: Host) -> list[System]:
