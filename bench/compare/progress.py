@@ -42,7 +42,12 @@ class Estimate:
     def _kinds(key: Key) -> list[tuple[str, ...]]:
         """From what is most alike to what is less so."""
         phase, system = key.phase, key.system
-        return [(phase, system, key.scenario, key.link), (phase, system, key.scenario), (phase, system), (phase,)]
+        return [
+            (phase, system, key.scenario, key.link),
+            (phase, system, key.scenario),
+            (phase, system),
+            (phase,),
+        ]
 
 
 class Progress:

@@ -92,9 +92,9 @@ class Instance:
 
     @property
     def link(self) -> tuple[str, str]:
-        """Addresses of a link for measurements, a /30 of those kept for that (RFC 2544): the machine's end, the far one.
+        """Addresses of a link for measurements, of those kept for that (RFC 2544): the machine's end, the far one.
 
-        As many as there are ports, so that no two sets of engines that run side by side have the same.
+        A /30 for each port: no two sets of engines that run side by side have the same.
         """
         first = ipaddress.IPv4Address("198.18.0.0") + (self.port - 5700) // 2 * 4
         return str(first + 1), str(first + 2)

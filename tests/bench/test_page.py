@@ -14,6 +14,7 @@ from bench.compare import phases
 from bench.compare.report.page import page
 from bench.compare.scenario import Scenario
 from tests.bench.conftest import measure, systems
+from tests.bench.fake import FakeNetwork
 
 
 def test_the_page_names_no_other_resource(tmp_path: Path, apps: list[Scenario]) -> None:
@@ -24,8 +25,11 @@ def test_the_page_names_no_other_resource(tmp_path: Path, apps: list[Scenario]) 
 def test_the_crossover_is_said(tmp_path: Path, apps: list[Scenario]) -> None:
     """On the slow link ours takes five seconds more, on the fast one five less: they cross half-way between."""
     ours, peer, other = systems()
-    slow = replace(ours, seconds={**ours.seconds, phases.DEPLOY_BASE: 15.0})
-    made = page(measure(tmp_path / "samples.jsonl", apps, [ours, peer, other], slow=[slow, peer, other]))
+    network = FakeNetwork()
+    ours = replace(ours, slow={phases.DEPLOY_BASE: 15.0}, network=network)
+    chosen = [ours, peer, other]
+    every = [system.name for system in chosen]
+    made = page(measure(tmp_path / "samples.jsonl", apps, chosen, swept=every, network=network))
     assert "Crossovers with ours: Docker, expert&#x27;s Dockerfile: 224 Mbit/s; Another: 224 Mbit/s." in made
     assert made.count("<circle") == 4
 

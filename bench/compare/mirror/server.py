@@ -67,7 +67,7 @@ class Server(ThreadingHTTPServer):
         kind = pages.HTML if html else pages.JSON
         return (gzip.compress(content, 6, mtime=0) if packed else content), kind, f'"{tag}"'
 
-    def handle_error(self, request: object, client_address: object) -> None:  # noqa: ARG002
+    def handle_error(self, request: object, client_address: object) -> None:
         """A client that went away is no error of ours."""
         if not isinstance(sys.exc_info()[1], OSError):
             super().handle_error(cast("socket.socket", request), client_address)
@@ -99,8 +99,12 @@ class _Handler(BaseHTTPRequestHandler):
         match parts:
             case ["", "simple", name, ""] if pages.is_project(name):
                 self._page(name)
-            case ["", "simple", name, *rest] if rest in ([], [""]) and pages.is_project(pages.normalized(name)):
-                self._say(HTTPStatus.MOVED_PERMANENTLY, "", {"Location": f"/simple/{pages.normalized(name)}/"})
+            case ["", "simple", name, *rest] if rest in ([], [""]) and pages.is_project(
+                pages.normalized(name)
+            ):
+                self._say(
+                    HTTPStatus.MOVED_PERMANENTLY, "", {"Location": f"/simple/{pages.normalized(name)}/"}
+                )
             case ["", "files", project, name] if pages.is_project(project) and pages.is_file(name):
                 self._file(project, name)
             case _:

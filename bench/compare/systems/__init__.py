@@ -9,7 +9,6 @@ from typing import Protocol
 
 from bench.compare.scenario import Scenario
 
-
 #: Digest, bytes, and what it is (bench/compare/samples.py).
 Blobs = tuple[tuple[str, int, str], ...]
 

@@ -23,7 +23,14 @@ def every(host: Host, user: Host) -> list[System]:
     store = "/var/lib/cir"
     return [
         Images(CIR, "CIR on Docker", "Cirfile", docker, store=store, flags=syntax, also=phases.TWO),
-        Images("cir-buildah", "CIR on Buildah and Podman", "Cirfile", CirBuildah(host), store=store, also=phases.TWO),
+        Images(
+            "cir-buildah",
+            "CIR on Buildah and Podman",
+            "Cirfile",
+            CirBuildah(host),
+            store=store,
+            also=phases.TWO,
+        ),
         CirApptainer(user),
         Images(STOCK, "Docker, expert's Dockerfile", "Dockerfile", docker, also=phases.TWO),
         Images("docker-usual", "Docker, usual Dockerfile", "Dockerfile.usual", docker),

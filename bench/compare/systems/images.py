@@ -13,7 +13,7 @@ Each deployment gets an image the host has never seen (bench/main_path/variants.
 from __future__ import annotations
 
 import uuid
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import takewhile
 from pathlib import Path
