@@ -29,7 +29,8 @@ class Meter:
 
     def __enter__(self) -> Meter:
         os.sync()
-        self._used, self._received, self._cpu = _used(self._disk), self._link() + _received(), _cpu()
+        self._used, self._cpu = _used(self._disk), _cpu()
+        self._received, self._elsewhere = self._link(), _received()
         self._stop = threading.Event()
         self._lowest = self._available = _available()
         self._watcher = threading.Thread(target=self._watch)
@@ -39,7 +40,8 @@ class Meter:
 
     def __exit__(self, *_: object) -> None:
         seconds = time.perf_counter() - self._start
-        cpu, received = _cpu() - self._cpu, self._link() + _received() - self._received
+        cpu = _cpu() - self._cpu
+        received, elsewhere = self._link() - self._received, _received() - self._elsewhere
         self._stop.set()
         self._watcher.join()
         os.sync()
@@ -48,6 +50,7 @@ class Meter:
             "cpu": cpu,
             "memory": self._available - self._lowest,
             "received": received,
+            "elsewhere": elsewhere,
             "disk": _used(self._disk) - self._used,
         }
 

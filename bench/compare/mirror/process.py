@@ -94,7 +94,7 @@ def listen(address: str, namespace: str) -> socket.socket:
     :raises OSError: when it cannot
     """
     host, _, port = address.rpartition(":")
-    with open("/proc/self/ns/net") as own:
+    with Path("/proc/self/ns/net").open() as own:
         _enter(namespace)
         try:
             return socket.create_server((host, int(port)), backlog=128)
@@ -104,7 +104,7 @@ def listen(address: str, namespace: str) -> socket.socket:
 
 def _enter(namespace: str) -> None:
     if namespace:
-        with open(namespace) as file:
+        with Path(namespace).open() as file:
             libc = ctypes.CDLL(None, use_errno=True)
             if libc.setns(file.fileno(), _NETWORK):
                 raise OSError(ctypes.get_errno(), os.strerror(ctypes.get_errno()), namespace)

@@ -92,7 +92,7 @@ class _Handler(BaseHTTPRequestHandler):
         except (OSError, ValueError) as error:
             self._say(HTTPStatus.BAD_GATEWAY, f"{self.path}: {error}")
 
-    do_HEAD = do_GET
+    do_HEAD = do_GET  # noqa: N815 - the name is the base class's
 
     def _answer(self) -> None:
         parts = [unquote(part) for part in urlsplit(self.path).path.split("/")]

@@ -16,15 +16,18 @@ from urllib.parse import unquote, urlsplit, urlunsplit
 
 from bench.compare.mirror import pages
 
-#: Settings that name the default index, in the order in which they are asked for.
-VARIABLES = ("UV_DEFAULT_INDEX", "UV_INDEX_URL", "PIP_INDEX_URL")
-#: What else a client reads: its own files, and what it has built in.
-_ASK_PIP = "import pip._internal.models.index as index; print(index.PyPI.simple_url)"
+#: Settings of uv that name the default index, in the order in which they are asked for.
+VARIABLES = ("UV_DEFAULT_INDEX", "UV_INDEX_URL")
+#: What pip goes by: its files, its variables, and what it has built in.
+_ASK_PIP = (
+    "from pip._internal.commands import create_command;"
+    " print(create_command('download').parse_args([])[0].index_url)"
+)
 _LONGEST = 60.0
 
 
 def find(environ: Mapping[str, str] = os.environ) -> str:
-    """The address of the default index: of the user's settings, else of pip's.
+    """The address of the default index: of uv's settings, else of pip's.
 
     :raises RuntimeError: when pip does not tell
     """
@@ -32,11 +35,8 @@ def find(environ: Mapping[str, str] = os.environ) -> str:
         if address := environ.get(name, "").strip():
             return address
     asked = subprocess.run(
-        [sys.executable, "-m", "pip", "config", "get", "global.index-url"], capture_output=True, text=True
+        [sys.executable, "-c", _ASK_PIP], capture_output=True, text=True, env=dict(environ)
     )
-    if asked.returncode == 0 and asked.stdout.strip():
-        return asked.stdout.strip()
-    asked = subprocess.run([sys.executable, "-c", _ASK_PIP], capture_output=True, text=True)
     if asked.returncode:
         raise RuntimeError(
             f"no package index is known: pip does not tell its default ({asked.stderr.strip()[-200:]});"
