@@ -145,7 +145,8 @@ def test_it_goes_with_the_one_who_made_it(engines: Engines) -> None:
         process.send_signal(signal.SIGKILL)
     _until_gone(interface)
     _until_gone(Path("/proc", holder))
-    subprocess.run(["ip", "link", "add", instance.link_interface, "type", "dummy"], check=True)
+    left = ["ip", "link", "add", instance.link_interface, "type", "veth", "peer", "name", "cirlinkleft"]
+    subprocess.run(left, check=True)
     with up(engines) as made:
         assert made.received() < 10_000
     assert not interface.exists()
