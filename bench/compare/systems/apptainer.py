@@ -79,6 +79,7 @@ class ApptainerJob:
             self._copy.change_code()
         elif phase == phases.PUSH:
             self._host.forget(self._repository)
+            self._pushed = False
         elif phase in phases.DEPLOYMENTS:
             self._ready_to_deploy(phase)
 
