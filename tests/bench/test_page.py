@@ -15,6 +15,7 @@ from bench.compare.report.causes import Causes
 from bench.compare.report.page import page
 from bench.compare.scenario import Scenario
 from tests.bench.conftest import measure, systems
+from tests.bench.fake import FakeNetwork
 
 NONE = Causes({})
 
@@ -27,8 +28,11 @@ def test_the_page_names_no_other_resource(tmp_path: Path, apps: list[Scenario]) 
 def test_the_crossover_is_said(tmp_path: Path, apps: list[Scenario]) -> None:
     """On the slow link ours takes five seconds more, on the fast one five less: they cross half-way between."""
     ours, peer, other = systems()
-    slow = replace(ours, seconds={**ours.seconds, phases.DEPLOY_BASE: 15.0})
-    figures = measure(tmp_path / "samples.jsonl", apps, [ours, peer, other], slow=[slow, peer, other])
+    network = FakeNetwork()
+    ours = replace(ours, slow={phases.DEPLOY_BASE: 15.0}, network=network)
+    chosen = [ours, peer, other]
+    every = [system.name for system in chosen]
+    figures = measure(tmp_path / "samples.jsonl", apps, chosen, swept=every, network=network)
     made = page(figures, NONE)
     assert (
         "Crossovers: CIR on Docker and Docker, expert&#x27;s Dockerfile at 224 Mbit/s; "

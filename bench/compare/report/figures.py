@@ -11,9 +11,6 @@ from itertools import pairwise
 from bench.compare import phases
 from bench.compare.samples import Key, Plan, Record, Sample
 
-#: The link that everything is shown for; where it was not measured, the first one takes its place.
-MAIN_MBIT = 500
-
 
 @dataclass(frozen=True)
 class Spread:
@@ -46,7 +43,7 @@ class Figures:
     @property
     def main(self) -> str:
         """The link that everything is shown for."""
-        return self.link_of(MAIN_MBIT) or next(iter(self.plan.links), "")
+        return self.plan.main
 
     def link_of(self, mbit: float) -> str:
         """The link of a bandwidth; empty where it was not measured."""
@@ -135,10 +132,11 @@ class Figures:
                 for phase in chosen:
                     for link in self.plan.links:
                         count = len(self.rounds(scenario, system, phase, link))
-                        if count < self.plan.rounds and not self.failure(scenario, system, phase, link):
+                        wanted = self.plan.wanted(system, phase, link)
+                        if count < wanted and not self.failure(scenario, system, phase, link):
                             gap = (
                                 f"{self.plan.systems[system]}, {phases.TITLES.get(phase, phase)},"
-                                f" {link}: {count} of {self.plan.rounds} rounds"
+                                f" {link}: {count} of {wanted} rounds"
                             )
                             gaps.setdefault(gap, []).append(scenario)
         return [f"{', '.join(scenarios)}: {gap}" for gap, scenarios in gaps.items()]

@@ -7,11 +7,13 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from bench.compare import phases
-from bench.compare.report.figures import MAIN_MBIT, Figures
+from bench.compare.report.figures import Figures
 
 #: Whom we compare, by name in the samples: ours, its peer, and the words for both.
 DOCKER = ("cir", "docker")
 PAIRS = {DOCKER: "Docker", ("cir-buildah", "buildah"): "Buildah", ("cir-apptainer", "apptainer"): "Apptainer"}
+#: The link that goals for deployments hold for.
+_GOAL_MBIT = 500
 #: An image of Apptainer is one file: what is its own and what is the base's cannot be told apart.
 _ONE_FILE = "apptainer"
 
@@ -157,11 +159,11 @@ GOALS = (
     Promise("build-same", "build, nothing cached, to the peer's of nothing changed", "at most 1.5", 1.5, AT_MOST, _of_same),
     Promise(
         "deploy-base", "deployment faster, base present, 500 Mbit/s", "at least 40 %", 0.4, SAVED,
-        _saved(phases.DEPLOY_BASE), MAIN_MBIT,
+        _saved(phases.DEPLOY_BASE), _GOAL_MBIT,
     ),
     Promise(
         "deploy-shared", "deployment faster, components shared, 500 Mbit/s", "at least 85 %", 0.85, SAVED,
-        _saved(phases.DEPLOY_SHARED), MAIN_MBIT,
+        _saved(phases.DEPLOY_SHARED), _GOAL_MBIT,
     ),
     Promise(
         "platforms", "build for two platforms, times as fast", "at least 20", 20, TIMES,

@@ -116,27 +116,22 @@ def missed(figures: Figures, promises: Iterable[Promise], causes: Causes) -> lis
 def times(figures: Figures, scenario: str) -> Rows:
     """Seconds of every phase and system over the main link."""
     systems = figures.plan.systems
-    planned = {phase for chosen in figures.plan.phases.values() for phase in chosen}
     rows = [text("seconds", *systems.values())]
     for phase, title in phases.TITLES.items():
-        if phase in planned:
+        if any(figures.plan.wanted(system, phase, figures.main) for system in systems):
             cells = (time(figures, scenario, system, phase, figures.main) for system in systems)
             rows.append([Cell(title), *cells])
     return rows
 
 
 def swept(figures: Figures, scenario: str) -> Rows:
-    """Seconds over the other links, of phases that were measured there."""
-    systems = figures.plan.systems
-    rows = [text("seconds", *systems.values())]
+    """Seconds over the other links, of systems and phases that are measured there."""
+    plan = figures.plan
+    systems = [system for system in plan.systems if system in plan.swept]
+    rows = [text("seconds", *(plan.systems[system] for system in systems))]
     for phase, title in phases.TITLES.items():
-        for link in figures.plan.links:
-            there = any(
-                figures.rounds(scenario, system, phase, link)
-                or figures.failure(scenario, system, phase, link)
-                for system in systems
-            )
-            if link != figures.main and there:
+        for link in list(plan.links)[1:]:
+            if any(plan.wanted(system, phase, link) for system in systems):
                 cells = (time(figures, scenario, system, phase, link) for system in systems)
                 rows.append([Cell(f"{title}, {link}"), *cells])
     return rows
@@ -220,7 +215,7 @@ def time(figures: Figures, scenario: str, system: str, phase: str, link: str) ->
 
 def absent(figures: Figures, scenario: str, system: str, phase: str, link: str) -> Cell:
     """Why a cell has no figure: it does not exist, failed, or was not measured."""
-    if phase not in figures.plan.phases[system]:
+    if not figures.plan.wanted(system, phase, link):
         return Cell("-")
     word = "failed" if figures.failure(scenario, system, phase, link) else "missing"
     return Cell(word, word)

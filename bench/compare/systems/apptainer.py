@@ -12,7 +12,7 @@ from pathlib import Path
 
 from bench.compare import phases
 from bench.compare.scenario import Copy, Scenario
-from bench.compare.systems import Job, Taken
+from bench.compare.systems import Blobs, Job, Taken
 from bench.compare.systems.host import Host, seconds
 
 
@@ -106,16 +106,18 @@ class ApptainerJob:
         self._host.run(
             "apptainer", "build", "--force", *(["--disable-cache"] if cold else []),
             "--build-arg", f"uv={self._host.uv}/uv", "--build-arg", f"ca={self._host.ca}",
+            "--build-arg", f"index={self._host.index}",
             str(file), self._recipe, cwd=self._copy.folder,
         )  # fmt: skip
 
     def _push(self) -> Taken:
         self._host.run("apptainer", "push", "--no-https", str(self._file), self._address)
         self._pushed = True
-        manifest = self._host.manifest(self._repository)
-        return Taken(
-            blobs=tuple((layer["digest"], int(layer["size"]), "own") for layer in manifest["layers"])
-        )
+        return Taken(blobs=self._blobs)
+
+    def _blobs(self) -> Blobs:
+        layers = self._host.manifest(self._repository)["layers"]
+        return tuple((layer["digest"], int(layer["size"]), "own") for layer in layers)
 
     def _ready_to_deploy(self, phase: str) -> None:
         if not self._pushed:
@@ -159,7 +161,8 @@ class CirApptainerJob(ApptainerJob):
         self._caches += cold
         self._host.run(
             "env", f"XDG_CACHE_HOME={self._made}/cache-{self._caches}", *self._host.cir, "build", "--engine", "apptainer",
-            "-o", str(file), "-f", str(self._copy.folder / self._recipe), str(self._copy.folder),
+            "-o", str(file), "-f", str(self._copy.folder / self._recipe), *self._host.index_arguments,
+            str(self._copy.folder),
         )  # fmt: skip
 
     def _ready_to_deploy(self, phase: str) -> None:

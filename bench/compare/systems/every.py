@@ -12,6 +12,8 @@ from bench.compare.systems.images import Images
 CIR, STOCK = "cir", "docker"
 #: Those of a quick run: ours, what we hold ourselves against, and what users would pick instead.
 QUICK = (CIR, STOCK, "uv-run")
+#: Those that are measured on every link of a run.
+SWEPT = QUICK
 
 
 def every(host: Host, user: Host) -> list[System]:
@@ -21,7 +23,14 @@ def every(host: Host, user: Host) -> list[System]:
     store = "/var/lib/cir"
     return [
         Images(CIR, "CIR on Docker", "Cirfile", docker, store=store, flags=syntax, also=phases.TWO),
-        Images("cir-buildah", "CIR on Buildah and Podman", "Cirfile", CirBuildah(host), store=store, also=phases.TWO),
+        Images(
+            "cir-buildah",
+            "CIR on Buildah and Podman",
+            "Cirfile",
+            CirBuildah(host),
+            store=store,
+            also=phases.TWO,
+        ),
         CirApptainer(user),
         Images(STOCK, "Docker, expert's Dockerfile", "Dockerfile", docker, also=phases.TWO),
         Images("docker-usual", "Docker, usual Dockerfile", "Dockerfile.usual", docker),

@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from http import HTTPStatus
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
 from bench.main_path.variants import TYPES
 
@@ -32,6 +33,7 @@ class Host:
     :param frontend: the image that builds Cirfiles
     :param uv: folder with the program `uv`
     :param ca: file with trusted certificates, or empty
+    :param index: address of the package index, behind the same link as the registry; empty for the clients' own
     :param cir: words that begin a command of `cir`, with the environment of its installation
     """
 
@@ -40,14 +42,28 @@ class Host:
     frontend: str
     uv: str
     ca: str = ""
+    index: str = ""
     cir: tuple[str, ...] = ("cir",)
 
     @classmethod
     def from_json(cls, text: str) -> Host:
         """Read what `./dev bench --compare` hands over."""
         given = json.loads(text)
-        names = ("registry", "frontend", "uv", "ca")
-        return cls(tuple(given["enter"]), cir=tuple(given["cir"]), **{name: given[name] for name in names})
+        names = ("registry", "frontend", "uv", "ca", "index")
+        texts = {name: given[name] for name in names}
+        return cls(tuple(given["enter"]), cir=tuple(given["cir"]), **texts)
+
+    @property
+    def index_arguments(self) -> tuple[str, ...]:
+        """Flags of a build that name the package index, for uv, for CIR, and for pip, which wants to hear twice."""
+        if not self.index:
+            return ()
+        given = {
+            "UV_DEFAULT_INDEX": self.index,
+            "PIP_INDEX_URL": self.index,
+            "PIP_TRUSTED_HOST": str(urlsplit(self.index).hostname),
+        }
+        return tuple(word for name, value in given.items() for word in ("--build-arg", f"{name}={value}"))
 
     def run(self, *argv: str, cwd: Path | None = None) -> str:
         """Run a command and return its output.

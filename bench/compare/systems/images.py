@@ -13,14 +13,14 @@ Each deployment gets an image the host has never seen (bench/main_path/variants.
 from __future__ import annotations
 
 import uuid
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import takewhile
 from pathlib import Path
 
 from bench.compare import phases
 from bench.compare.scenario import Copy, Scenario
-from bench.compare.systems import Job, Taken
+from bench.compare.systems import Blobs, Job, Taken
 from bench.compare.systems.clients import Client
 from bench.compare.systems.host import Host, seconds, unique
 from bench.main_path.variants import Variants
@@ -140,7 +140,7 @@ class ImageJob:
     def _push(self) -> Taken:
         self._client.push(self._tag)
         self._pushed = True
-        return Taken(blobs=self._blobs(self._repository, "1"))
+        return Taken(blobs=lambda: self._blobs(self._repository, "1"))
 
     def _ready_to_push_two(self) -> None:
         """The image is there for both platforms, and in the registry only its base is."""
@@ -154,9 +154,10 @@ class ImageJob:
 
     def _push_two(self) -> Taken:
         self._client.push(self._tag_of_two, several=True)
-        return Taken(
-            blobs=tuple(blob for manifest in self._manifests() for blob in self._blobs(self._two, manifest))
-        )
+        return Taken(blobs=self._blobs_of_two)
+
+    def _blobs_of_two(self) -> Blobs:
+        return tuple(blob for manifest in self._manifests() for blob in self._blobs(self._two, manifest))
 
     def _manifests(self) -> list[str]:
         """Digests of the pushed image's manifests, one a platform.
@@ -168,7 +169,7 @@ class ImageJob:
             raise RuntimeError(f"{self._two} was pushed for {len(found)} platforms, not {len(PLATFORMS)}")
         return [entry["digest"] for entry in found]
 
-    def _blobs(self, repository: str, tag: str) -> tuple[tuple[str, int, str], ...]:
+    def _blobs(self, repository: str, tag: str) -> Blobs:
         """What a manifest names: digest, bytes, kind."""
         base, common = self._counts()
         manifest = self._host.manifest(repository, tag)
@@ -250,6 +251,8 @@ class ImageJob:
             flags += ["-v", f"{self._store}:{self._system.store}", "-e", "CIR_LOG=quiet"]
             if self._host.ca:
                 flags += ["-v", f"{self._host.ca}:/run/cir/ca.crt:ro", "-e", "SSL_CERT_FILE=/run/cir/ca.crt"]
+            if self._host.index:
+                flags += ["-e", f"UV_DEFAULT_INDEX={self._host.index}"]
         values: dict[str, float] = {}
         if pull:
             values["pull"] = seconds(lambda: self._client.pull(self._image))
