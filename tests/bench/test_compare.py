@@ -92,7 +92,7 @@ def test_what_is_missing_is_said_to_be_missing(tmp_path: Path, apps: list[Scenar
         if not all(word in line for word in ('"docker"', '"push"', '"b"', '"500 Mbit/s"', '"sample"'))
     ]
     figures = Figures.of(read(kept))
-    assert figures.missing() == ["b: Docker, expert's Dockerfile, push, 500 Mbit/s: 0 of 3 rounds"]
+    assert figures.missing() == ["b: Docker, expert's Dockerfile, 500 Mbit/s: 0 of 3 rounds of push"]
     assert figures.missing()[0] in table(figures, NONE)
 
 

@@ -77,7 +77,7 @@ def test_the_page_opens(tmp_path: Path, apps: list[Scenario], chromium: str, wid
     dumped = browse(chromium, tmp_path / "profile", probe, size, "--dump-dom", "--virtual-time-budget=2000")
     found = re.search(r"<title>(.*?)</title>", dumped)
     assert found
-    assert found[1] == "true,12,true"  # two applications, two deployments, three systems
+    assert found[1] == "true,8,true"  # two applications, two deployments, two systems
     browse(chromium, tmp_path / "profile", file, size, f"--screenshot={picture}")
     assert picture.read_bytes().startswith(b"\x89PNG")
     assert picture.stat().st_size > 20_000

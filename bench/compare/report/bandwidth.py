@@ -33,10 +33,10 @@ def _chart(figures: Figures, scenario: str, phase: str) -> str:
     for number, system in enumerate(figures.plan.systems):
         points = {rate: _median(figures, scenario, system, phase, link) for link, rate in figures.plan.links.items()}
         known = {rate: value for rate, value in points.items() if value is not None}
-        if any(rate > 0 for rate in known):
+        if sum(rate > 0 for rate in known) > 1:
             drawn[system] = Curve(number, {rate: v for rate, v in known.items() if rate > 0}, known.get(0))
     if not drawn:
-        return f'<p class="missing">{escape(title)}: missing</p>'
+        return f'<h4>{escape(title)}</h4><p class="missing">missing</p>'
     marks: list[tuple[float, float]] = []
     said: list[str] = []
     for ours, peer in _compared(figures):
@@ -49,9 +49,8 @@ def _chart(figures: Figures, scenario: str, phase: str) -> str:
                 )
     crossed = f"Crossovers: {'; '.join(said)}." if said else "No crossovers between the shaped links."
     names = {figures.plan.systems[system]: curve.colour for system, curve in drawn.items()}
-    return parts.figure(
-        names, parts.curves(list(drawn.values()), marks), f"{title}, seconds over Mbit/s. {crossed}"
-    )
+    chart = parts.figure(names, parts.curves(list(drawn.values()), marks), f"Seconds over Mbit/s. {crossed}")
+    return f"<h4>{escape(title)}</h4>{chart}"
 
 
 def _median(figures: Figures, scenario: str, system: str, phase: str, link: str) -> float | None:

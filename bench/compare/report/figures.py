@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import statistics
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from itertools import pairwise
 
@@ -125,21 +125,27 @@ class Figures:
         return [(key, sample.error) for key, sample in self.samples.items() if sample.error]
 
     def missing(self) -> list[str]:
-        """Cells of the plan that have fewer rounds than planned and did not fail; applications of the same gap together."""
-        gaps: dict[str, list[str]] = {}
+        """Cells of the plan that have fewer rounds than planned and did not fail; those of the same gap together."""
+        gaps: dict[tuple[str, str, str, int, int], list[str]] = {}
+        for scenario, system, phase, link in self._cells():
+            count = len(self.rounds(scenario, system, phase, link))
+            wanted = self.plan.wanted(system, phase, link)
+            if count < wanted and not self.failure(scenario, system, phase, link):
+                gaps.setdefault((system, link, scenario, count, wanted), []).append(
+                    phases.TITLES.get(phase, phase)
+                )
+        together: dict[str, list[str]] = {}
+        for (system, link, scenario, count, wanted), titles in gaps.items():
+            gap = f"{self.plan.systems[system]}, {link}: {count} of {wanted} rounds of {'; '.join(titles)}"
+            together.setdefault(gap, []).append(scenario)
+        return [f"{', '.join(scenarios)}: {gap}" for gap, scenarios in together.items()]
+
+    def _cells(self) -> Iterator[tuple[str, str, str, str]]:
         for scenario in self.plan.scenarios:
             for system, chosen in self.plan.phases.items():
-                for phase in chosen:
-                    for link in self.plan.links:
-                        count = len(self.rounds(scenario, system, phase, link))
-                        wanted = self.plan.wanted(system, phase, link)
-                        if count < wanted and not self.failure(scenario, system, phase, link):
-                            gap = (
-                                f"{self.plan.systems[system]}, {phases.TITLES.get(phase, phase)},"
-                                f" {link}: {count} of {wanted} rounds"
-                            )
-                            gaps.setdefault(gap, []).append(scenario)
-        return [f"{', '.join(scenarios)}: {gap}" for gap, scenarios in gaps.items()]
+                for link in self.plan.links:
+                    for phase in chosen:
+                        yield scenario, system, phase, link
 
 
 def time_of(phase: str) -> str:

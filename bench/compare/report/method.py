@@ -2,22 +2,24 @@
 
 from __future__ import annotations
 
+from bench.compare.phases import TITLES
 from bench.compare.report.figures import Figures
 
 #: Paragraphs: what they are about, and what they say.
-METHOD = (
+_METHOD = (
     (
         "Applications",
-        "are ours (bench/scenarios); those of the paper (arXiv 2604.10411) are not public. Each has a Cirfile, the best "
+        "They are ours (bench/scenarios); those of the paper (arXiv 2604.10411) are not public. Each has a Cirfile, the best "
         "Dockerfile we could write (uv, cache mounts, compiled bytecode, slim base), the one that people usually write, "
         "and a definition for Apptainer; each computes something and prints a line, the first useful one.",
     ),
     (
         "Rounds",
-        "Systems are measured in turn within each round, in another order each round, after a warm-up round that does not "
-        "count. The page cache is dropped before phases that begin cold. Figures are medians (lowest to highest), "
-        "ratios are medians of the ratios round by round. A cell with fewer rounds than planned is listed under what is "
-        "missing; a cell of which one round failed has no figure.",
+        "Systems and links are measured in turn within each round, in another order each round; the first phase of each "
+        "kind of work has a warm-up round that does not count. Phases that take minutes have fewer rounds: {fewer}. "
+        "The page cache is dropped before phases that begin cold. Figures are medians (lowest to highest), ratios are "
+        "medians of the ratios round by round. A cell with fewer rounds than planned is listed under what is missing; "
+        "a cell of which one round failed has no figure.",
     ),
     (
         "Builds",
@@ -27,7 +29,7 @@ METHOD = (
     ),
     (
         "Deployment",
-        "is pull, create and start until the first useful line, of an image the host has never seen, but for the warm "
+        "Pull, create and start until the first useful line, of an image the host has never seen, but for the warm "
         "one. Base present: the base's layers are there. Components shared: another application with the "
         "same dependencies was deployed before.",
     ),
@@ -35,7 +37,7 @@ METHOD = (
         "Network",
         "Registry and package index are on this machine and behind the link that is named. Packages of the distribution "
         "(apt) come over the machine's own network, whatever the link; only builds of Dockerfiles and definitions fetch "
-        "any. On an unshaped link nothing is slowed down.",
+        "any. So do base images and CIR's shim image, where a build with nothing cached has to fetch them.",
     ),
     (
         "Machine",
@@ -46,11 +48,11 @@ METHOD = (
 _CIR_BUILD = "resolves the requirements into a lock and adds two layers to the base, which is not unpacked; nothing is installed"
 _CIR_START = "the entrypoint fetches what the lock names from the package index, verifies and assembles it into the store"
 #: What a system does, by name: to build, to ship, to start.
-DOES = {
+_DOES = {
     "cir": (
         f"`docker buildx build` of the Cirfile: {_CIR_BUILD}. Nothing cached: no lock, no metadata of packages",
         "`docker push`, `docker pull`",
-        f"`docker run` with a volume as store, empty but for *shared* and *warm*: {_CIR_START}",
+        f"`docker run` with a volume as store, empty but for components shared and warm: {_CIR_START}",
     ),
     "cir-buildah": (
         f"`cir build --engine buildah` of the Cirfile: {_CIR_BUILD}. Nothing cached: an empty cache folder, so the shim's "
@@ -63,7 +65,7 @@ DOES = {
         "nothing cached: an empty cache folder, so base and shim are fetched",
         "`apptainer push` and `pull` of the file (oras)",
         "`cir run` as an ordinary user: assembles the layer into one file of the store, and binds it. The file holds the "
-        "base, so it travels in every state; *shared* is the store alone",
+        "base, so it travels in every state; of what is shared, only the store is there",
     ),
     "docker": (
         "`docker buildx build` of the best Dockerfile; nothing cached: no layers, no uv cache",
@@ -95,9 +97,17 @@ DOES = {
 }
 
 
+def method(figures: Figures) -> list[tuple[str, str]]:
+    """The paragraphs for one run."""
+    fewer = "; ".join(
+        f"{TITLES.get(phase, phase)}, {rounds}" for phase, rounds in figures.plan.fewer.items()
+    )
+    return [(what, words.replace("{fewer}", fewer or "none in this run")) for what, words in _METHOD]
+
+
 def does(figures: Figures) -> list[list[str]]:
     """A table: what the systems of a run do."""
     rows = [["system", "build", "ship", "start"]]
     return rows + [
-        [title, *DOES[system]] for system, title in figures.plan.systems.items() if system in DOES
+        [title, *_DOES[system]] for system, title in figures.plan.systems.items() if system in _DOES
     ]

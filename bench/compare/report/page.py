@@ -9,7 +9,7 @@ from bench.compare import phases
 from bench.compare.report import bandwidth, parts, rows
 from bench.compare.report.causes import Causes
 from bench.compare.report.figures import Figures
-from bench.compare.report.method import METHOD, does
+from bench.compare.report.method import does, method
 from bench.compare.report.parts import Bar
 from bench.compare.report.promises import GOALS, PAPER
 from bench.compare.report.rows import bytes_shown
@@ -80,7 +80,7 @@ def _goals(figures: Figures, causes: Causes) -> str:
     said = "CIR on Docker against the best Dockerfile on Docker."
     found = parts.table(rows.promised(figures, GOALS, peers=False))
     missed = "".join(
-        f"<li><b>Missed:</b> {escape(goal)}{parts.listed(lines)}</li>"
+        f"<li><b>Missed:</b> {parts.words(goal)}{parts.listed(lines)}</li>"
         for goal, lines in rows.missed(figures, GOALS, causes)
     )
     return parts.paragraph(said) + found + (f'<ul class="gaps">{missed}</ul>' if missed else "")
@@ -145,10 +145,10 @@ def _bars_of_sizes(figures: Figures, scenarios: list[str], phase: str) -> str:
 
 
 def _method(figures: Figures) -> str:
-    said = "".join(f"<p><b>{escape(what)}</b> {escape(words)}</p>" for what, words in METHOD)
+    said = "".join(f"<p><b>{escape(what)}.</b> {parts.words(text)}</p>" for what, text in method(figures))
     systems = "".join(
         f"<h4>{escape(row[0])}</h4><ul>"
-        + "".join(f"<li><b>{name}:</b> {escape(words)}</li>" for name, words in zip(first[1:], row[1:], strict=True))
+        + "".join(f"<li><b>{name}:</b> {parts.words(text)}</li>" for name, text in zip(first[1:], row[1:], strict=True))
         + "</ul>"
         for first, *others in [does(figures)]
         for row in others

@@ -3,17 +3,20 @@
 from __future__ import annotations
 
 import math
+import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from html import escape
 
-from bench.compare.report.rows import Cell, Rows, one_line
+from bench.compare.report.rows import Cell, Rows
 
 _COLOURS = 8
 _WIDTH, _HEIGHT, _LEFT, _RIGHT, _BOTTOM, _TOP = 360, 240, 34, 22, 26, 12
 #: Room for an unshaped link beside the scale.
 _BESIDE = 60
 _TICKS = 4
+#: A figure, and what stands below it: its spread or a verdict.
+_SMALL = re.compile(r"(.*?)(?: (\(.*\)|met|missed))?")
 
 
 @dataclass(frozen=True)
@@ -45,14 +48,19 @@ def colour(number: int) -> str:
     return f"var(--c{number % _COLOURS})"
 
 
+def words(text: str) -> str:
+    """Text in which code stands between backticks."""
+    return re.sub(r"`([^`]+)`", r"<code>\1</code>", escape(text))
+
+
 def paragraph(text: str) -> str:
     """A paragraph."""
-    return f"<p>{escape(text)}</p>"
+    return f"<p>{words(text)}</p>"
 
 
 def listed(lines: Sequence[str]) -> str:
     """A list; or that there is nothing."""
-    items = "".join(f"<li>{escape(one_line(line))}</li>" for line in lines)
+    items = "".join(f"<li>{words(line)}</li>" for line in lines)
     return f"<ul>{items}</ul>" if lines else paragraph("Nothing.")
 
 
@@ -79,9 +87,8 @@ def _first(cell: Cell) -> str:
 
 def _cell(cell: Cell) -> str:
     mark = f' class="{cell.state}"' if cell.state else ""
-    value = cell.text.removesuffix(f" {cell.state}") if cell.state else cell.text
-    verdict = f"<small>{cell.state}</small>" if value != cell.text else ""
-    return f"<td{mark}>{escape(value)}{verdict}</td>"
+    value, small = _SMALL.fullmatch(cell.text).groups()  # type: ignore[union-attr]  # it matches everything
+    return f"<td{mark}>{escape(value)}{f'<small>{escape(small)}</small>' if small else ''}</td>"
 
 
 def legend(names: Sequence[str] | Mapping[str, str]) -> str:
@@ -155,10 +162,9 @@ class _Scale:
             made.append(f'<text x="{_LEFT - 6}" y="{y + 4:.1f}" text-anchor="end">{value:g}</text>')
             value += self._step
         names = [*((rate, f"{rate:g}") for rate in self._rates), *([(0.0, "unshaped")] if self._beside else [])]
-        made += [
-            f'<text x="{self.x(rate):.1f}" y="{_HEIGHT - 8}" text-anchor="middle">{name}</text>'
-            for rate, name in names
-        ]
+        for rate, name in names:
+            x, anchor = (self.x(rate), "middle") if rate else (_WIDTH - 4, "end")
+            made.append(f'<text x="{x:.1f}" y="{_HEIGHT - 8}" text-anchor="{anchor}">{name}</text>')
         return made
 
     def line(self, curve: Curve) -> str:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from bench.compare.report import rows
 from bench.compare.report.causes import Causes
 from bench.compare.report.figures import Figures
-from bench.compare.report.method import METHOD, does
+from bench.compare.report.method import does, method
 from bench.compare.report.promises import GOALS, PAPER
 from bench.compare.report.rows import Rows
 
@@ -26,7 +26,7 @@ def table(figures: Figures, causes: Causes) -> str:
     parts += ["## Other links", *_swept(figures)]
     parts += ["## Files kept, and their lines", markdown(rows.kept(figures))]
     parts += ["## Failed", _list(rows.failed(figures)), "## Missing", _list(rows.gaps(figures))]
-    parts += ["## Method", *(f"**{what}** {words}" for what, words in METHOD)]
+    parts += ["## Method", *(f"**{what}.** {words}" for what, words in method(figures))]
     parts += [markdown([rows.text(*row) for row in does(figures)]), markdown(rows.machine(figures))]
     return "\n\n".join(parts) + "\n"
 
