@@ -61,8 +61,15 @@ REMOVE_DOCUMENTS = (
 
 INSTALL_PYTHON = 'chroot "$1" apt-get install --yes --no-install-recommends python3'
 
+#: Of the full Python image, what wheels load that name it in no other way: GNU's OpenMP, which comes with a compiler.
+INSTALL_LIBRARIES = 'chroot "$1" apt-get install --yes --no-install-recommends libgomp1'
+
 #: Layers of the Debian tree, lowest first, and the commands that lead from one to the next; `$1` is the tree.
-DEBIAN_STAGES = {"debian": (FIX_DATES, REMOVE_DOCUMENTS), "python": (INSTALL_PYTHON, *PYTHON_LINKS)}
+DEBIAN_STAGES = {
+    "debian": (FIX_DATES, REMOVE_DOCUMENTS),
+    "python": (INSTALL_PYTHON, *PYTHON_LINKS),
+    "libraries": (INSTALL_LIBRARIES,),
+}
 
 LAYERS = (*DEBIAN_STAGES, "musl")
 
@@ -98,12 +105,12 @@ def ensure_foreign(log: Path) -> None:
     other = foreign.FOREIGN[0]
     if is_complete(other, *DEBIAN_STAGES):
         return
-    native = layer_folder(foreign.NATIVE[0], "python").parent
-    names = tuple(json.loads((native / "python/packages.json").read_text()))
+    *_, top = (layer_folder(foreign.NATIVE[0], name) for name in DEBIAN_STAGES)
+    names = tuple(json.loads((top / "packages.json").read_text()))
     with step(f"base images for {other} (once)"), complete_or_absent(other, *DEBIAN_STAGES, "debs") as out:
         archives = '"$1/var/cache/apt/archives"'
         bootstrap("extract", tuple(sorted({*names, *MUSL_PACKAGES})), other, log, (keep(archives, out),))
-        foreign.convert(native, DEBIAN_STAGES, out / "debs", out)
+        foreign.convert(top.parent, DEBIAN_STAGES, out / "debs", out)
 
 
 def ensure_foreign_musl(log: Path) -> None:
@@ -222,6 +229,7 @@ def images() -> dict[str, list[Image]]:
         for name, stages, environment, command in (
             ("library/debian:12-slim", ("debian",), (f"PATH={path}",), "bash"),
             ("library/python:3.11-slim", ("debian", "python"), python, "python3"),
+            ("library/python:3.11", ("debian", "python", "libraries"), python, "python3"),
             ("library/musl:1", ("musl",), (f"PATH={path}",), "sh"),
         ):
             image = Image(architecture, layers(architecture, *stages), environment, (command,))
