@@ -6,6 +6,8 @@ import shutil
 from dataclasses import dataclass
 from pathlib import Path
 
+#: Need not be there: requirements whose wheels are taken from this machine.
+LOCAL = "local.txt"
 REQUIREMENTS, ADDED, CODE, VERIFY = "requirements.txt", "added.txt", "main.py", "verify"
 FILES = (
     "Cirfile", "Dockerfile", "Dockerfile.usual", "Dockerfile.uv", "Apptainer.def",
@@ -64,7 +66,7 @@ class Copy:
         self.folder = folder
         self._scenario = scenario
         self._changes = 0
-        shutil.copytree(scenario.folder, folder, ignore=shutil.ignore_patterns(ADDED, "__pycache__"))
+        shutil.copytree(scenario.folder, folder, ignore=shutil.ignore_patterns(ADDED, LOCAL, "__pycache__"))
 
     def change_code(self) -> None:
         """Change the application's code; what it does stays."""
