@@ -38,6 +38,8 @@ DPKG_OPTIONS = (
     "path-exclude=/usr/share/man/*",
     "path-exclude=/usr/share/info/*",
     "path-exclude=/usr/share/locale/*",
+    # As in the official Python images: pip installs without being told that it may.
+    "path-exclude=/usr/lib/python3*/EXTERNALLY-MANAGED",
 )
 
 APT_OPTIONS = ('Acquire::Check-Valid-Until "false"',)
@@ -47,6 +49,7 @@ PYTHON_LINKS = (
     'ln -s /usr/bin/python3.11 "$1/usr/local/bin/python3.11"',
     'ln -s python3.11 "$1/usr/local/bin/python3"',
     'ln -s python3 "$1/usr/local/bin/python"',
+    'ln -s /usr/bin/pip "$1/usr/local/bin/pip"',
 )
 
 
@@ -59,7 +62,7 @@ REMOVE_DOCUMENTS = (
     " && find doc ! -type d ! -name copyright -delete && find doc -type d -empty -delete"
 )
 
-INSTALL_PYTHON = 'chroot "$1" apt-get install --yes --no-install-recommends python3'
+INSTALL_PYTHON = 'chroot "$1" apt-get install --yes --no-install-recommends python3 python3-pip'
 
 #: Of the full Python image, what wheels load that name it in no other way: GNU's OpenMP, which comes with a compiler.
 INSTALL_LIBRARIES = 'chroot "$1" apt-get install --yes --no-install-recommends libgomp1'
