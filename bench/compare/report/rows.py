@@ -207,10 +207,14 @@ def gaps(figures: Figures) -> list[str]:
     return found
 
 
-def time(figures: Figures, scenario: str, system: str, phase: str, link: str) -> Cell:
-    """A median with its spread; or why there is none."""
+def time(
+    figures: Figures, scenario: str, system: str, phase: str, link: str, *, spread: bool = True
+) -> Cell:
+    """A median, with its spread where that is wanted; or why there is none."""
     found = figures.spread(scenario, system, phase, link)
-    return absent(figures, scenario, system, phase, link) if found is None else Cell(shown(found))
+    if found is None:
+        return absent(figures, scenario, system, phase, link)
+    return Cell(shown(found) if spread else f"{found.median:.2f}")
 
 
 def absent(figures: Figures, scenario: str, system: str, phase: str, link: str) -> Cell:

@@ -15,19 +15,19 @@ def table(figures: Figures, causes: Causes) -> str:
     parts = ["# Comparison with stock builders", f"Link: {figures.main}, where no other is named."]
     parts += ["## At a glance"]
     for title, found in rows.overview(figures):
-        parts += [f"### {title}", _table(found)]
-    parts += ["## Beside the paper", _table(rows.promised(figures, PAPER, peers=True))]
-    parts += ["## Goals", _table(rows.promised(figures, GOALS, peers=False)), *_missed(figures, causes)]
+        parts += [f"### {title}", markdown(found)]
+    parts += ["## Beside the paper", markdown(rows.promised(figures, PAPER, peers=True))]
+    parts += ["## Goals", markdown(rows.promised(figures, GOALS, peers=False)), *_missed(figures, causes)]
     for scenario in figures.plan.scenarios:
-        parts += [f"## {scenario}", _table(rows.times(figures, scenario)), _table(rows.taken(figures, scenario))]
+        parts += [f"## {scenario}", markdown(rows.times(figures, scenario)), markdown(rows.taken(figures, scenario))]
     parts += ["## Bytes in the registry"]
     for title, kinds in rows.SIZES:
-        parts += [f"### {title}", _table(rows.sizes(figures, kinds))]
+        parts += [f"### {title}", markdown(rows.sizes(figures, kinds))]
     parts += ["## Other links", *_swept(figures)]
-    parts += ["## Files kept, and their lines", _table(rows.kept(figures))]
+    parts += ["## Files kept, and their lines", markdown(rows.kept(figures))]
     parts += ["## Failed", _list(rows.failed(figures)), "## Missing", _list(rows.gaps(figures))]
     parts += ["## Method", *(f"**{what}** {words}" for what, words in METHOD)]
-    parts += [_table([rows.text(*row) for row in does(figures)]), _table(rows.machine(figures))]
+    parts += [markdown([rows.text(*row) for row in does(figures)]), markdown(rows.machine(figures))]
     return "\n\n".join(parts) + "\n"
 
 
@@ -43,11 +43,12 @@ def _swept(figures: Figures) -> list[str]:
         return ["Only one link was measured."]
     parts = []
     for scenario in figures.plan.scenarios:
-        parts += [f"### {scenario}", _table(rows.swept(figures, scenario))]
+        parts += [f"### {scenario}", markdown(rows.swept(figures, scenario))]
     return parts
 
 
-def _table(found: Rows) -> str:
+def markdown(found: Rows) -> str:
+    """One table."""
     first, *others = ([_cell(cell) for cell in row] for row in found)
     return "\n".join(f"| {' | '.join(row)} |" for row in (first, ["---"] * len(first), *others))
 
