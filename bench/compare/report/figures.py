@@ -132,7 +132,7 @@ class Figures:
                 for phase in chosen:
                     for link in self.plan.links:
                         count = len(self.rounds(scenario, system, phase, link))
-                        wanted = self.plan.wanted(system, phase, link)
+                        wanted = self.plan.wanted(scenario, system, phase, link)
                         if count < wanted and not self.failure(scenario, system, phase, link):
                             gap = (
                                 f"{self.plan.systems[system]}, {phases.TITLES.get(phase, phase)},"
