@@ -69,7 +69,7 @@ def summary(known: Figures | None) -> str:
     """The README's section: ours and the best Dockerfile, for every application."""
     if known is None:
         return _NOT_YET
-    states = [result.state for goal in GOALS for result in goal.results(known)]
+    states = [result.state for goal in GOALS for result in goal.results(known) if result.exists]
     described = [f"{known.machine[name]} {name}" for name in ("cores", "memory") if name in known.machine]
     return _README.format(
         rounds=known.plan.rounds, machine=", ".join(described), link=known.main, table=markdown(_pairs(known)),

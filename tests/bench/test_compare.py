@@ -185,10 +185,29 @@ def test_phases_that_take_minutes_have_fewer_rounds(tmp_path: Path, apps: list[S
     ours.seconds[phases.BUILD_PLATFORMS] = 100.0
     figures = measure(tmp_path / "samples.jsonl", apps[:1], [ours])
     assert figures.rounds("a", "cir", phases.BUILD_PLATFORMS, "500 Mbit/s") == {0: 100.0, 1: 101.0}
-    assert figures.plan.wanted("cir", phases.BUILD_PLATFORMS, "500 Mbit/s") == 2
-    assert figures.plan.wanted("cir", phases.BUILD_COLD, "100 Mbit/s") == 3
-    assert figures.plan.wanted("cir", phases.PUSH, "100 Mbit/s") == 0
+    assert figures.plan.wanted("a", "cir", phases.BUILD_PLATFORMS, "500 Mbit/s") == 2
+    assert figures.plan.wanted("a", "cir", phases.BUILD_COLD, "100 Mbit/s") == 3
+    assert figures.plan.wanted("a", "cir", phases.PUSH, "100 Mbit/s") == 0
     assert figures.missing() == []
+
+
+def test_an_application_for_one_platform_has_no_gap(tmp_path: Path, apps: list[Scenario]) -> None:
+    """A phase that does not exist for it is neither taken nor missed, and no sum waits for it."""
+    (apps[1].folder / "Cirfile").write_text("FROM base\nPLATFORMS libc=glibc arch=amd64\n")
+    figures = measure(tmp_path / "samples.jsonl", apps, systems())
+    link = "500 Mbit/s"
+    assert figures.rounds("a", "docker", phases.BUILD_PLATFORMS, link)
+    assert not figures.rounds("b", "docker", phases.BUILD_PLATFORMS, link)
+    assert figures.missing() == []
+    assert result(figures, "platforms", "a").state == "met"
+    assert result(figures, "platforms", "b").text == "for one platform only"
+    made = table(figures, NONE)
+    assert "| all 2, one platform |" in made
+    assert "| all 1, two platforms |" in made
+    assert "| b, two platforms | - | - | - |" in made
+    shown = page(figures, NONE)
+    assert "<h3>All 1 applications, two platforms</h3>" in shown
+    assert "missing" not in shown.partition("<h3>All 1 applications")[2].partition("<details")[0]
 
 
 def test_a_broken_line_is_named() -> None:
@@ -210,17 +229,6 @@ def test_crossovers() -> None:
     """A straight line on the logarithmic scale: half-way between 100 and 400 is 200."""
     assert crossovers({100: 3.0, 400: 1.0}, {100: 2.0, 400: 2.0}) == [pytest.approx(200)]
     assert crossovers({100: 1.0, 400: 1.0}, {100: 2.0, 400: 2.0}) == []
-
-
-def test_the_scenarios_are_whole() -> None:
-    found = find(SCENARIOS)
-    assert {"fastapi", "onnxruntime", "sklearn"} <= {scenario.name for scenario in found}
-    for scenario in found:
-        assert (scenario.folder / "verify").stat().st_mode & 0o111
-        base = f"FROM {scenario.base}"
-        for name in ("Cirfile", "Dockerfile", "Dockerfile.usual", "Dockerfile.uv"):
-            assert base in (scenario.folder / name).read_text().splitlines()
-        assert len(scenario.added) == len(set(scenario.added)) >= 6
 
 
 def test_a_folder_that_lacks_a_file_is_named(tmp_path: Path, apps: list[Scenario]) -> None:

@@ -129,7 +129,7 @@ class Figures:
         gaps: dict[tuple[str, str, str, int, int], list[str]] = {}
         for scenario, system, phase, link in self._cells():
             count = len(self.rounds(scenario, system, phase, link))
-            wanted = self.plan.wanted(system, phase, link)
+            wanted = self.plan.wanted(scenario, system, phase, link)
             if count < wanted and not self.failure(scenario, system, phase, link):
                 gaps.setdefault((system, link, scenario, count, wanted), []).append(
                     phases.TITLES.get(phase, phase)

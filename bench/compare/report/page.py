@@ -117,11 +117,13 @@ def _sizes(figures: Figures) -> str:
     two = any(phases.PUSH_PLATFORMS in planned for planned in figures.plan.phases.values())
     body = ""
     for words, phase in _PLATFORMS[: 2 if two else 1]:
-        body += f"<h3>All {len(every)} applications, {words}</h3>{_bars_of_sizes(figures, every, phase)}"
+        there = list(figures.plan.having(phase))
+        body += f"<h3>All {len(there)} applications, {words}</h3>{_bars_of_sizes(figures, there, phase)}"
     for name in every:
         bars = "".join(
             f"<h4>{words}</h4>{_bars_of_sizes(figures, [name], phase)}"
             for words, phase in _PLATFORMS[: 2 if two else 1]
+            if name in figures.plan.having(phase)
         )
         body += parts.folded(name, bars)
     tables = "".join(

@@ -118,7 +118,7 @@ def times(figures: Figures, scenario: str) -> Rows:
     systems = figures.plan.systems
     rows = [text("seconds", *systems.values())]
     for phase, title in phases.TITLES.items():
-        if any(figures.plan.wanted(system, phase, figures.main) for system in systems):
+        if any(figures.plan.wanted(scenario, system, phase, figures.main) for system in systems):
             cells = (time(figures, scenario, system, phase, figures.main) for system in systems)
             rows.append([Cell(title), *cells])
     return rows
@@ -131,7 +131,7 @@ def swept(figures: Figures, scenario: str) -> Rows:
     rows = [text("seconds", *(plan.systems[system] for system in systems))]
     for phase, title in phases.TITLES.items():
         for link in list(plan.links)[1:]:
-            if any(plan.wanted(system, phase, link) for system in systems):
+            if any(plan.wanted(scenario, system, phase, link) for system in systems):
                 cells = (time(figures, scenario, system, phase, link) for system in systems)
                 rows.append([Cell(f"{title}, {link}"), *cells])
     return rows
@@ -159,11 +159,12 @@ def sizes(figures: Figures, kinds: Iterable[str]) -> Rows:
     systems, every = figures.plan.systems, figures.plan.scenarios
     wanted = tuple(kinds)
     rows = [text("", *systems.values())]
-    for name, chosen in (*((name, (name,)) for name in every), (f"all {len(every)}", every)):
+    for name in (*every, ""):
         for phase, words in ((phases.PUSH, "one platform"), (phases.PUSH_PLATFORMS, "two platforms")):
             if any(phase in planned for planned in figures.plan.phases.values()):
+                chosen = (name,) if name else figures.plan.having(phase)
                 found = {system: figures.size(system, chosen, wanted, phase) for system in systems}
-                row = [Cell(f"{name}, {words}")]
+                row = [Cell(f"{name or f'all {len(chosen)}'}, {words}")]
                 for system, size in found.items():
                     row.append(
                         absent(figures, chosen[0], system, phase, figures.main)
@@ -219,7 +220,7 @@ def time(
 
 def absent(figures: Figures, scenario: str, system: str, phase: str, link: str) -> Cell:
     """Why a cell has no figure: it does not exist, failed, or was not measured."""
-    if not figures.plan.wanted(system, phase, link):
+    if not figures.plan.wanted(scenario, system, phase, link):
         return Cell("-")
     word = "failed" if figures.failure(scenario, system, phase, link) else "missing"
     return Cell(word, word)
