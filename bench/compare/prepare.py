@@ -41,7 +41,7 @@ class Preparation:
 
     def _platforms(self, scenario: Scenario) -> Iterator[list[str]]:
         yield []
-        if phases.BUILD_PLATFORMS in self.chosen:
+        if phases.BUILD_PLATFORMS in self.chosen - scenario.lacking:
             libc = self._run(scenario, ["python3", "-c", _ASK_LIBC]).strip()
             yield ["--python-platform", f"aarch64-manylinux_{libc}"]
 

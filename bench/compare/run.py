@@ -72,16 +72,17 @@ class Runner:
                 for link in _turned(self._links(phase, number), number):
                     for system in _turned(systems, number):
                         key = Key(scenario.name, system.name, phase.name, link, number)
-                        if self._exists(system, phase, link) and key not in self.log:
+                        if self._exists(scenario, system, phase, link) and key not in self.log:
                             yield key
 
     def _links(self, phase: Phase, number: int) -> list[str]:
         links = list(self.links)
         return links if phase.swept and number >= 0 else links[:1]
 
-    def _exists(self, system: System, phase: Phase, link: str) -> bool:
+    def _exists(self, scenario: Scenario, system: System, phase: Phase, link: str) -> bool:
         is_main = link == next(iter(self.links))
-        return phase.name in system.phases and (is_main or system.name in self.swept)
+        there = phase.name in system.phases - scenario.lacking
+        return there and (is_main or system.name in self.swept)
 
     def _measure(self, scenario: Scenario, systems: Sequence[System]) -> None:
         with ExitStack() as ends:
@@ -170,6 +171,7 @@ def plan(scenarios: Sequence[Scenario], systems: Sequence[System], runner: Runne
         swept={s.name: _of(s, swept) for s in systems if s.name in runner.swept},
         fewer={p.name: found for p in runner.phases if (found := runner.rounds_of(p)) < runner.rounds},
         kept={s.name: {c.name: c.kept(s.recipe) for c in scenarios} for s in systems},
+        lacking={s.name: tuple(sorted(s.lacking)) for s in scenarios if s.lacking},
     )
 
 

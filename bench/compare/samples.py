@@ -58,16 +58,23 @@ class Plan:
     fewer: Mapping[str, int] = field(default_factory=dict)
     #: Files a maintainer keeps, and their lines, by system and scenario.
     kept: Mapping[str, Mapping[str, tuple[int, int]]] = field(default_factory=dict)
+    #: Phases that do not exist for a scenario, whatever the system.
+    lacking: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
 
     @property
     def main(self) -> str:
         """The link that everything is measured on."""
         return next(iter(self.links))
 
-    def wanted(self, system: str, phase: str, link: str) -> int:
+    def wanted(self, scenario: str, system: str, phase: str, link: str) -> int:
         """How many rounds of a cell are planned; 0 for one that does not exist."""
         chosen = self.phases if link == self.main else self.swept
-        return self.fewer.get(phase, self.rounds) if phase in chosen.get(system, ()) else 0
+        there = phase in chosen.get(system, ()) and phase not in self.lacking.get(scenario, ())
+        return self.fewer.get(phase, self.rounds) if there else 0
+
+    def having(self, phase: str) -> tuple[str, ...]:
+        """The scenarios that a phase exists for."""
+        return tuple(name for name in self.scenarios if phase not in self.lacking.get(name, ()))
 
 
 class Log:

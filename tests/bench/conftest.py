@@ -24,6 +24,7 @@ DOCKER = {
     phases.DEPLOY_SHARED: 10.0,
     phases.DEPLOY_WARM: 1.0,
 }
+TWO = {phases.BUILD_PLATFORMS: 60.0, phases.PUSH_PLATFORMS: 12.0}
 CIR = DOCKER | {
     phases.BUILD_COLD: 1.0,
     phases.PUSH: 0.5,
@@ -37,8 +38,8 @@ LINKS = {"500 Mbit/s": 500.0, "100 Mbit/s": 100.0}
 
 def systems(broken: str = "") -> list[Fake]:
     return [
-        Fake("cir", "CIR on Docker", CIR, 10_000),
-        Fake("docker", "Docker, expert's Dockerfile", DOCKER, 100_000_000),
+        Fake("cir", "CIR on Docker", CIR | {phase: 1.0 for phase in TWO}, 10_000),
+        Fake("docker", "Docker, expert's Dockerfile", DOCKER | TWO, 100_000_000),
         Fake("other", "Another", DOCKER, 200_000_000, broken),
     ]
 

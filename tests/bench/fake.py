@@ -10,6 +10,7 @@ from bench.compare.scenario import FILES, Scenario
 from bench.compare.systems import Job, Taken
 
 BASE = ("sha256:base", 80_000_000, "base")
+OTHER_BASE = ("sha256:base-arm64", 70_000_000, "base")
 
 
 @dataclass
@@ -79,8 +80,10 @@ class FakeJob:
         values = {"seconds": seconds, "cpu": 2 * seconds, "memory": 3e6, "received": 4e6, "disk": 5e6}
         if phase in phases.DEPLOYMENTS:
             values |= {"pull": seconds / 4, "start": seconds * 3 / 4, "deployed": seconds}
-        blobs = (BASE, (f"sha256:{self.system.name}-{self.scenario.name}", self.system.own, "own"))
-        return Taken(values, lambda: blobs if phase == phases.PUSH else ())
+        name = f"sha256:{self.system.name}-{self.scenario.name}"
+        one = (BASE, (name, self.system.own, "own"))
+        two = (*one, OTHER_BASE, (f"{name}-arm64", self.system.own, "own"))
+        return Taken(values, lambda: {phases.PUSH: one, phases.PUSH_PLATFORMS: two}.get(phase, ()))
 
     def tidy(self) -> None:
         """Nothing was left."""

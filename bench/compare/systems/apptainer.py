@@ -79,6 +79,7 @@ class ApptainerJob:
             self._copy.change_code()
         elif phase == phases.PUSH:
             self._host.forget(self._repository)
+            self._pushed = False
         elif phase in phases.DEPLOYMENTS:
             self._ready_to_deploy(phase)
 
@@ -179,10 +180,12 @@ class CirApptainerJob(ApptainerJob):
         if not self._sibling.exists():
             file = self._sibling.with_suffix(".sif")
             self._make(file)
-            self._host.run(*self._host.cir, "materialize", "--store", str(self._sibling), str(file))
+            self._host.run(*self._cir("materialize", self._sibling), str(file))
         self._host.run("cp", "-al", str(self._sibling), str(self._store))
 
     def _start(self, file: Path) -> list[str]:
-        return [
-            "env", "CIR_LOG=quiet", *self._host.cir, "run", "--store", str(self._store), "--no-home", str(file), "./verify",
-        ]  # fmt: skip
+        return [*self._cir("run", self._store), "--no-home", str(file), "./verify"]
+
+    def _cir(self, command: str, store: Path) -> list[str]:
+        index = [f"UV_DEFAULT_INDEX={self._host.index}"] if self._host.index else []
+        return ["env", "CIR_LOG=quiet", *index, *self._host.cir, command, "--store", str(store)]

@@ -38,7 +38,7 @@ def every(host: Host, user: Host) -> list[System]:
         Apptainer(user),
         Images(
             "uv-run",
-            "`uv run` in a container, cache volume",
+            "uv run in a container, cache volume",
             "Dockerfile.uv",
             docker,
             store="/root/.cache/uv",

@@ -103,28 +103,36 @@ class Host:
 
     def manifest(self, name: str, tag: str = "1") -> dict[str, Any]:
         """The manifest of an image for this machine, or of an artifact, in the registry."""
-        address = f"http://{self.registry}/v2/{name}/manifests/{tag}"
-        index = "application/vnd.oci.image.index.v1+json"
-        request = urllib.request.Request(address, headers={"Accept": f"{TYPES}, {index}"})
-        with urllib.request.urlopen(request, timeout=30) as answer:
+        with self._open(name, tag) as answer:
             found: dict[str, Any] = json.load(answer)
             return found
 
     def forget(self, name: str, keep: int = 0, tag: str = "1") -> None:
-        """Take an image's blobs, but for its first layers, out of the registry: a push moves them again."""
+        """Take an image and its blobs, but for its first layers, out of the registry: a push moves them again.
+
+        The manifest goes as well: some clients push nothing where it is there.
+        """
         try:
-            found = self.manifest(name, tag)
+            with self._open(name, tag) as answer:
+                digest, found = answer.headers["Docker-Content-Digest"], json.load(answer)
         except urllib.error.HTTPError as error:
             if error.code == HTTPStatus.NOT_FOUND:
                 return
             raise
-        for blob in (found["config"], *found["layers"][keep:]):
-            address = f"http://{self.registry}/v2/{name}/blobs/{blob['digest']}"
+        blobs = (found["config"], *found["layers"][keep:])
+        for place in (f"manifests/{digest}", *(f"blobs/{blob['digest']}" for blob in blobs)):
+            address = f"http://{self.registry}/v2/{name}/{place}"
             try:
                 urllib.request.urlopen(urllib.request.Request(address, method="DELETE"), timeout=30).close()
             except urllib.error.HTTPError as error:
                 if error.code != HTTPStatus.NOT_FOUND:  # one digest may be there twice
                     raise
+
+    def _open(self, name: str, tag: str) -> Any:
+        address = f"http://{self.registry}/v2/{name}/manifests/{tag}"
+        index = "application/vnd.oci.image.index.v1+json"
+        request = urllib.request.Request(address, headers={"Accept": f"{TYPES}, {index}"})
+        return urllib.request.urlopen(request, timeout=30)
 
     def _argv(self, argv: Sequence[str], cwd: Path | None) -> list[str]:
         return [*self.enter, *(["env", "-C", str(cwd)] if cwd else []), *argv]

@@ -99,6 +99,7 @@ class ImageJob:
             if not self._pushed:
                 self._push()
             self._host.forget(self._repository, keep=self._counts()[0])
+            self._pushed = False
         elif phase == phases.PUSH_PLATFORMS:
             self._ready_to_push_two()
         elif phase in phases.DEPLOYMENTS:
