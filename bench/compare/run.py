@@ -49,17 +49,28 @@ class Runner:
     _total: int = 0
 
     def run(self, scenarios: Sequence[Scenario], systems: Sequence[System]) -> None:
-        """Measure all; a sample that fails is noted as such, and its cell has no further rounds."""
+        """Measure all; a sample that fails is noted as such, and its cell has no further rounds.
+
+        :raises RuntimeError: in the end, naming the scenarios that could not be prepared and were left out
+        """
         for sample in self.log.samples:
             if sample.took:
                 self._estimate.add(sample.key, sample.took)
         self._left = [key for s in scenarios for key in self._missing(s, systems)]
         self._total = len(self._left)
         self._say(f"{self._total} samples to take, {minutes(self._estimate.of(self._left))}")
+        left_out: list[str] = []
         for scenario in scenarios:
             if any(key.scenario == scenario.name for key in self._left):
-                self._measure(scenario, systems)
+                if self._prepared(scenario):
+                    self._measure(scenario, systems)
+                else:
+                    left_out.append(scenario.name)
         self.progress.end()
+        if left_out:
+            raise RuntimeError(
+                f"not measured, since the index mirror lacks what they need: {', '.join(left_out)}"
+            )
 
     def rounds_of(self, phase: Phase) -> int:
         """How many rounds count."""
@@ -84,11 +95,19 @@ class Runner:
         there = phase.name in system.phases - scenario.lacking
         return there and (is_main or system.name in self.swept)
 
+    def _prepared(self, scenario: Scenario) -> bool:
+        self._say(f"{scenario.name}: filling the index mirror")
+        self.network.prepare()
+        try:
+            self.prepare(scenario)
+        except (OSError, RuntimeError) as error:
+            self._say(f"{scenario.name}: {error}")
+            self._left = [key for key in self._left if key.scenario != scenario.name]
+            return False
+        return True
+
     def _measure(self, scenario: Scenario, systems: Sequence[System]) -> None:
         with ExitStack() as ends:
-            self._say(f"{scenario.name}: filling the index mirror")
-            self.network.prepare()
-            self.prepare(scenario)
             jobs: dict[str, Job] = {}
             for system in systems:
                 jobs[system.name] = system.open(scenario, self.folder / f"{scenario.name}-{system.name}")

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -51,11 +51,12 @@ def measure(
     rounds: int = 3,
     swept: Sequence[str] = ("cir", "docker"),
     network: FakeNetwork | None = None,
+    prepare: Callable[[Scenario], None] = lambda _: None,
 ) -> Figures:
     """Measure over two links."""
     chosen_phases = [replace(phase, cold=False) for phase in PHASES]  # no cache is dropped
     runner = Runner(
-        Log(samples), samples.parent, network or FakeNetwork(), LINKS, rounds, swept, chosen_phases
+        Log(samples), samples.parent, network or FakeNetwork(), LINKS, rounds, swept, chosen_phases, prepare
     )
     Log(samples).begin({"cores": "2"}, plan(apps, chosen, runner))
     runner.run(apps, chosen)

@@ -250,3 +250,16 @@ def test_changes(tmp_path: Path) -> None:
     assert (copy.folder / "requirements.txt").read_text() == before
     with pytest.raises(ValueError, match="100 rounds need one each"):
         copy.add_dependency(99)
+
+
+def test_a_scenario_that_cannot_be_prepared_is_left_out(tmp_path: Path, apps: list[Scenario]) -> None:
+    def prepare(scenario: Scenario) -> None:
+        if scenario.name == "a":
+            raise RuntimeError("no such requirement")
+
+    samples, ours = tmp_path / "samples.jsonl", systems()[:1]
+    with pytest.raises(RuntimeError, match="not measured, since the index mirror lacks what they need: a$"):
+        measure(samples, apps, ours, rounds=1, prepare=prepare)
+    figures = Figures.of(read(samples.read_text().splitlines()))
+    assert figures.failures() == []
+    assert {key.scenario for key in figures.samples} == {"b"}

@@ -1,4 +1,4 @@
-"""A link in real network namespaces: its rates come out, containers reach what lies behind it, nothing of it is left."""
+"""A link in real network namespaces: its rates come out, containers reach what is behind it, nothing of it is left."""
 
 from __future__ import annotations
 
@@ -41,7 +41,9 @@ def up(engines: Engines) -> Iterator[Link]:
 def served(made: Link, folder: Path) -> Iterator[str]:
     """Serve a folder at the far end."""
     argv = ["python3", "-m", "http.server", "-d", str(folder), "--bind", made.far, "8080"]
-    with subprocess.Popen(made.behind(*argv), stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL) as process:
+    with subprocess.Popen(
+        made.behind(*argv), stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
+    ) as process:
         address = f"http://{made.far}:8080"
         for _ in range(100):
             try:

@@ -80,7 +80,7 @@ class _Answer(BaseHTTPRequestHandler):
         self.end_headers()
         self.wfile.write(content)
 
-    def log_message(self, format: str, *args: object) -> None:
+    def log_message(self, format: str, *args: object) -> None:  # noqa: A002
         pass
 
 
@@ -120,7 +120,7 @@ class Client:
         self.server.upstream = Upstream(f"{self.index.address}/simple") if on else None
 
     def get(self, path: str, method: str = "GET", **headers: str) -> tuple[int, dict[str, str], bytes]:
-        connection = http.client.HTTPConnection(*self.server.server_address[:2], timeout=10)
+        connection = http.client.HTTPConnection("127.0.0.1", self.server.server_port, timeout=10)
         named = {name.replace("_", "-"): value for name, value in headers.items()}
         connection.request(method, path, headers=named)
         with closing(connection), connection.getresponse() as answer:
@@ -198,7 +198,7 @@ def test_both_formats_say_the_same(client: Client, tmp_path: Path, kind: str) ->
     client.index.add("some-thing", make_wheel(tmp_path / "wheels"), kind=kind)
     client.record()
     file = json.loads(client.get("/simple/some-thing/", Accept=JSON)[2])["files"][0]
-    status, headers, body = client.get("/simple/some-thing/", Accept="text/html")
+    _, headers, body = client.get("/simple/some-thing/", Accept="text/html")
     assert headers["content-type"].startswith("text/html")
     page = pages.parse(body, headers["content-type"], client.server.address)
     assert page["files"] == [file]

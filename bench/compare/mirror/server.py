@@ -37,7 +37,7 @@ class Server(ThreadingHTTPServer):
     def __init__(self, listener: socket.socket, address: str, record: Record) -> None:
         super().__init__(listener.getsockname()[:2], _Handler, bind_and_activate=False)
         self.socket.close()
-        self.socket = listener
+        self.socket, self.server_port = listener, listener.getsockname()[1]
         self.address, self.record = address, record
         #: Asked for what is not there, while it is set.
         self.upstream: Upstream | None = None
