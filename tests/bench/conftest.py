@@ -38,7 +38,7 @@ LINKS = {"500 Mbit/s": 500.0, "100 Mbit/s": 100.0}
 
 def systems(broken: str = "") -> list[Fake]:
     return [
-        Fake("cir", "CIR on Docker", CIR | {phase: 1.0 for phase in TWO}, 10_000),
+        Fake("cir", "CIR on Docker", CIR | dict.fromkeys(TWO, 1.0), 10_000),
         Fake("docker", "Docker, expert's Dockerfile", DOCKER | TWO, 100_000_000),
         Fake("other", "Another", DOCKER, 200_000_000, broken),
     ]

@@ -32,7 +32,9 @@ def test_there_are_six() -> None:
 
 def test_every_way_begins_with_the_same_base(scenario: Scenario) -> None:
     for name in ("Cirfile", *DOCKERFILES):
-        assert [line for line in lines(scenario, name) if line.startswith("FROM ")] == [f"FROM {scenario.base}"]
+        assert [line for line in lines(scenario, name) if line.startswith("FROM ")] == [
+            f"FROM {scenario.base}"
+        ]
     assert lines(scenario, "Apptainer.def")[:2] == ["Bootstrap: docker", f"From: {scenario.base}"]
 
 

@@ -31,7 +31,9 @@ def _chart(figures: Figures, scenario: str, phase: str) -> str:
     title = phases.TITLES[phase]
     drawn: dict[str, Curve] = {}
     for number, system in enumerate(figures.plan.systems):
-        points = {rate: _median(figures, scenario, system, phase, link) for link, rate in figures.plan.links.items()}
+        points = {
+            rate: _median(figures, scenario, system, phase, link) for link, rate in figures.plan.links.items()
+        }
         known = {rate: value for rate, value in points.items() if value is not None}
         if sum(rate > 0 for rate in known) > 1:
             drawn[system] = Curve(number, {rate: v for rate, v in known.items() if rate > 0}, known.get(0))
@@ -41,9 +43,9 @@ def _chart(figures: Figures, scenario: str, phase: str) -> str:
     said: list[str] = []
     for ours, peer in _compared(figures):
         if ours in drawn and peer in drawn:
-            points = drawn[ours].points
-            for rate in crossovers(points, drawn[peer].points):
-                marks.append((rate, _between(points, rate)))
+            curve = drawn[ours].points
+            for rate in crossovers(curve, drawn[peer].points):
+                marks.append((rate, _between(curve, rate)))
                 said.append(
                     f"{figures.plan.systems[ours]} and {figures.plan.systems[peer]} at {rate:.0f} Mbit/s"
                 )

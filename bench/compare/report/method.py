@@ -99,9 +99,7 @@ _DOES = {
 
 def method(figures: Figures) -> list[tuple[str, str]]:
     """The paragraphs for one run."""
-    fewer = "; ".join(
-        f"{TITLES.get(phase, phase)}, {rounds}" for phase, rounds in figures.plan.fewer.items()
-    )
+    fewer = "; ".join(f"{TITLES.get(phase, phase)}, {rounds}" for phase, rounds in figures.plan.fewer.items())
     return [(what, words.replace("{fewer}", fewer or "none in this run")) for what, words in _METHOD]
 
 

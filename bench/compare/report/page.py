@@ -48,7 +48,9 @@ def page(figures: Figures, causes: Causes) -> str:
     head = '<meta charset="utf-8"><meta name="viewport" content="width=device-width, initial-scale=1">'
     style = f"<title>{_TITLE}</title><style>{_STYLE.read_text()}</style>"
     top = f"<h1>{_TITLE}</h1>{_lead(figures)}<nav>{links}</nav>"
-    return f'<!doctype html>\n<html lang="en"><head>{head}{style}</head><body>\n{top}\n{text}\n</body></html>\n'
+    return (
+        f'<!doctype html>\n<html lang="en"><head>{head}{style}</head><body>\n{top}\n{text}\n</body></html>\n'
+    )
 
 
 def _lead(figures: Figures) -> str:

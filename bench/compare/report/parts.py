@@ -123,7 +123,8 @@ def curves(drawn: Sequence[Curve], marks: Iterable[tuple[float, float]]) -> str:
     made = scale.axes()
     made += [scale.line(curve) for curve in drawn]
     made += [
-        f'<circle class="mark" cx="{scale.x(rate):.1f}" cy="{scale.y(value):.1f}" r="5"/>' for rate, value in marks
+        f'<circle class="mark" cx="{scale.x(rate):.1f}" cy="{scale.y(value):.1f}" r="5"/>'
+        for rate, value in marks
     ]
     label = "seconds over Mbit/s"
     return f'<svg viewBox="0 0 {_WIDTH} {_HEIGHT}" role="img" aria-label="{label}">{"".join(made)}</svg>'
@@ -161,7 +162,10 @@ class _Scale:
             made.append(f'<line class="axis" x1="{_LEFT}" x2="{_WIDTH - 8}" y1="{y:.1f}" y2="{y:.1f}"/>')
             made.append(f'<text x="{_LEFT - 6}" y="{y + 4:.1f}" text-anchor="end">{value:g}</text>')
             value += self._step
-        names = [*((rate, f"{rate:g}") for rate in self._rates), *([(0.0, "unshaped")] if self._beside else [])]
+        names = [
+            *((rate, f"{rate:g}") for rate in self._rates),
+            *([(0.0, "unshaped")] if self._beside else []),
+        ]
         for rate, name in names:
             x, anchor = (self.x(rate), "middle") if rate else (_WIDTH - 4, "end")
             made.append(f'<text x="{x:.1f}" y="{_HEIGHT - 8}" text-anchor="{anchor}">{name}</text>')
@@ -176,7 +180,9 @@ class _Scale:
             points.append((self.x(0), self.y(curve.unshaped)))
             (x1, y1), (x2, y2) = points[-2:]
             made += f'<path stroke="{curve.colour}" stroke-dasharray="3 4" d="M{x1:.1f},{y1:.1f}L{x2:.1f},{y2:.1f}"/>'
-        dots = "".join(f'<circle cx="{x:.1f}" cy="{y:.1f}" r="2.5" fill="{curve.colour}"/>' for x, y in points)
+        dots = "".join(
+            f'<circle cx="{x:.1f}" cy="{y:.1f}" r="2.5" fill="{curve.colour}"/>' for x, y in points
+        )
         return made + dots
 
 

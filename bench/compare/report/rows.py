@@ -147,9 +147,7 @@ def taken(figures: Figures, scenario: str) -> Rows:
             for system in systems:
                 found = figures.spread(scenario, system, phase, figures.main, metric)
                 number = found and (f"{found.median:.2f}" if metric == "cpu" else bytes_shown(found.median))
-                row.append(
-                    Cell(number) if number else absent(figures, scenario, system, phase, figures.main)
-                )
+                row.append(Cell(number) if number else absent(figures, scenario, system, phase, figures.main))
             rows.append(row)
     return rows
 
@@ -208,9 +206,7 @@ def gaps(figures: Figures) -> list[str]:
     return found
 
 
-def time(
-    figures: Figures, scenario: str, system: str, phase: str, link: str, *, spread: bool = True
-) -> Cell:
+def time(figures: Figures, scenario: str, system: str, phase: str, link: str, *, spread: bool = True) -> Cell:
     """A median, with its spread where that is wanted; or why there is none."""
     found = figures.spread(scenario, system, phase, link)
     if found is None:

@@ -19,7 +19,11 @@ def table(figures: Figures, causes: Causes) -> str:
     parts += ["## Beside the paper", markdown(rows.promised(figures, PAPER, peers=True))]
     parts += ["## Goals", markdown(rows.promised(figures, GOALS, peers=False)), *_missed(figures, causes)]
     for scenario in figures.plan.scenarios:
-        parts += [f"## {scenario}", markdown(rows.times(figures, scenario)), markdown(rows.taken(figures, scenario))]
+        parts += [
+            f"## {scenario}",
+            markdown(rows.times(figures, scenario)),
+            markdown(rows.taken(figures, scenario)),
+        ]
     parts += ["## Bytes in the registry"]
     for title, kinds in rows.SIZES:
         parts += [f"### {title}", markdown(rows.sizes(figures, kinds))]
