@@ -66,10 +66,14 @@ def run(args: argparse.Namespace) -> int:
         uv = folder / "uv"
         uv.mkdir()
         shutil.copy2(home / "bin/uv", uv / "uv")
+        image = (
+            "" if args.quick else _uv_image(found, home, folder / "both", f"{engines.registry}/bench/uv:1")
+        )
         given = {
             "enter": engines.command([]), "user": engines.command([], user=True), "registry": instance.link_registry,
             "link": [instance.link_interface, instance.link[0]], "index": f"http://{instance.link_index}/simple/",
-            "frontend": frontend, "uv": str(uv), "ca": str(bundle or ""), "cir": ["env", *words, "cir"],
+            "frontend": frontend, "uv": str(uv), "uv_image": image, "ca": str(bundle or ""),
+            "cir": ["env", *words, "cir"],
         }  # fmt: skip
         argv = [
             str(home / "bin/python"), "-m", "bench.compare", "--engines", json.dumps(given), "--folder", str(temporary),
@@ -82,6 +86,36 @@ def run(args: argparse.Namespace) -> int:
         if args.quick:
             argv.append("--quick")
         return _follow(argv)
+
+
+def _uv_image(found: Docker, home: Path, folder: Path, name: str) -> str:
+    """Push an image with uv for both platforms, as users of uv have one; the result is its name.
+
+    :raises DevError: when it cannot be had
+    """
+    uv = str(home / "bin/uv")
+    version = _output(uv, "--version").split()[1]
+    for architecture, machine in (("amd64", "x86_64"), ("arm64", "aarch64")):
+        _output(
+            uv, "pip", "install", "--system-certs", "--python", str(home / "bin/python"), "--no-deps",
+            "--python-platform", f"{machine}-manylinux_2_28", "--target", str(folder / architecture),
+            f"uv=={version}",
+        )  # fmt: skip
+    (folder / "Dockerfile").write_text("FROM scratch\nARG TARGETARCH\nCOPY $TARGETARCH/bin/uv /uv\n")
+    both = ",".join(f"linux/{name}" for name in images.ARCHITECTURES)
+    found.run("buildx", "build", "--provenance=false", "--platform", both, "--push", "-t", name, str(folder))
+    return name
+
+
+def _output(*argv: str) -> str:
+    """What a command prints.
+
+    :raises DevError: when it fails
+    """
+    done = subprocess.run(argv, stdin=subprocess.DEVNULL, capture_output=True, text=True)
+    if done.returncode:
+        raise DevError(f"`{' '.join(argv)}` ended with status {done.returncode}", done.stderr[-1000:])
+    return done.stdout
 
 
 def _require_link(engines: Engines) -> None:

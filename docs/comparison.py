@@ -1,4 +1,4 @@
-"""What the pages say of the comparison with other builders, from its committed samples; nothing while there are none."""
+"""What the pages say of the comparison with other builders, from its committed samples, while there are any."""
 
 from __future__ import annotations
 
@@ -24,8 +24,9 @@ _NOT_YET = """\
 See [docs/performance.md](docs/performance.md): every figure beside the stock frontend's, measured in the same run by
 `./dev bench`."""
 _README = """\
-CIR on Docker / the best Dockerfile we could write on Docker, seconds and bytes, medians of {rounds} rounds on {machine}; \
-registry and package index behind a link of {link}. Deployment is pull, create and start until the first useful line.
+CIR on Docker / the best Dockerfile we could write on Docker, seconds and bytes, medians of {rounds} rounds on \
+{machine}; registry and package index behind a link of {link}. Deployment is pull, create and start until the first \
+useful line.
 
 {table}
 

@@ -61,7 +61,14 @@ class Link:
 
     def received(self) -> int:
         """Bytes that came over the link from its far end."""
-        return int(Path("/sys/class/net", self.interface, "statistics/rx_bytes").read_text())
+        return self._count("rx_bytes")
+
+    def sent(self) -> int:
+        """Bytes that went over the link to its far end."""
+        return self._count("tx_bytes")
+
+    def _count(self, name: str) -> int:
+        return int(Path("/sys/class/net", self.interface, "statistics", name).read_text())
 
 
 @contextmanager

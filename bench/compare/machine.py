@@ -21,16 +21,18 @@ class Meter:
 
     :param disk: a folder on the disk whose use is measured
     :param link: tells the bytes that came over the link of the run
+    :param sent: tells those that went over it
     """
 
-    def __init__(self, disk: Path, link: Callable[[], float]) -> None:
-        self._disk, self._link = disk, link
+    def __init__(self, disk: Path, link: Callable[[], float], sent: Callable[[], float]) -> None:
+        self._disk, self._link, self._sending = disk, link, sent
         self.values: dict[str, float] = {}
 
     def __enter__(self) -> Meter:
         os.sync()
         self._used, self._cpu = _used(self._disk), _cpu()
         self._received, self._elsewhere = self._link(), _received()
+        self._sent = self._sending()
         self._stop = threading.Event()
         self._lowest = self._available = _available()
         self._watcher = threading.Thread(target=self._watch)
@@ -42,6 +44,7 @@ class Meter:
         seconds = time.perf_counter() - self._start
         cpu = _cpu() - self._cpu
         received, elsewhere = self._link() - self._received, _received() - self._elsewhere
+        sent = self._sending() - self._sent
         self._stop.set()
         self._watcher.join()
         os.sync()
@@ -50,6 +53,7 @@ class Meter:
             "cpu": cpu,
             "memory": self._available - self._lowest,
             "received": received,
+            "sent": sent,
             "elsewhere": elsewhere,
             "disk": _used(self._disk) - self._used,
         }

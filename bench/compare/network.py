@@ -29,6 +29,9 @@ class Network(Protocol):
     def received(self) -> float:
         """Bytes that came over the link."""
 
+    def sent(self) -> float:
+        """Bytes that went over the link."""
+
 
 @dataclass(frozen=True)
 class Shaped:
@@ -54,6 +57,10 @@ class Shaped:
     def received(self) -> float:
         """Bytes that came over the link."""
         return self.link.received()
+
+    def sent(self) -> float:
+        """Bytes that went over the link."""
+        return self.link.sent()
 
 
 @contextmanager

@@ -148,7 +148,7 @@ class Runner:
         if cold:
             machine.drop_page_cache()
         try:
-            with machine.Meter(self.folder, self.network.received) as meter:
+            with machine.Meter(self.folder, self.network.received, self.network.sent) as meter:
                 taken = job.act(key.phase, key.round)
         finally:
             missed = self.network.missed()

@@ -32,6 +32,9 @@ class FakeNetwork:
     def received(self) -> float:
         return 0.0
 
+    def sent(self) -> float:
+        return 0.0
+
 
 @dataclass(frozen=True)
 class Fake:
@@ -77,7 +80,14 @@ class FakeJob:
             raise RuntimeError("no space left on device")
         known = self.system.seconds | (self.system.slow if self.system.network.rate == 100 else {})
         seconds = known[phase] + number
-        values = {"seconds": seconds, "cpu": 2 * seconds, "memory": 3e6, "received": 4e6, "disk": 5e6}
+        values = {
+            "seconds": seconds,
+            "cpu": 2 * seconds,
+            "memory": 3e6,
+            "received": 4e6,
+            "sent": 6e6,
+            "disk": 5e6,
+        }
         if phase in phases.DEPLOYMENTS:
             values |= {"pull": seconds / 4, "start": seconds * 3 / 4, "deployed": seconds}
         name = f"sha256:{self.system.name}-{self.scenario.name}"

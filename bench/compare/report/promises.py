@@ -166,7 +166,9 @@ GOALS = (
     Promise(
         "build-cold", "build, nothing cached, times as fast", "at least 10", 10, TIMES, _times(phases.BUILD_COLD)
     ),
-    Promise("build-same", "build, nothing cached, to the peer's of nothing changed", "at most 1.5", 1.5, AT_MOST, _of_same),
+    Promise(
+        "build-same", "build, nothing cached, to the peer's of nothing changed", "at most 1.5", 1.5, AT_MOST, _of_same
+    ),
     Promise(
         "deploy-base", "deployment faster, base present, 500 Mbit/s", "at least 40 %", 0.4, SAVED,
         _saved(phases.DEPLOY_BASE), _GOAL_MBIT,

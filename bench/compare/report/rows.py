@@ -34,8 +34,15 @@ _GLANCE = (
     ("Deployment, base present, seconds", phases.DEPLOY_BASE),
     ("Deployment, components shared, seconds", phases.DEPLOY_SHARED),
 )
-#: Metrics beside time, and the words for them.
-_TAKEN = (("cpu", "processor seconds"), ("memory", "peak memory"), ("received", "received"), ("disk", "disk"))
+#: Metrics beside time, the words for them, and the phases they are shown for.
+_MATTER = (phases.BUILD_COLD, phases.DEPLOY_BASE)
+_TAKEN = (
+    ("cpu", "processor seconds", _MATTER),
+    ("memory", "peak memory", _MATTER),
+    ("received", "received", (*_MATTER, phases.DEPLOY_ABSENT, phases.DEPLOY_SHARED)),
+    ("sent", "sent", (phases.PUSH,)),
+    ("disk", "disk", _MATTER),
+)
 
 
 def text(*words: str) -> list[Cell]:
@@ -138,11 +145,13 @@ def swept(figures: Figures, scenario: str) -> Rows:
 
 
 def taken(figures: Figures, scenario: str) -> Rows:
-    """What the two phases that matter most take of the machine, and the files a maintainer keeps."""
+    """What the phases that matter most take of the machine."""
     systems = figures.plan.systems
     rows = [text("the machine's", *systems.values())]
-    for phase in (phases.BUILD_COLD, phases.DEPLOY_BASE):
-        for metric, name in _TAKEN:
+    for metric, name, shown_for in _TAKEN:
+        for phase in shown_for:
+            if not any(figures.plan.wanted(scenario, system, phase, figures.main) for system in systems):
+                continue
             row = [Cell(f"{name}: {phases.TITLES[phase]}")]
             for system in systems:
                 found = figures.spread(scenario, system, phase, figures.main, metric)

@@ -160,9 +160,9 @@ class CirApptainerJob(ApptainerJob):
         """A cold build has an empty cache folder: no lock, no metadata of packages, neither shim nor base."""
         self._caches += cold
         self._host.run(
-            "env", f"XDG_CACHE_HOME={self._made}/cache-{self._caches}", *self._host.cir, "build", "--engine", "apptainer",
-            "-o", str(file), "-f", str(self._copy.folder / self._recipe), *self._host.index_arguments,
-            str(self._copy.folder),
+            "env", f"XDG_CACHE_HOME={self._made}/cache-{self._caches}", *self._host.cir, "build",
+            "--engine", "apptainer", "-o", str(file), "-f", str(self._copy.folder / self._recipe),
+            *self._host.index_arguments, str(self._copy.folder),
         )  # fmt: skip
 
     def _ready_to_deploy(self, phase: str) -> None:

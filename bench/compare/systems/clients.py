@@ -9,6 +9,9 @@ from typing import Protocol
 
 from bench.compare.systems.host import Host
 
+#: What is built where an image is for two platforms.
+PLATFORMS = ("linux/amd64", "linux/arm64")
+
 
 class Client(Protocol):
     """What building, shipping and running takes."""
@@ -26,8 +29,14 @@ class Client(Protocol):
         :param cache: names what is cached: a cold build begins with nothing, later ones of the name see what it left
         """
 
-    def push(self, tag: str, *, several: bool = False) -> None:
-        """Push an image; ``several``: one for several platforms."""
+    def build_two(self, file: Path, tag: str, flags: Sequence[str], cache: str, *, cold: bool) -> None:
+        """The same for two platforms."""
+
+    def push(self, tag: str) -> None:
+        """Push."""
+
+    def push_two(self, file: Path, tag: str, flags: Sequence[str], cache: str) -> None:
+        """Push what was built for two platforms."""
 
     def pull(self, tag: str) -> None:
         """Pull."""
@@ -55,16 +64,27 @@ class Docker:
 
     def build(self, file: Path, tag: str, flags: Sequence[str], cache: str, *, cold: bool) -> None:
         """`docker buildx build`; a cold one has neither layers nor what is in cache mounts."""
+        self._build(file, tag, flags, cache, uv=self.host.uv, cold=cold)
+
+    def build_two(self, file: Path, tag: str, flags: Sequence[str], cache: str, *, cold: bool) -> None:
+        """The same for two platforms, with an image that has uv for both."""
+        flags = [*flags, "--platform", ",".join(PLATFORMS)]
+        self._build(file, tag, flags, cache, uv=f"docker-image://{self.host.uv_image}", cold=cold)
+
+    def _build(self, file: Path, tag: str, flags: Sequence[str], cache: str, *, uv: str, cold: bool) -> None:
         self.host.run(
             "docker", "buildx", "build", "--provenance=false", "-t", tag, "-f", str(file), *_secret(self.host),
-            "--build-context", f"uv={self.host.uv}", *self.host.index_arguments,
-            *(["--no-cache"] if cold else []),
+            "--build-context", f"uv={uv}", *self.host.index_arguments, *(["--no-cache"] if cold else []),
             "--build-arg", f"BUILDKIT_CACHE_MOUNT_NS={cache}", *flags, str(file.parent),
         )  # fmt: skip
 
-    def push(self, tag: str, *, several: bool = False) -> None:  # noqa: ARG002 - it pushes what there is
+    def push(self, tag: str) -> None:
         """`docker push`."""
         self.host.run("docker", "push", "-q", tag)
+
+    def push_two(self, file: Path, tag: str, flags: Sequence[str], cache: str) -> None:
+        """`docker buildx build --push` of what is cached: `docker push` takes platforms whose base is here."""
+        self.build_two(file, tag, [*flags, "--push"], cache, cold=False)
 
     def pull(self, tag: str) -> None:
         """`docker pull`."""
@@ -100,10 +120,19 @@ class Buildah:
             *(["--no-cache"] if cold else []), *flags, str(file.parent),
         )  # fmt: skip
 
-    def push(self, tag: str, *, several: bool = False) -> None:
-        """`buildah push`, `buildah manifest push`."""
-        words = ["manifest", "push", "--all"] if several else ["push"]
-        self.host.run("buildah", *words, "-q", "--tls-verify=false", tag, f"docker://{tag}")
+    def build_two(self, file: Path, tag: str, flags: Sequence[str], cache: str, *, cold: bool) -> None:
+        """The same for two platforms."""
+        self.build(file, tag, [*flags, "--platform", ",".join(PLATFORMS)], cache, cold=cold)
+
+    def push(self, tag: str) -> None:
+        """`buildah push`."""
+        self.host.run("buildah", "push", "-q", "--tls-verify=false", tag, f"docker://{tag}")
+
+    def push_two(self, file: Path, tag: str, flags: Sequence[str], cache: str) -> None:  # noqa: ARG002 - it is there
+        """`buildah manifest push`."""
+        self.host.run(
+            "buildah", "manifest", "push", "--all", "-q", "--tls-verify=false", tag, f"docker://{tag}"
+        )
 
     def pull(self, tag: str) -> None:
         """`podman pull`."""

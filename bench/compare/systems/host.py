@@ -32,6 +32,7 @@ class Host:
     :param registry: `host:port` of a registry for this run alone
     :param frontend: the image that builds Cirfiles
     :param uv: folder with the program `uv`
+    :param uv_image: an image that has it for two platforms, for builds that are for both
     :param ca: file with trusted certificates, or empty
     :param index: address of the package index, behind the same link as the registry; empty for the clients' own
     :param cir: words that begin a command of `cir`, with the environment of its installation
@@ -43,13 +44,14 @@ class Host:
     uv: str
     ca: str = ""
     index: str = ""
+    uv_image: str = ""
     cir: tuple[str, ...] = ("cir",)
 
     @classmethod
     def from_json(cls, text: str) -> Host:
         """Read what `./dev bench --compare` hands over."""
         given = json.loads(text)
-        names = ("registry", "frontend", "uv", "ca", "index")
+        names = ("registry", "frontend", "uv", "uv_image", "ca", "index")
         texts = {name: given[name] for name in names}
         return cls(tuple(given["enter"]), cir=tuple(given["cir"]), **texts)
 

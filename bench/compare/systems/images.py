@@ -21,12 +21,9 @@ from pathlib import Path
 from bench.compare import phases
 from bench.compare.scenario import Copy, Scenario
 from bench.compare.systems import Blobs, Job, Taken
-from bench.compare.systems.clients import Client
+from bench.compare.systems.clients import PLATFORMS, Client
 from bench.compare.systems.host import Host, seconds, unique
 from bench.main_path.variants import Variants
-
-#: What is built where an image is for several platforms.
-PLATFORMS = ("linux/amd64", "linux/arm64")
 
 
 @dataclass(frozen=True)
@@ -130,8 +127,8 @@ class ImageJob:
         return True
 
     def _build_two(self, *, cold: bool = False) -> None:
-        flags = (*self._system.flags, "--platform", ",".join(PLATFORMS))
-        self._make(self._system.recipe, self._tag_of_two, flags, cold=cold)
+        file, flags = self._copy.folder / self._system.recipe, self._system.flags
+        self._client.build_two(file, self._tag_of_two, flags, self._cache, cold=cold)
         self._built_two = True
 
     def _make(self, recipe: str, tag: str, flags: Sequence[str], *, cold: bool = False) -> None:
@@ -153,7 +150,8 @@ class ImageJob:
             self._host.forget(self._two, keep=self._counts()[0], tag=manifest)
 
     def _push_two(self) -> Taken:
-        self._client.push(self._tag_of_two, several=True)
+        file, flags = self._copy.folder / self._system.recipe, self._system.flags
+        self._client.push_two(file, self._tag_of_two, flags, self._cache)
         return Taken(blobs=self._blobs_of_two)
 
     def _blobs_of_two(self) -> Blobs:
