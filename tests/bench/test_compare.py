@@ -261,7 +261,7 @@ def test_a_scenario_that_cannot_be_prepared_is_left_out(tmp_path: Path, apps: li
             raise RuntimeError("no such requirement")
 
     samples, ours = tmp_path / "samples.jsonl", systems()[:1]
-    with pytest.raises(RuntimeError, match="not measured, since the index mirror lacks what they need: a$"):
+    with pytest.raises(RuntimeError, match=r"not measured, since the index mirror lacks what they need: a$"):
         measure(samples, apps, ours, rounds=1, prepare=prepare)
     figures = Figures.of(read(samples.read_text().splitlines()))
     assert figures.failures() == []

@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 from devtools.engines.instance import Instance, current
+from devtools.engines.lifecycle import without_proxy
 
 
 def at(folder: str, monkeypatch: pytest.MonkeyPatch) -> Instance:
@@ -69,3 +70,11 @@ def test_a_link_to_the_folder_is_the_folder(tmp_path: Path, monkeypatch: pytest.
     (tmp_path / "real").mkdir()
     (tmp_path / "link").symlink_to("real")
     assert at(str(tmp_path / "link"), monkeypatch) == at(str(tmp_path / "real"), monkeypatch)
+
+
+def test_no_proxy_is_asked_for_the_link(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in ("NO_PROXY", "no_proxy"):
+        monkeypatch.delenv(name, raising=False)
+    assert without_proxy("198.18.0.2")["NO_PROXY"] == "198.18.0.2"
+    monkeypatch.setenv("no_proxy", "localhost,.example.com")
+    assert without_proxy("198.18.0.2")["NO_PROXY"] == "localhost,.example.com,198.18.0.2"
