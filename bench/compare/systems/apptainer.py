@@ -161,7 +161,7 @@ class CirApptainerJob(ApptainerJob):
         self._caches += cold
         self._host.run(
             "env", f"XDG_CACHE_HOME={self._made}/cache-{self._caches}", *self._host.cir, "build", "--engine", "apptainer",
-            "-o", str(file), "-f", str(self._copy.folder / self._recipe), *self._host.index_arguments,
+            "-o", str(file), "-f", str(self._copy.folder / self._recipe), *self._host.index_arguments(self._recipe),
             str(self._copy.folder),
         )  # fmt: skip
 

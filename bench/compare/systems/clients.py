@@ -57,7 +57,7 @@ class Docker:
         """`docker buildx build`; a cold one has neither layers nor what is in cache mounts."""
         self.host.run(
             "docker", "buildx", "build", "--provenance=false", "-t", tag, "-f", str(file), *_secret(self.host),
-            "--build-context", f"uv={self.host.uv}", *self.host.index_arguments,
+            "--build-context", f"uv={self.host.uv}", *self.host.index_arguments(file.name),
             *(["--no-cache"] if cold else []),
             "--build-arg", f"BUILDKIT_CACHE_MOUNT_NS={cache}", *flags, str(file.parent),
         )  # fmt: skip
@@ -96,7 +96,7 @@ class Buildah:
         """`buildah bud`; its cache mounts cannot be set aside, so uv's cache stays, to the peer's advantage."""
         self.host.run(
             "buildah", "bud", "--network=host", "--layers", "-t", tag, "-f", str(file), *_secret(self.host),
-            "--build-context", f"uv={self.host.uv}", *self.host.index_arguments,
+            "--build-context", f"uv={self.host.uv}", *self.host.index_arguments(file.name),
             *(["--no-cache"] if cold else []), *flags, str(file.parent),
         )  # fmt: skip
 
@@ -133,7 +133,7 @@ class CirBuildah(Buildah):
         folder = file.parent.with_name(f"{file.parent.name}-cache-{cache}")
         self.host.run(
             "env", f"XDG_CACHE_HOME={folder}", *self.host.cir, "build", "--engine", "buildah", "-t", tag,
-            "-f", str(file), *_secret(self.host), *self.host.index_arguments, *flags, str(file.parent),
+            "-f", str(file), *_secret(self.host), *self.host.index_arguments(file.name), *flags, str(file.parent),
         )  # fmt: skip
 
 
