@@ -4,14 +4,17 @@ from __future__ import annotations
 
 import argparse
 import json
+import os
 import shutil
 import signal
 import subprocess
 import tempfile
+from collections.abc import Mapping
 from pathlib import Path
 
 from devtools import account, docker, images, paths, venv
 from devtools.docker import Docker
+from devtools.engines import lifecycle
 from devtools.engines.api import Engines
 from devtools.errors import DevError
 
@@ -85,7 +88,7 @@ def run(args: argparse.Namespace) -> int:
                 argv += [f"--{name}", *chosen]
         if args.quick:
             argv.append("--quick")
-        return _follow(argv)
+        return _follow(argv, os.environ | lifecycle.without_proxy(instance.link[1]))
 
 
 def _uv_image(found: Docker, home: Path, folder: Path, name: str) -> str:
@@ -132,9 +135,9 @@ def _require_link(engines: Engines) -> None:
         )
 
 
-def _follow(argv: list[str]) -> int:
+def _follow(argv: list[str], environ: Mapping[str, str]) -> int:
     """Run a program to its end; it takes down what it made when it is interrupted, and has the time for that."""
-    with subprocess.Popen(argv, cwd=paths.CHECKOUT) as process:
+    with subprocess.Popen(argv, cwd=paths.CHECKOUT, env=environ) as process:
         signal.signal(signal.SIGTERM, lambda _signum, _frame: process.terminate())
         while True:
             try:

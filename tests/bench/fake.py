@@ -15,12 +15,18 @@ OTHER_BASE = ("sha256:base-arm64", 70_000_000, "base")
 
 @dataclass
 class FakeNetwork:
-    """Notes what it is told."""
+    """Notes what it is told.
+
+    :param missing: what a mirror lacks while something is measured; ``fills``: until that was said once
+    """
 
     rate: float | None = None
     missing: list[str] = field(default_factory=list)
+    fills: bool = False
 
     def prepare(self) -> None:
+        if self.fills and self.rate is not None:
+            self.missing = []
         self.rate = None
 
     def measure(self, mbit: float) -> None:

@@ -179,8 +179,19 @@ def test_what_the_mirror_missed_is_a_failure(tmp_path: Path, apps: list[Scenario
     network = FakeNetwork(missing=["/files/a/a-1-py3-none-any.whl"])
     figures = measure(tmp_path / "samples.jsonl", apps[:1], systems()[:1], rounds=1, network=network)
     errors = {error for _, error in figures.failures()}
-    assert errors == {"RuntimeError: the index mirror did not have /files/a/a-1-py3-none-any.whl"}
+    assert errors == {"MissedError: the index mirror did not have /files/a/a-1-py3-none-any.whl"}
     assert all(key.round >= 0 for key, _ in figures.failures()), "warm-up fills the mirror"
+
+
+def test_what_the_mirror_missed_once_is_filled(tmp_path: Path, apps: list[Scenario]) -> None:
+    """The sample is taken again, and counts as it is then."""
+    network = FakeNetwork(missing=["/simple/a/"], fills=True)
+    ours = systems()[0]
+    figures = measure(tmp_path / "samples.jsonl", apps[:1], [ours], rounds=1, network=network)
+    assert figures.failures() == []
+    assert figures.missing() == []
+    first = [item for item in ours.done if item[1:] == (phases.BUILD_COLD, 0)]
+    assert len(first) == 3 + 1, "missed, filled, taken; and once on the other link"
 
 
 def test_phases_that_take_minutes_have_fewer_rounds(tmp_path: Path, apps: list[Scenario]) -> None:

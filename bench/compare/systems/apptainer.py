@@ -162,7 +162,7 @@ class CirApptainerJob(ApptainerJob):
         self._host.run(
             "env", f"XDG_CACHE_HOME={self._made}/cache-{self._caches}", *self._host.cir, "build",
             "--engine", "apptainer", "-o", str(file), "-f", str(self._copy.folder / self._recipe),
-            *self._host.index_arguments, str(self._copy.folder),
+            *self._host.index_arguments(self._recipe), str(self._copy.folder),
         )  # fmt: skip
 
     def _ready_to_deploy(self, phase: str) -> None:

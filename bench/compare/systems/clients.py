@@ -74,7 +74,7 @@ class Docker:
     def _build(self, file: Path, tag: str, flags: Sequence[str], cache: str, *, uv: str, cold: bool) -> None:
         self.host.run(
             "docker", "buildx", "build", "--provenance=false", "-t", tag, "-f", str(file), *_secret(self.host),
-            "--build-context", f"uv={uv}", *self.host.index_arguments, *(["--no-cache"] if cold else []),
+            "--build-context", f"uv={uv}", *self.host.index_arguments(file.name), *(["--no-cache"] if cold else []),
             "--build-arg", f"BUILDKIT_CACHE_MOUNT_NS={cache}", *flags, str(file.parent),
         )  # fmt: skip
 
@@ -116,7 +116,7 @@ class Buildah:
         """`buildah bud`; its cache mounts cannot be set aside, so uv's cache stays, to the peer's advantage."""
         self.host.run(
             "buildah", "bud", "--network=host", "--layers", "-t", tag, "-f", str(file), *_secret(self.host),
-            "--build-context", f"uv={self.host.uv}", *self.host.index_arguments,
+            "--build-context", f"uv={self.host.uv}", *self.host.index_arguments(file.name),
             *(["--no-cache"] if cold else []), *flags, str(file.parent),
         )  # fmt: skip
 
@@ -162,7 +162,7 @@ class CirBuildah(Buildah):
         folder = file.parent.with_name(f"{file.parent.name}-cache-{cache}")
         self.host.run(
             "env", f"XDG_CACHE_HOME={folder}", *self.host.cir, "build", "--engine", "buildah", "-t", tag,
-            "-f", str(file), *_secret(self.host), *self.host.index_arguments, *flags, str(file.parent),
+            "-f", str(file), *_secret(self.host), *self.host.index_arguments(file.name), *flags, str(file.parent),
         )  # fmt: skip
 
 

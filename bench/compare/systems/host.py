@@ -55,16 +55,13 @@ class Host:
         texts = {name: given[name] for name in names}
         return cls(tuple(given["enter"]), cir=tuple(given["cir"]), **texts)
 
-    @property
-    def index_arguments(self) -> tuple[str, ...]:
-        """Flags of a build that name the package index, for uv, for CIR, and for pip, which wants to hear twice."""
+    def index_arguments(self, recipe: str) -> tuple[str, ...]:
+        """Flags that name the package index to the build of a file: for uv and CIR, and for pip, which asks twice."""
         if not self.index:
             return ()
-        given = {
-            "UV_DEFAULT_INDEX": self.index,
-            "PIP_INDEX_URL": self.index,
-            "PIP_TRUSTED_HOST": str(urlsplit(self.index).hostname),
-        }
+        given = {"UV_DEFAULT_INDEX": self.index}
+        if not recipe.startswith("Cirfile"):
+            given |= {"PIP_INDEX_URL": self.index, "PIP_TRUSTED_HOST": str(urlsplit(self.index).hostname)}
         return tuple(word for name, value in given.items() for word in ("--build-arg", f"{name}={value}"))
 
     def run(self, *argv: str, cwd: Path | None = None) -> str:
