@@ -92,6 +92,7 @@ class FakeJob:
             "memory": 3e6,
             "received": 4e6,
             "sent": 6e6,
+            "elsewhere": 1e6,
             "disk": 5e6,
         }
         if phase in phases.DEPLOYMENTS:

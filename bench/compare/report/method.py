@@ -43,8 +43,9 @@ _METHOD = (
     ),
     (
         "Machine",
-        "Processor time, memory, disk and received bytes are the whole machine's during a phase, daemons included; "
-        "sent ones went over the link. Disk use falls where a daemon deletes what earlier rounds left behind.",
+        "Processor time, memory and disk are the whole machine's during a phase, daemons included; received and sent "
+        "bytes are those of the link, elsewhere is what came over the machine's own network. Disk use falls where a "
+        "daemon deletes what earlier rounds left behind.",
     ),
 )
 

@@ -40,6 +40,7 @@ _TAKEN = (
     ("cpu", "processor seconds", _MATTER),
     ("memory", "peak memory", _MATTER),
     ("received", "received", (*_MATTER, phases.DEPLOY_ABSENT, phases.DEPLOY_SHARED)),
+    ("elsewhere", "received elsewhere", (phases.BUILD_COLD,)),
     ("sent", "sent", (phases.PUSH,)),
     ("disk", "disk", _MATTER),
 )
