@@ -83,7 +83,7 @@ class Docker:
         self.host.run("docker", "push", "-q", tag)
 
     def push_two(self, file: Path, tag: str, flags: Sequence[str], cache: str) -> None:
-        """`docker buildx build --push` of what is cached: `docker push` takes platforms whose base is here."""
+        """`docker buildx build --push` of what is cached, as the README has it."""
         self.build_two(file, tag, [*flags, "--push"], cache, cold=False)
 
     def pull(self, tag: str) -> None:

@@ -18,6 +18,10 @@ from urllib.parse import urlsplit
 from bench.main_path.variants import TYPES
 
 _LONGEST = 3600.0
+#: A registry asked for none of these gives one of the manifests instead.
+_INDEX_TYPES = (
+    "application/vnd.oci.image.index.v1+json, application/vnd.docker.distribution.manifest.list.v2+json"
+)
 
 
 class CommandError(RuntimeError):
@@ -129,8 +133,7 @@ class Host:
 
     def _open(self, name: str, tag: str) -> Any:
         address = f"http://{self.registry}/v2/{name}/manifests/{tag}"
-        index = "application/vnd.oci.image.index.v1+json"
-        request = urllib.request.Request(address, headers={"Accept": f"{TYPES}, {index}"})
+        request = urllib.request.Request(address, headers={"Accept": f"{TYPES}, {_INDEX_TYPES}"})
         return urllib.request.urlopen(request, timeout=30)
 
     def _argv(self, argv: Sequence[str], cwd: Path | None) -> list[str]:
