@@ -55,7 +55,7 @@ def page(figures: Figures, causes: Causes) -> str:
 
 def _lead(figures: Figures) -> str:
     plan, known = figures.plan, figures.machine
-    counts = f"{len(plan.scenarios)} applications, {len(plan.systems)} systems, {plan.rounds} rounds"
+    counts = f"Applications: {len(plan.scenarios)}, systems: {len(plan.systems)}, rounds: {plan.rounds}"
     where = ", ".join(known[name] for name in ("processor", "memory", "date") if name in known)
     links = f"Link: {figures.main}, where no other is named."
     return parts.paragraph(f"{counts}. {where + '. ' if where else ''}{links} Medians.")
