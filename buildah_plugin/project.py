@@ -97,9 +97,9 @@ class Project:
             base = self.image(wanted.reference, wanted.platform or platform)
         complete = replace(request, base_config=from_oci(base.oci.get("config")) if base.oci else SCRATCH)
         plan = planner.plan(self.cirfile, complete)
-        self._findings(plan, complete)
         if self._settings.base is not None:
             plan = _apart(plan)
+        self._findings(plan, complete)
         return (plan if self._settings.platforms else ociconfig.of_base(plan, base.oci)), base
 
     def image(self, name: str, platform: Platform) -> Image:
@@ -140,7 +140,7 @@ def _apart(plan: Plan) -> Plan:
     steps = tuple(
         replace(step, chown="") if isinstance(step, Copy) else replace(step, user="") for step in plan.steps
     )
-    return replace(plan, steps=steps, reads_base=())
+    return replace(plan, steps=steps, reads_base=(), trace=replace(plan.trace, reads_base=()))
 
 
 def own_platform() -> Platform:

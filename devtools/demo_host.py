@@ -41,7 +41,7 @@ def measure() -> Figures:
         say(f"cold start: {shlex.join(_SHOWN)}")
         cold_s, _ = first_line(argv, environment)
         with step("warm starts"):
-            warm = sorted(first_line(argv, environment) for _ in range(3))
+            warm = sorted(first_line(argv, {**environment, "CIR_LOG": "quiet"}) for _ in range(3))
     return Figures(
         "none", platform_words(plan), build_s, rebuild_s, None, None, fetched(plan), cold_s, *warm[1]
     )

@@ -9,22 +9,24 @@ from __future__ import annotations
 
 import json
 import os
-import secrets as tokens
 import shutil
-import tarfile
+import tempfile
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from buildah_plugin import archives, disk
 from buildah_plugin.blobs import Blobs
 from buildah_plugin.build import opened
 from buildah_plugin.engine import environment, secrets_folder
+from buildah_plugin.nodes import TreeError
 from buildah_plugin.process import run
 from buildah_plugin.project import own_platform
 from buildah_plugin.settings import Settings, cache_folder
 from buildah_plugin.talk import Talk
+from cirfile import ociconfig
 from cirfile.cli.errors import INVALID, NO_INPUT, NOT_PROMISED, CliError
 from cirfile.cli.host import Host
 from cirfile.layout import LABEL_VERSION
@@ -91,7 +93,7 @@ def this_machine(environ: Mapping[str, str]) -> dict[str, Any]:
 def _errors(place: Path) -> Iterator[None]:
     try:
         yield
-    except (ValueError, KeyError, TypeError, IndexError, tarfile.TarError) as error:
+    except (ValueError, KeyError, TypeError, IndexError) as error:
         raise CliError(INVALID, f"{place} is no complete image layout: {error}", "build it again") from None
 
 
@@ -125,20 +127,13 @@ def _for_this_machine(entries: list[dict[str, Any]]) -> dict[str, Any]:
 def _unpack(layers: list[Path], root: Path) -> None:
     """Unpack layers into a new folder; whoever is second uses the first one's."""
     root.parent.mkdir(parents=True, exist_ok=True)
-    aside = root.with_name(f".{tokens.token_hex(6)}")
-    aside.mkdir(mode=0o700)
+    aside = Path(tempfile.mkdtemp(prefix=".new-", dir=root.parent))
     try:
-        for layer in layers:
-            with tarfile.open(layer) as tar:
-                tar.extractall(aside, filter=_without_owner)  # noqa: S202 - the filter keeps it inside
+        tree = archives.layers(layers, aside)
+        disk.write(tree, aside / "root", ociconfig.DEFAULT_EPOCH)
         if not root.is_dir():
-            aside.rename(root)
+            (aside / "root").rename(root)
+    except TreeError as error:
+        raise CliError(INVALID, f"the application cannot be unpacked: {error}", "build it again") from None
     finally:
         shutil.rmtree(aside, ignore_errors=True)
-
-
-def _without_owner(member: tarfile.TarInfo, path: str) -> tarfile.TarInfo:
-    """Take a member as the caller's own, who must be able to read it; nothing is written outside of the folder."""
-    kept = tarfile.tar_filter(member, path)
-    mode = (kept.mode or 0) | (0o700 if kept.isdir() else 0o400)
-    return kept.replace(mode=mode, deep=False)

@@ -76,10 +76,10 @@ def _not_below(path: Path, root: Path, workdir: str) -> Iterator[str]:
     shown = f"/{path.relative_to(root)}"
     if shown == workdir:
         return
-    if not workdir.startswith(shown + "/") or path.is_symlink() or not path.is_dir():
+    entries = sorted(path.iterdir()) if path.is_dir() and not path.is_symlink() else []
+    if not entries:
         yield shown
-        return
-    for entry in sorted(path.iterdir()):
+    for entry in entries:
         yield from _not_below(entry, root, workdir)
 
 

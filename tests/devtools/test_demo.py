@@ -2,17 +2,24 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import os
 import re
 import shutil
 import subprocess
+import sys
+import tarfile
+import tempfile
+from collections.abc import Iterator
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from devtools import demo, paths
+from devtools import demo, images, paths
+from devtools.docker import Docker
 from devtools.engines.api import Engines
 
 pytestmark = [pytest.mark.engines, pytest.mark.slow]
@@ -23,7 +30,11 @@ MB = 10**6
 @pytest.fixture(scope="module")
 def clone(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A folder with what a commit of this checkout would hold, and nothing else."""
-    folder = tmp_path_factory.mktemp("clone")
+    return cloned(tmp_path_factory.mktemp("clone"))
+
+
+def cloned(folder: Path) -> Path:
+    """Copy there what a commit of this checkout would hold."""
     listed = subprocess.run(
         ["git", "ls-files", "-z", "--cached", "--others", "--exclude-standard"],
         cwd=paths.CHECKOUT, check=True, capture_output=True, text=True,
@@ -72,3 +83,117 @@ def test_demo_that_cannot_write_its_figures(clone: Path, tmp_path: Path) -> None
     done = subprocess.run(argv, capture_output=True, text=True, env=environment)
     assert done.returncode == 1
     assert done.stderr == f"dev: error: {tmp_path}/none is no folder: the figures cannot be written there\n"
+
+
+#: Root starts a command that can make no user namespace: a process of ours gives it ids in one that allows none below.
+NO_NAMESPACES = """
+import ctypes, os, sys
+parent, (ready, go) = os.getpid(), os.pipe()
+if not os.fork():
+    os.read(ready, 1)
+    for name in ("uid_map", "gid_map"):
+        with open(f"/proc/{parent}/{name}", "w") as file:
+            file.write("0 0 4294967295")
+    os._exit(0)
+assert ctypes.CDLL(None).unshare(0x10000000) == 0
+os.write(go, b".")
+assert os.wait()[1] == 0
+with open("/proc/sys/user/max_user_namespaces", "w") as file:
+    file.write("0")
+os.execvp(sys.argv[1], sys.argv[1:])
+"""
+
+
+@dataclass(frozen=True)
+class Ordinary:
+    """An account of this machine with neither Docker nor rights: a number, a clone it can read, and a home."""
+
+    number: int
+    clone: Path
+    home: Path
+
+    def demo(self, file: Path, *before: str) -> subprocess.CompletedProcess[str]:
+        """Run the demo; ``before`` is what starts the command."""
+        kept = {
+            name: value
+            for name, value in os.environ.items()
+            if not name.startswith(("XDG_", "CIR_", "DOCKER_", "VIRTUAL_ENV", "PYTHON"))
+        }
+        path = ":".join(
+            folder for folder in os.environ["PATH"].split(":") if not folder.startswith(sys.prefix)
+        )
+        words = [f"--reuid={self.number}", f"--regid={self.number}", "--clear-groups", "--no-new-privs"]
+        return subprocess.run(
+            [*before, "setpriv", *words, "--", str(self.clone / "dev"), "demo", "--json", str(file)],
+            env={**kept, "HOME": str(self.home), "PATH": path}, cwd=self.home,
+            capture_output=True, text=True, errors="replace", timeout=900,
+        )  # fmt: skip
+
+
+@pytest.fixture(scope="module")
+def ordinary() -> Iterator[Ordinary]:
+    """The account, with nothing in its caches."""
+    number = Engines.ensure().instance.user_id
+    folder = Path(tempfile.mkdtemp(prefix="cir-demo-", dir="/tmp"))
+    folder.chmod(0o755)
+    for name in ("clone", "home"):
+        (folder / name).mkdir()
+    os.chown(folder / "home", number, number)
+    yield Ordinary(number, cloned(folder / "clone"), folder / "home")
+    shutil.rmtree(folder)
+
+
+@pytest.mark.parametrize("namespaces", [True, False])
+def test_demo_without_docker_and_without_root(ordinary: Ordinary, namespaces: bool) -> None:
+    """The same application by the engine `host`, and why; also where nothing can be mounted."""
+    file = ordinary.home / "figures.json"
+    done = ordinary.demo(file, *(() if namespaces else (sys.executable, "-c", NO_NAMESPACES)))
+    assert done.returncode == 0, done.stderr
+    found: dict[str, Any] = json.loads(file.read_text())
+    assert done.stdout == demo.table(demo.Figures(**found)) + "\n"
+    assert [re.split(r"\s{2,}", line)[0] for line in done.stdout.splitlines()] == [
+        "platform chosen", "build, dependencies resolved", "build again", "dependencies fetched at start",
+        "cold start to first line", "warm start to first line", "the application said",
+    ]  # fmt: skip
+    assert "dev: no engine: no Docker with buildx answers, and the test engines need root\n" in done.stderr
+    assert "cir run --engine host" in done.stderr
+    assert ("no user namespace" in done.stderr) == (not namespaces)
+    assert found["docker"] == "none"
+    assert re.match(r"amd64, x86-64\S*, glibc.*, Python 3\.11, accelerator \w+$", found["platform"])
+    assert re.fullmatch(r"forest 0\.9\d\d, xgboost 0\.9\d\d", found["said"])
+    assert 0 < found["rebuild_s"] < found["build_s"] < 60
+    assert 50 * MB < found["fetched_bytes"] < 500 * MB
+    assert 0.2 < found["warm_start_s"] < found["cold_start_s"] < 120
+    assert done.stderr.count("platform layer") == 1, "the warm starts found the layer"
+    cache = ordinary.home / ".cache"
+    assert [path.name for path in cache.iterdir()] == ["cir-dev"], "nothing of the account's own is touched"
+    assert list((cache / "cir-dev/tmp").iterdir()) == [], "store and caches of the demo are taken away"
+
+
+def test_the_shim_is_that_of_the_image(ordinary: Ordinary, tmp_path: Path) -> None:
+    """An ordinary account packs the files that the Containerfile packs, byte for byte."""
+    layouts = ordinary.home / ".cache/cir-dev/shim"
+    if not layouts.is_dir():
+        assert ordinary.demo(ordinary.home / "first.json").returncode == 0
+    (layout,) = (path for path in layouts.iterdir() if not path.name.startswith("."))
+    top = json.loads((layout / "index.json").read_text())["manifests"][0]
+    manifest = json.loads((layout / "blobs" / top["digest"].replace(":", "/")).read_text())
+    (layer,) = manifest["layers"]
+    docker = Docker(tuple(Engines.ensure().command(["docker"])), "engines")
+    built = tmp_path / "shim.tar"
+    images.build(docker, "shim", ["-o", f"type=tar,dest={built}"])
+    ours, theirs = files(layout / "blobs" / layer["digest"].replace(":", "/")), files(built)
+    assert len(ours) > 300
+    assert ours == theirs
+
+
+def files(archive: Path) -> dict[str, tuple[Any, ...]]:
+    """What an archive holds."""
+    with tarfile.open(archive) as tar:
+        return {
+            member.name.strip("/"): (
+                member.type, oct(member.mode), member.uid, member.gid, member.mtime, member.linkname,
+                hashlib.sha256(tar.extractfile(member).read()).hexdigest() if member.isreg() else "",  # type: ignore[union-attr]
+            )
+            for member in tar
+        }  # fmt: skip

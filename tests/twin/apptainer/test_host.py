@@ -249,7 +249,7 @@ def test_without_namespaces(
         ("COPY probe.py /etc/probe.conf\n", "the image has /etc/probe.conf, outside of its WORKDIR"),
         ('CMD ["--config=/srv/app/probe.py"]\n', "the command names --config=/srv/app/probe.py"),
         ("ENV PYTHONPATH=/srv/app/lib\n", "the variable PYTHONPATH names /srv/app/lib"),
-        ("WORKDIR /\n", "the image has /srv, outside of its WORKDIR"),
+        ("WORKDIR /\n", "the image has /srv/app/probe.py, outside of its WORKDIR"),
     ],
     ids=["file", "word", "variable", "no-folder"],
 )
@@ -264,6 +264,7 @@ def test_what_cannot_be_right_without_namespaces(
     assert (done.returncode, done.stdout) == (69, "")
     assert says in done.stderr
     assert "hint: install bubblewrap, have user namespaces allowed" in done.stderr
+    assert "warning" not in done.stderr
     assert not (place / "store").exists()
 
 
