@@ -12,17 +12,16 @@ import os
 import shutil
 import tempfile
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from buildah_plugin import archives, disk
+from buildah_plugin import archives, disk, process
 from buildah_plugin.blobs import Blobs
 from buildah_plugin.build import opened
 from buildah_plugin.engine import environment, secrets_folder
 from buildah_plugin.nodes import TreeError
-from buildah_plugin.process import run
 from buildah_plugin.project import own_platform
 from buildah_plugin.settings import Settings, cache_folder
 from buildah_plugin.talk import Talk
@@ -85,7 +84,9 @@ def this_machine(environ: Mapping[str, str]) -> dict[str, Any]:
     env = [f"PATH={environ.get('PATH', os.defpath)}"]
     found = next((path for name in _PYTHONS if (path := shutil.which(name))), None)
     if found:
-        env.append(f"PYTHON_VERSION={run([found, '-I', '-S', '-c', _VERSION]).decode().strip()}")
+        with suppress(process.ProcessError):  # one that does not run is told by the shim, with all it knows
+            version = process.run([found, "-I", "-S", "-c", _VERSION]).decode().strip()
+            env.append(f"PYTHON_VERSION={version}")
     return {"config": {"Env": env}}
 
 

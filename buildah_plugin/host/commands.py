@@ -15,12 +15,12 @@ from pathlib import Path
 from buildah_plugin import process
 from buildah_plugin.host import direct, namespace
 from buildah_plugin.host.application import Application, application
-from buildah_plugin.host.laying import lay
+from buildah_plugin.host.laying import LaidStep, lay
 from buildah_plugin.settings import cache_folder
 from buildah_plugin.talk import Talk
 from cirfile import hostenv
 from cirfile.cli import show
-from cirfile.cli.errors import USAGE, CliError
+from cirfile.cli.errors import PERMISSION, UNAVAILABLE, USAGE, CliError
 from cirfile.cli.host import NOBODY, host
 
 #: Written by the shim in the container; everything else of the image stays as it is.
@@ -59,7 +59,7 @@ def _start(
     bubblewrap = shutil.which("bwrap")
     reason = _refused(bubblewrap) if bubblewrap else "there is no `bwrap` on PATH"
     folder = found.workdir or str(Path.cwd())
-    steps = [*lay(found.root, Path("/")), ("--tmpfs", _RUN)]
+    steps = _steps(found)
     if reason and (obstacle := namespace.obstacle()):
         because = f"{reason}, and there is no user namespace ({obstacle})"
         command, folder = direct.planned(found, command, because)
@@ -75,7 +75,27 @@ def _start(
     if dry:
         show(shlex.join(command))
     else:
+        _become(command, settings)
+
+
+def _steps(found: Application) -> list[LaidStep]:
+    try:
+        return [*lay(found.root, Path("/")), ("--tmpfs", _RUN)]
+    except PermissionError as error:
+        raise CliError(
+            PERMISSION, f"{error.filename} cannot be listed, so nothing can be laid into it",
+            "copy the files to another folder of the image",
+        ) from None  # fmt: skip
+
+
+def _become(command: list[str], settings: dict[str, str]) -> None:
+    try:
         os.execve(command[0], command, settings)  # noqa: S606 - an argv, no shell
+    except OSError as error:
+        raise CliError(
+            UNAVAILABLE, f"{command[0]} cannot be started: {error.strerror}",
+            "name a cache folder whose programs may be run with XDG_CACHE_HOME",
+        ) from None  # fmt: skip
 
 
 def _refused(bubblewrap: str) -> str:

@@ -5,6 +5,7 @@ The steps are written to be done by bubblewrap or by `namespace`; neither of the
 
 from __future__ import annotations
 
+import os
 import stat
 from collections.abc import Iterator
 from pathlib import Path
@@ -16,13 +17,18 @@ LaidStep = tuple[str, ...]
 def lay(ours: Path, there: Path) -> Iterator[LaidStep]:
     """Steps that show the folder ``there`` of this machine with the files of ``ours`` in it, without writing to it.
 
-    A folder gets a new mount only where something is new in it; what it holds is then bound into that one by one.
+    A folder gets a new mount only where something is new in it; what it holds is then bound into that one by one. One
+    that is closed to this account, such as ``/root``, shows nothing to it anyway.
+
+    Raise `PermissionError` where this account can reach what is in a folder, but not list it.
     """
     mine = {path.name: path for path in sorted(ours.iterdir())}
-    new = {name for name, path in mine.items() if _is_new(path, there / name)}
+    closed = not os.access(there, os.X_OK)
+    new = {name for name, path in mine.items() if closed or _is_new(path, there / name)}
     if new or there == Path("/"):
         yield ("--tmpfs", str(there))
-        yield from (_shown(path) for path in sorted(there.iterdir()) if path.name not in new)
+        theirs = () if closed else sorted(there.iterdir())
+        yield from (_shown(path) for path in theirs if path.name not in new)
     for name, path in mine.items():
         place = there / name
         if name in new and path.is_symlink():

@@ -199,6 +199,25 @@ def test_files_are_neither_changed_nor_in_the_way(account: Account, env: dict[st
     assert (account.engines.instance.rootfs / "etc/mtab").is_symlink()
 
 
+@pytest.mark.usefixtures("mounts")
+def test_a_folder_that_is_closed_to_the_account(account: Account, env: dict[str, str], place: Path) -> None:
+    """What is below `/root` cannot be seen anyway; what can be reached, but not listed, cannot be kept in sight."""
+    (place / "Cirfile").write_text('FROM scratch\nWORKDIR /root/app\nCOPY ours ./\nCMD ["cat", "ours"]\n')
+    (place / "ours").write_text("ours\n")
+    words = ("run", "--engine", "host", "--store", str(place / "store"), str(place))
+    done = account.cir(*words, env=env)
+    assert (done.returncode, done.stdout) == (0, "ours\n"), done.stderr
+    unlisted = account.engines.instance.rootfs / "opt/unlisted"
+    unlisted.mkdir(mode=0o711)
+    try:
+        (place / "Cirfile").write_text('FROM scratch\nCOPY ours /opt/unlisted/\nCMD ["true"]\n')
+        done = account.cir(*words, env=env)
+    finally:
+        unlisted.rmdir()
+    assert done.returncode == 77
+    assert "/opt/unlisted cannot be listed" in done.stderr
+
+
 def test_without_bubblewrap(account: Account, plain: Path, env: dict[str, str], place: Path) -> None:
     """One line says so, and what it is done in instead; with ``quiet`` none."""
     words = ("run", "--engine", "host", "--store", str(place / "store"), str(plain))
