@@ -11,7 +11,7 @@ import subprocess
 import sys
 import tarfile
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -112,8 +112,8 @@ class Ordinary:
     clone: Path
     home: Path
 
-    def demo(self, file: Path, *before: str) -> subprocess.CompletedProcess[str]:
-        """Run the demo; ``before`` is what starts the command."""
+    def dev(self, *command: str, before: Sequence[str] = ()) -> subprocess.CompletedProcess[str]:
+        """Run `./dev COMMAND`; ``before`` is what starts it."""
         kept = {
             name: value
             for name, value in os.environ.items()
@@ -124,7 +124,7 @@ class Ordinary:
         )
         words = [f"--reuid={self.number}", f"--regid={self.number}", "--clear-groups", "--no-new-privs"]
         return subprocess.run(
-            [*before, "setpriv", *words, "--", str(self.clone / "dev"), "demo", "--json", str(file)],
+            [*before, "setpriv", *words, "--", str(self.clone / "dev"), *command],
             env={**kept, "HOME": str(self.home), "PATH": path}, cwd=self.home,
             capture_output=True, text=True, errors="replace", timeout=900,
         )  # fmt: skip
@@ -147,7 +147,8 @@ def ordinary() -> Iterator[Ordinary]:
 def test_demo_without_docker_and_without_root(ordinary: Ordinary, namespaces: bool) -> None:
     """The same application by the engine `host`, and why; also where nothing can be mounted."""
     file = ordinary.home / "figures.json"
-    done = ordinary.demo(file, *(() if namespaces else (sys.executable, "-c", NO_NAMESPACES)))
+    before = () if namespaces else (sys.executable, "-c", NO_NAMESPACES)
+    done = ordinary.dev("demo", "--json", str(file), before=before)
     assert done.returncode == 0, done.stderr
     found: dict[str, Any] = json.loads(file.read_text())
     assert done.stdout == demo.table(demo.Figures(**found)) + "\n"
@@ -172,10 +173,10 @@ def test_demo_without_docker_and_without_root(ordinary: Ordinary, namespaces: bo
 
 def test_the_shim_is_that_of_the_image(ordinary: Ordinary, tmp_path: Path) -> None:
     """An ordinary account packs the files that the Containerfile packs, byte for byte."""
-    layouts = ordinary.home / ".cache/cir-dev/shim"
-    if not layouts.is_dir():
-        assert ordinary.demo(ordinary.home / "first.json").returncode == 0
-    (layout,) = (path for path in layouts.iterdir() if not path.name.startswith("."))
+    done = ordinary.dev("images")
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.startswith("oci:")
+    layout = Path(done.stdout.strip().removeprefix("oci:"))
     top = json.loads((layout / "index.json").read_text())["manifests"][0]
     manifest = json.loads((layout / "blobs" / top["digest"].replace(":", "/")).read_text())
     (layer,) = manifest["layers"]
