@@ -104,6 +104,16 @@ os.execvp(sys.argv[1], sys.argv[1:])
 """
 
 
+#: Debian without the package python3-venv.
+NO_ENSUREPIP = (
+    "unshare", "--mount", "sh", "-ec",
+    "library=$(python3 -I -c 'import os; print(os.path.dirname(os.__file__))'); mount -t tmpfs none /mnt\n"
+    "mkdir /mnt/upper /mnt/work\n"
+    'mount -t overlay -o "lowerdir=$library,upperdir=/mnt/upper,workdir=/mnt/work" none "$library"\n'
+    'rm -r "$library/ensurepip"; umount -l /mnt; exec "$@"', "sh",
+)  # fmt: skip
+
+
 @dataclass(frozen=True)
 class Ordinary:
     """An account of this machine with neither Docker nor rights: a number, a clone it can read, and a home."""
@@ -112,8 +122,10 @@ class Ordinary:
     clone: Path
     home: Path
 
-    def dev(self, *command: str, before: Sequence[str] = ()) -> subprocess.CompletedProcess[str]:
-        """Run `./dev COMMAND`; ``before`` is what starts it."""
+    def dev(
+        self, *command: str, before: Sequence[str] = (), cache: str = "cir-dev"
+    ) -> subprocess.CompletedProcess[str]:
+        """Run `./dev COMMAND`; ``before`` is what starts it, ``cache`` is the name of its cache folder."""
         kept = {
             name: value
             for name, value in os.environ.items()
@@ -125,7 +137,7 @@ class Ordinary:
         words = [f"--reuid={self.number}", f"--regid={self.number}", "--clear-groups", "--no-new-privs"]
         return subprocess.run(
             [*before, "setpriv", *words, "--", str(self.clone / "dev"), *command],
-            env={**kept, "HOME": str(self.home), "PATH": path}, cwd=self.home,
+            env={**kept, "HOME": str(self.home), "PATH": path, "CIR_DEV_CACHE": f"{self.home}/.cache/{cache}"}, cwd=self.home,
             capture_output=True, text=True, errors="replace", timeout=900,
         )  # fmt: skip
 
@@ -186,6 +198,14 @@ def test_the_shim_is_that_of_the_image(ordinary: Ordinary, tmp_path: Path) -> No
     ours, theirs = files(layout / "blobs" / layer["digest"].replace(":", "/")), files(built)
     assert len(ours) > 300
     assert ours == theirs
+
+
+def test_without_ensurepip(ordinary: Ordinary) -> None:
+    """Debian's python3 alone: pip comes out of a package that is only unpacked."""
+    done = ordinary.dev("images", before=NO_ENSUREPIP, cache="other")
+    assert done.returncode == 0, done.stderr
+    assert Path(done.stdout.strip().removeprefix("oci:"), "index.json").is_file()
+    assert list((ordinary.home / ".cache/other/venv").glob("*.pip/usr/share/python-wheels/pip-*.whl"))
 
 
 def files(archive: Path) -> dict[str, tuple[Any, ...]]:
