@@ -137,8 +137,8 @@ class Ordinary:
         words = [f"--reuid={self.number}", f"--regid={self.number}", "--clear-groups", "--no-new-privs"]
         return subprocess.run(
             [*before, "setpriv", *words, "--", str(self.clone / "dev"), *command],
-            env={**kept, "HOME": str(self.home), "PATH": path, "CIR_DEV_CACHE": f"{self.home}/.cache/{cache}"}, cwd=self.home,
-            capture_output=True, text=True, errors="replace", timeout=900,
+            env={**kept, "HOME": str(self.home), "PATH": path, "CIR_DEV_CACHE": f"{self.home}/.cache/{cache}"},
+            cwd=self.home, capture_output=True, text=True, errors="replace", timeout=900,
         )  # fmt: skip
 
 
