@@ -113,10 +113,13 @@ def read(place: str, blobs: Blobs) -> bytes | None:
         found = json.loads(Path(folder, "index.json").read_bytes())["manifests"]
         named = [entry for entry in found if name in ("", (entry.get("annotations") or {}).get(_REF_NAME))]
         (top,) = named
+        manifest = Path(folder, "blobs", *top["digest"].split(":")).read_bytes()
+        if blobs.put(manifest) != top["digest"]:
+            return None
         for blob in Path(folder, "blobs").glob("*/*"):
             if not blobs.has(f"{blob.parent.name}:{blob.name}"):
                 blobs.put(blob.read_bytes())
-        return blobs.path(top["digest"]).read_bytes()
+        return manifest
     except (OSError, ValueError, KeyError, TypeError):
         return None
 

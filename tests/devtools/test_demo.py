@@ -104,6 +104,8 @@ os.execvp(sys.argv[1], sys.argv[1:])
 """
 
 
+#: What an account has: a Python of ours may be closed to it.
+PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 #: Debian without the package python3-venv.
 NO_ENSUREPIP = (
     "unshare", "--mount", "sh", "-ec",
@@ -131,13 +133,10 @@ class Ordinary:
             for name, value in os.environ.items()
             if not name.startswith(("XDG_", "CIR_", "DOCKER_", "VIRTUAL_ENV", "PYTHON"))
         }
-        path = ":".join(
-            folder for folder in os.environ["PATH"].split(":") if not folder.startswith(sys.prefix)
-        )
         words = [f"--reuid={self.number}", f"--regid={self.number}", "--clear-groups", "--no-new-privs"]
         return subprocess.run(
             [*before, "setpriv", *words, "--", str(self.clone / "dev"), *command],
-            env={**kept, "HOME": str(self.home), "PATH": path, "CIR_DEV_CACHE": f"{self.home}/.cache/{cache}"},
+            env={**kept, "HOME": str(self.home), "PATH": PATH, "CIR_DEV_CACHE": f"{self.home}/.cache/{cache}"},
             cwd=self.home, capture_output=True, text=True, errors="replace", timeout=900,
         )  # fmt: skip
 
