@@ -31,8 +31,6 @@ from bench.compare.systems.host import Host
 
 #: Scenarios of a quick run.
 QUICK_SCENARIOS = ("fastapi", "sklearn")
-#: Images of one phase are on the disk together, packed and unpacked, and in the registry.
-_EACH = 1.2e9
 UNSHAPED = "unshaped"
 #: The link that everything is measured on, where it is among those of the run, in Mbit/s.
 _MAIN = 500.0
@@ -66,7 +64,6 @@ def _measure(args: argparse.Namespace) -> None:
     host = Host.from_json(json.dumps(given))
     systems = _chosen(every(host, user), args.system or (list(QUICK) if args.quick else None))
     chosen = [phase for phase in phases.PHASES if phase.quick or not args.quick]
-    _room(args.folder, len(systems) * (args.rounds + 1))
     with ExitStack() as ends:
         folder = ends.enter_context(_folder(args.folder))
         found = ends.enter_context(
@@ -133,16 +130,6 @@ def _chosen(systems: list[System], names: list[str] | None) -> list[System]:
         if name not in there:
             raise ValueError(f"no system `{name}`; there are {', '.join(there)}")
     return [there[name] for name in names or there]
-
-
-def _room(folder: Path, images: int) -> None:
-    free = shutil.disk_usage(folder).free
-    if free < images * _EACH:
-        print(
-            f"bench: {folder} has {free / 1e9:.0f} GB free; large scenarios may need {images * _EACH / 1e9:.0f} GB,"
-            " fewer rounds need less",
-            file=sys.stderr,
-        )
 
 
 def arguments() -> argparse.Namespace:

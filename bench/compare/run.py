@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 import time
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from contextlib import ExitStack
@@ -18,6 +19,8 @@ from bench.compare.scenario import Scenario
 from bench.compare.systems import Job, System
 
 _Item = TypeVar("_Item")
+#: What the deployments of one round may take on the disk, bytes: eight systems, two of them over three links.
+_ROUND = 16_000_000_000
 
 
 class MissedError(RuntimeError):
@@ -47,6 +50,7 @@ class Runner:
     prepare: Callable[[Scenario], None] = lambda _: None
     settle: float = 0.0
     clock: Callable[[], float] = time.monotonic
+    room: Callable[[Path], int] = lambda folder: shutil.disk_usage(folder).free
     progress: Progress = field(default_factory=Progress)
     _estimate: Estimate = field(default_factory=Estimate)
     _left: list[Key] = field(default_factory=list)
@@ -117,17 +121,21 @@ class Runner:
                 jobs[system.name] = system.open(scenario, self.folder / f"{scenario.name}-{system.name}")
                 ends.callback(self._tidy, system.name, jobs[system.name])
             cold = {phase.name for phase in self.phases if phase.cold}
-            last = ""
+            last = None
             for key in [key for key in self._left if key.scenario == scenario.name]:
-                if last not in ("", key.phase):
+                if last and (last.phase != key.phase or (last.round != key.round and self._is_full())):
                     self._between(jobs)
-                last = key.phase
+                last = key
                 self._show(key)
                 if self.log.failed(key):
                     self._say(f"{_words(key)}: not taken, an earlier round failed")
                 else:
                     self.log.add(self._sample(jobs[key.system], key, key.phase in cold))
                 self._left.remove(key)
+
+    def _is_full(self) -> bool:
+        """Whether the images of another round may not fit beside those of the phase's earlier ones."""
+        return self.room(self.folder) < _ROUND
 
     def _sample(self, job: Job, key: Key, cold: bool) -> Sample:
         """Take one sample; whatever goes wrong in it becomes its error."""

@@ -61,6 +61,7 @@ class Fake:
     network: FakeNetwork = field(default_factory=FakeNetwork)
     recipe: str = "Dockerfile"
     done: list[tuple[str, str, int]] = field(default_factory=list)
+    tidied: list[int] = field(default_factory=list)
 
     @property
     def phases(self) -> frozenset[str]:
@@ -103,7 +104,8 @@ class FakeJob:
         return Taken(values, lambda: {phases.PUSH: one, phases.PUSH_PLATFORMS: two}.get(phase, ()))
 
     def tidy(self) -> None:
-        """Nothing was left."""
+        """Note that it was asked for."""
+        self.system.tidied.append(len(self.system.done))
 
 
 def scenarios(folder: Path, *names: str) -> list[Scenario]:

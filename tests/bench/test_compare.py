@@ -32,6 +32,18 @@ def result(figures: Figures, key: str, scenario: str, pair: tuple[str, str] = ("
     return next(each for each in promise.results(figures, pair) if each.scenario == scenario)
 
 
+@pytest.mark.parametrize(("free", "after"), [(10**12, 0), (10**9, 2)])
+def test_images_of_a_phase_go_between_rounds_where_the_disk_is_full(
+    tmp_path: Path, apps: list[Scenario], free: int, after: int
+) -> None:
+    chosen = systems()
+    measure(tmp_path / "samples.jsonl", apps[:1], chosen, free=free)
+    done = [phase for _, phase, _ in chosen[1].done]
+    first = done.index(phases.DEPLOY_SHARED)
+    last = len(done) - 1 - done[::-1].index(phases.DEPLOY_SHARED)
+    assert sum(first < place <= last for place in chosen[1].tidied) == after
+
+
 def test_a_known_system_gives_the_known_report(tmp_path: Path, apps: list[Scenario], update: bool) -> None:
     made = table(measure(tmp_path / "samples.jsonl", apps, systems()), NONE)
     if update:

@@ -134,8 +134,13 @@ def _times(phase: str) -> Callable[[Figures, tuple[str, str], str, str], float |
     return factor
 
 
-def _of_same(figures: Figures, pair: tuple[str, str], scenario: str, link: str) -> float | None:
-    return figures.ratio(scenario, (pair[0], phases.BUILD_COLD), (pair[1], phases.BUILD_SAME), link)
+def _of_same(phase: str) -> Callable[[Figures, tuple[str, str], str, str], float | None]:
+    """How many times as long as the peer's build of nothing changed."""
+
+    def factor(figures: Figures, pair: tuple[str, str], scenario: str, link: str) -> float | None:
+        return figures.ratio(scenario, (pair[0], phase), (pair[1], phases.BUILD_SAME), link)
+
+    return factor
 
 
 def _smaller(figures: Figures, pair: tuple[str, str], scenario: str, _link: str) -> float | None:
@@ -167,7 +172,12 @@ GOALS = (
         "build-cold", "build, nothing cached, times as fast", "at least 10", 10, TIMES, _times(phases.BUILD_COLD)
     ),
     Promise(
-        "build-same", "build, nothing cached, to the peer's of nothing changed", "at most 1.5", 1.5, AT_MOST, _of_same
+        "build-same", "build, nothing cached, to the peer's of nothing changed", "at most 1.5", 1.5, AT_MOST,
+        _of_same(phases.BUILD_COLD),
+    ),
+    Promise(
+        "build-code", "build, code changed, to the peer's of nothing changed", "at most 1.5", 1.5, AT_MOST,
+        _of_same(phases.BUILD_CODE),
     ),
     Promise(
         "deploy-base", "deployment faster, base present, 500 Mbit/s", "at least 40 %", 0.4, SAVED,
