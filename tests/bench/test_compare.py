@@ -175,9 +175,8 @@ def test_samples_are_taken_once_and_in_turn(tmp_path: Path, apps: list[Scenario]
     samples.write_text(whole[:-20])  # the run was killed while it wrote
     measure(samples, apps[:1], again, rounds=2)
     done = [item for system in again for item in system.done]
-    new = 2 * (
-        len(first[0].phases) + len(SWEPT)
-    )  # one round more, two systems, some phases on the slow link, too
+    # One round more of each system, some phases on the slow link, too.
+    new = sum(len(system.phases) + len(SWEPT) for system in first)
     second = [key for key in read(samples.read_text().splitlines()).samples if key.key.round == 1][:2]
     assert [(s.key.system, s.key.link) for s in second] == [("docker", slow), ("cir", slow)]
     assert len(done) == new + 1
