@@ -32,9 +32,7 @@ def context(account: Account, index: Index) -> Path:
 
 
 @pytest.mark.parametrize("inside", INSIDE)
-def test_one_id(
-    inside: str, account: Account, context: Path, shim_ref: str, place: Path
-) -> None:
+def test_one_id(inside: str, account: Account, context: Path, shim_ref: str, place: Path) -> None:
     """Built, materialized, run with one id; the tree in the file is the one that an account with ranges gets."""
     prefix = INSIDE[inside]
     env = {"CIR_SHIM": shim_ref}
