@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import IO
 
 from buildah_plugin import process
-from buildah_plugin.nodes import Content, File, Folder, Link, Node, Special, TreeError
+from buildah_plugin.nodes import CAPABILITY, Content, File, Folder, Link, Node, Special, TreeError
 from buildah_plugin.paths import lookup, parts, resolve
 from buildah_plugin.process import ProcessError
 
@@ -89,7 +89,7 @@ class _Reader:
 
     def _members(self, stream: IO[bytes], plain: Path | None) -> None:
         mode = "r:" if plain else "r|"
-        with tarfile.open(fileobj=stream, mode=mode) as tar:  # type: ignore[call-overload]  # one of two literals
+        with tarfile.open(fileobj=stream, mode=mode, encoding="utf-8") as tar:  # type: ignore[call-overload]  # one of two literals
             seen: set[int] = set()
             for member in tar:
                 self._add(tar, member, plain, seen)
@@ -144,7 +144,7 @@ class _Reader:
         elif member.issym():
             made = Link(member.linkname)
         elif member.isfile():
-            made = File(self._content(tar, member, plain), member.mode)
+            made = File(self._content(tar, member, plain), member.mode, capability=_capability(member))
         elif member.type in _SPECIAL:
             made = Special(_SPECIAL[member.type], member.devmajor, member.devminor, member.mode)
         else:
@@ -166,6 +166,11 @@ class _Reader:
         node.fresh = self._fresh
         if not isinstance(node, Link):
             node.mode = member.mode & 0o7777
+
+
+def _capability(member: tarfile.TarInfo) -> bytes:
+    """What a program may do without being root, as the kernel keeps it; nothing for most."""
+    return member.pax_headers.get(CAPABILITY, "").encode("utf-8", "surrogateescape")
 
 
 def _opened(archive: Path) -> IO[bytes]:

@@ -115,7 +115,9 @@ class _Copier:
         if isinstance(into.entries.get(name), Folder):
             raise TreeError(f"`{name}` is a folder, which a file cannot replace")
         if isinstance(node, File):
-            made: Node = self._linked.setdefault(id(node), File(node.content, node.mode))
+            made: Node = self._linked.setdefault(
+                id(node), File(node.content, node.mode, capability=node.capability)
+            )
         else:
             made = clone(node)
         self._describe(node, made)

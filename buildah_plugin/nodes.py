@@ -10,6 +10,8 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
 _CHUNK = 1 << 20
+#: The PAX record of a capability.
+CAPABILITY = "SCHILY.xattr.security.capability"
 
 
 class TreeError(ValueError):
@@ -63,13 +65,22 @@ class Node:
 
 
 class File(Node):
-    """A regular file."""
+    """A regular file. ``capability`` is the only extended attribute that a layer of BuildKit's keeps, as bytes."""
 
-    __slots__ = ("content",)
+    __slots__ = ("capability", "content")
 
-    def __init__(self, content: Content, mode: int, uid: int = 0, gid: int = 0, fresh: bool = True) -> None:
+    def __init__(
+        self,
+        content: Content,
+        mode: int,
+        uid: int = 0,
+        gid: int = 0,
+        fresh: bool = True,
+        capability: bytes = b"",
+    ) -> None:
         super().__init__(mode, uid, gid, fresh)
         self.content = content
+        self.capability = capability
 
 
 class Link(Node):
@@ -128,7 +139,7 @@ class Folder(Node):
 def clone(node: Node, fresh: bool = True) -> Node:
     """Return a node with the same metadata and content; a folder without its entries."""
     if isinstance(node, File):
-        return File(node.content, node.mode, node.uid, node.gid, fresh)
+        return File(node.content, node.mode, node.uid, node.gid, fresh, node.capability)
     if isinstance(node, Link):
         return Link(node.target, node.uid, node.gid, fresh)
     if isinstance(node, Special):

@@ -7,10 +7,10 @@ goes into PAX records. One time stands on everything, and no names of users.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import IO
 
-from buildah_plugin.nodes import File, Folder, Link, Node, Special
+from buildah_plugin.nodes import CAPABILITY, File, Folder, Link, Node, Special
 
 BLOCK = 512
 _NAME, _PREFIX = 100, 155
@@ -30,6 +30,7 @@ class _Header:
     link: bytes = b""
     major: int = 0
     minor: int = 0
+    capability: bytes = b""
 
 
 def write(tree: Folder, out: IO[bytes], mtime: int, fresh_only: bool = False) -> None:
@@ -69,7 +70,8 @@ class _Writer:
         if first != path:
             self._put(self._header(path, file, b"1", link=first))
             return
-        self._put(self._header(path, file, b"0", size=file.content.size))
+        header = self._header(path, file, b"0", size=file.content.size)
+        self._put(replace(header, capability=file.capability))
         for chunk in file.content.chunks():
             self._out.write(chunk)
         self._out.write(bytes(-file.content.size % BLOCK))
@@ -106,6 +108,7 @@ def _records(header: _Header) -> bytes:
     """Return the PAX records of a header, sorted by key; nothing where it fits into USTAR as a whole."""
     long_name = len(header.name) > _NAME or not header.name.isascii()
     found = {
+        CAPABILITY.encode(): header.capability,
         b"gid": b"%d" % header.gid if header.gid > _LARGEST_ID else b"",
         b"linkpath": header.link if len(header.link) > _NAME or not header.link.isascii() else b"",
         b"mtime": b"%d" % header.mtime if header.mtime > _LARGEST_NUMBER else b"",

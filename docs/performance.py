@@ -27,8 +27,7 @@ with `--layers`, uv's cache mount and the network of the machine.
 _APPTAINER = """\
 `./dev bench --only apptainer`: an ordinary user, the base image in Apptainer's cache. The definition file installs the
 same packages with uv and compiled bytecode; the code changes before every build. Ours starts with the layer bound as
-a file. These samples are of SIFs compressed with gzip; since then they are written with zstd, which was 50 ms
-quicker to start where both were tried in turn (206 and 259 ms, the stock SIF 157 ms).
+a file.
 """
 
 

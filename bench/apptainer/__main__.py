@@ -30,7 +30,7 @@ From: {base}
     ca.crt /ca.crt
 
 %post
-    export SSL_CERT_FILE=/ca.crt UV_COMPILE_BYTECODE=1 UV_LINK_MODE=copy UV_CACHE_DIR=/tmp/uv-cache
+    export SSL_CERT_FILE=/ca.crt UV_COMPILE_BYTECODE=1 UV_LINK_MODE=copy UV_CACHE_DIR={folder}/uv-cache
     uv venv --python /usr/local/bin/python3 /opt/venv
     uv pip install --python /opt/venv/bin/python --requirements /requirements.txt
 
@@ -136,7 +136,7 @@ def main() -> int:
 
 def files(base: str, folder: Path) -> str:
     """The definition file, with the places of its files on this machine."""
-    text = DEFINITION.format(base=base)
+    text = DEFINITION.format(base=base, folder=folder)
     for name in ("uv", "requirements.txt", "train.py", "ca.crt"):
         text = text.replace(f"    {name} /", f"    {folder}/{name} /")
     return text

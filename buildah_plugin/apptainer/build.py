@@ -27,7 +27,17 @@ from cirfile.cli.host import NOBODY, host
 
 #: Apptainer's own choice, gzip at its last level, takes three times as long to write, and 50 ms more at every start
 #: to read. A layer's file needs zstd as well.
-COMPRESSION = "-comp zstd -Xcompression-level 1"
+_COMPRESSION = ("-comp", "zstd", "-Xcompression-level", "1")
+#: What every start reads is not compressed, for squashfuse unpacks it anew each time: the shim with its interpreter,
+#: the base's Python and its libraries, and inodes. Tried in turn: 23 ms less at a start, for 28 MB.
+_HOT = ("python3*", "*.pyc", "ld-*.so*", "libc.so*", "libm.so*", "libz.so*", "libexpat.so*")
+_IS_HOT = "||".join(("subpathname(.cir)", *(f"name({name})" for name in _HOT)))
+_MKSQUASHFS = (
+    *_COMPRESSION,
+    "-noI",
+    *("-action", f"uncompressed@{_IS_HOT}"),
+    *("-action", "no-fragments@subpathname(.cir)"),
+)
 _WRITE_ONE = "name one file: -o app.sif"
 _FULL = ("no space left", "quota exceeded")
 
@@ -95,7 +105,7 @@ def _convert(engine: Engine, settings: Settings, layout: Path, target: Path, nod
         "build",
         "--disable-cache",
         "--mksquashfs-args",
-        COMPRESSION,
+        " ".join(_MKSQUASHFS),
         *architecture,
         str(target),
         f"oci:{layout}",

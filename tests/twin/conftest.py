@@ -32,6 +32,7 @@ from tests.e2e.conftest import (  # noqa: F401
     wheels,
 )
 from tests.e2e.test_differential import bases  # noqa: F401
+from tests.support.restrict import restricted
 
 CHECKOUT = Path(__file__).resolve().parents[2]
 
@@ -100,14 +101,12 @@ class Account:
         self, setup: str, *argv: str, ok: bool = True, environ: Mapping[str, str] | None = None
     ) -> Done:
         """Run a command where root did ``setup`` before, in a mount namespace that ends with the command."""
-        command = self.engines.command(["env"], cwd=self.installed, user=True)
-        start = command.index("setpriv")
         variables = {**self.environ, **(environ or {})}
-        inner = [*command[start:], *(f"{name}={value}" for name, value in variables.items())]
-        words = ["unshare", "--mount", "sh", "-c", f'{setup}\nexec "$@"', "sh", *inner]
+        words = ["env", *(f"{name}={value}" for name, value in variables.items())]
+        command = self.engines.command(words, cwd=self.installed, user=True)
         path = f'PATH={self.installed}/bin:$PATH; export PATH; exec "$@"'
         done = subprocess.run(
-            [*command[:start], *words, "sh", "-c", path, "sh", *argv],
+            [*restricted(command, setup), "sh", "-c", path, "sh", *argv],
             capture_output=True, text=True, errors="replace", stdin=subprocess.DEVNULL, check=False,
         )  # fmt: skip
         assert not ok or done.returncode == 0, done.stdout + done.stderr

@@ -7,10 +7,9 @@ from pathlib import Path
 
 import pytest
 
+from tests.support.restrict import NO_RANGES
 from tests.twin.conftest import Account, Contexts
 
-#: As if nobody had put ranges for this account into these files.
-NO_RANGES = "mount --bind /dev/null /etc/subuid; mount --bind /dev/null /etc/subgid"
 _BUD = ("python3", "-m", "buildah_plugin.cli", "bud")
 
 

@@ -14,6 +14,7 @@ import json
 import os
 import signal
 import socket
+import struct
 import subprocess
 import tarfile
 import threading
@@ -30,7 +31,7 @@ import pytest
 from devtools.docker import Docker, certificate_secret
 from devtools.engines.api import Engines
 from tests.e2e.differential_cases import CASES, TREE, Case
-from tests.e2e.test_differential import small_archive
+from tests.e2e.test_differential import push, small_archive
 from tests.twin.conftest import CHECKOUT, Account, Contexts
 
 DIFFERENCES = {
@@ -231,6 +232,36 @@ def test_same_fetched(pair: Pair, contexts: Contexts, web: str, repository: str)
         f"ADD {repository} /git/\nADD {repository}#v1:sub /sub/\n"
     )
     same(*pair.build(contexts.make(text, {})))
+
+
+def test_same_capabilities(
+    pair: Pair, contexts: Contexts, docker: Docker, registry: str, tmp_path: Path
+) -> None:
+    """Of the extended attributes a layer keeps what a program may do without root, through all ways of copying."""
+    archive = with_capability()
+    (tmp_path / "caps.tar").write_bytes(archive)
+    base = f"{registry}/twin/capable:1"
+    push(docker, tmp_path, base, "FROM scratch\nADD caps.tar /\n")
+    text = (
+        "FROM scratch\nADD caps.tar /a/\nADD --chown=5 caps.tar /b/\n"
+        f"COPY --from={base} /ping /c/\nCOPY --from={base} --chown=5 --chmod=700 /ping /d/\n"
+    )
+    stock, ours = pair.build(contexts.make(text, {"caps.tar": archive}))
+    kept = [pax for *_, pax in listed(stock.app("linux/amd64")) if pax]
+    assert len(kept) == 4, "BuildKit keeps them, or this shows nothing"
+    same(stock, ours)
+
+
+def with_capability() -> bytes:
+    """An archive with a program that may open raw sockets (CAP_NET_RAW), and an attribute of a user."""
+    buffer = io.BytesIO()
+    with tarfile.open(fileobj=buffer, mode="w", format=tarfile.PAX_FORMAT) as tar:
+        info = tarfile.TarInfo("ping")
+        info.mode = 0o755
+        capability = struct.pack("<5I", 0x02000001, 1 << 13, 0, 0, 0).decode()
+        info.pax_headers = {"SCHILY.xattr.security.capability": capability, "SCHILY.xattr.user.note": "x"}
+        tar.addfile(info)
+    return buffer.getvalue()
 
 
 def test_there_are_enough_cases() -> None:

@@ -21,6 +21,7 @@ from devtools import images, venv
 from devtools.docker import Docker, certificate_secret
 from devtools.engines import enter
 from devtools.engines.api import Engines
+from tests.support import restrict
 from tests.support.index import Index
 from tests.support.wheels import Wheel
 
@@ -95,6 +96,19 @@ class Account:
     ) -> Done:
         """Run `cir WORDS`."""
         return self.run(*self.cir_words(*words), env=env, cwd=cwd, timeout=timeout)
+
+    def restricted(
+        self, setup: str, *argv: str, env: Mapping[str, str] | None = None, timeout: float = 300
+    ) -> Done:
+        """Run a command where root did ``setup`` before."""
+        return subprocess.run(
+            restrict.restricted(self.argv(*argv, env=env), setup),
+            capture_output=True,
+            text=True,
+            errors="replace",
+            timeout=timeout,
+            stdin=subprocess.DEVNULL,
+        )
 
     def owned(self, path: Path) -> Path:
         """Make a folder of this account."""

@@ -1,10 +1,22 @@
-"""What is missing, forbidden, full or broken on a cluster: a message with the way out, a status, nothing lost."""
+"""What is missing, forbidden, full or broken on a cluster: a message with the way out, a status, nothing lost.
+
+no subuid                          `test_few_rights.test_one_id` (it works); in storage of Buildah
+                                   `tests.twin.test_few_rights`, `tests.twin.test_bad_input.test_no_ranges` (77)
+no squashfuse, /dev/fuse closed,   `test_layers_cannot_be_mounted` (the next way, said)
+image binds forbidden
+quota full                         `test_quota_of_the_store`, `..._node`, `..._build` (75), `test_no_room_on_the_node`
+store without flock or hard links  `test_a_store_without_locks_and_links` and those after it (it works)
+truncated SIF                      `test_a_sif_cut_short` (65)
+no apptainer, no mksquashfs        `test_a_program_is_missing` (69)
+no buildah                         `tests.twin.test_bad_input.test_neither_program` (69)
+"""
 
 from __future__ import annotations
 
 import json
 import os
 import shutil
+import subprocess
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -12,6 +24,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.support import without_links
 from tests.twin.apptainer.conftest import Account, Done
 
 CONFIGURATION = "/etc/apptainer/apptainer.conf"
@@ -192,22 +205,88 @@ def test_quota_of_the_node(account: Account, sif: Path, place: Path, quota: Path
     assert account.run("ls", str(quota)).stdout == ""
 
 
-def test_a_store_without_locks_and_links(account: Account, sif: Path, place: Path) -> None:
-    """As on Lustre without ``-o flock``: the calls fail as they do there."""
-    words = account.cir_words("materialize", "--store", str(place / "store"), str(sif))
-    code = (
-        "import errno, fcntl, os, sys\n"
-        "def refuse(*_): raise OSError(errno.ENOSYS, 'Function not implemented')\n"
-        "fcntl.lockf = fcntl.flock = os.link = refuse\n"
-        "from cirfile.cli import main\n"
-        "sys.exit(main(sys.argv[1:]))\n"
-    )
-    position = words.index("-m")
-    words[position : position + 2] = ["-c", code]
-    done = account.run(*words)
+@pytest.mark.parametrize("full", ["target", "TMPDIR"])
+def test_quota_of_a_build(full: str, account: Account, shim_ref: str, place: Path, quota: Path) -> None:
+    """No room for the SIF, or for what Apptainer unpacks: said of both places, and nothing is left of it."""
+    (place / "Cirfile").write_text("FROM python:3.11-slim\n")
+    env = {"CIR_SHIM": shim_ref} | ({"TMPDIR": str(quota)} if full == "TMPDIR" else {})
+    target = (quota if full == "target" else place) / "app.sif"
+    done = account.cir("build", "--engine", "apptainer", "-o", str(target), str(place), env=env)
+    assert (done.returncode, done.stdout) == (75, ""), done.stderr
+    assert "TMPDIR" in done.stderr
+    assert "hint: " in done.stderr
+    assert "Traceback" not in done.stderr
+    assert list(quota.iterdir()) == []
+    assert not target.exists()
+
+
+#: Locks and links are tried before, so that what follows shows something.
+_TRY = """
+import fcntl, os, sys
+calls = (
+    lambda f: fcntl.flock(f, fcntl.LOCK_EX),
+    lambda f: fcntl.lockf(f, fcntl.LOCK_EX),
+    lambda f: os.link(f.name, f.name + "2"),
+)
+for call in calls:
+    with open(sys.argv[1], "w") as file:
+        try:
+            call(file)
+        except OSError as error:
+            print(error.strerror)
+"""
+
+
+@pytest.fixture(scope="module")
+def refusing(account: Account) -> list[str]:
+    """Leads a command that has no locks and no links, nor has anything that it starts."""
+    script = Path(without_links.__file__)
+    copy = account.folder / script.name
+    shutil.copyfile(script, copy)
+    copy.chmod(0o755)
+    return ["python3", "-B", str(copy)]
+
+
+def test_a_store_without_locks_and_links(
+    account: Account, sif: Path, place: Path, refusing: list[str]
+) -> None:
+    """Every process meets a kernel that refuses them: `cir`, Apptainer, the shim in the container."""
+    tried = account.run(*refusing, "python3", "-c", _TRY, str(place / "try"))
+    assert tried.stdout.splitlines() == [
+        "Function not implemented", "No locks available", "Operation not permitted",
+    ], tried.stderr  # fmt: skip
+    store = place / "store"
+    done = account.run(*refusing, *account.cir_words("materialize", "--store", str(store), str(sif)))
     assert done.returncode == 0, done.stderr
-    assert Path(done.stdout.strip()).is_file()
-    assert list((place / "store/claims").iterdir()) == []
+    layer = Path(done.stdout.strip())
+    assert layer.is_file()
+    bound = ("-B", f"{layer}:/.cir/run:ro,image-src=/")
+    said(account.run(*refusing, "apptainer", "-s", "run", *bound, str(sif)))
+    said(account.run(*refusing, *account.cir_words("run", "--store", str(store), str(sif))))
+    assert list((store / "claims").iterdir()) == list((store / "tmp").iterdir()) == []
+
+
+def test_a_folder_without_locks_and_links(
+    account: Account, sif: Path, place: Path, refusing: list[str]
+) -> None:
+    """Plain `apptainer run` keeps the layer as a folder: the shim copies where it cannot link."""
+    store = account.owned(place / "store")
+    words = [*refusing, "apptainer", "-s", "run", "-B", str(store), str(sif)]
+    for _ in range(2):
+        answer = said(account.run(*words, env={"CIR_STORE": str(store)}))
+        assert answer["file"].startswith(f"{store}/layers/")
+    assert list((store / "claims").iterdir()) == []
+
+
+def test_ranks_without_locks_and_links(account: Account, sif: Path, place: Path, refusing: list[str]) -> None:
+    """Several at once, where a claim is no more than a file with a heartbeat."""
+    store = place / "store"
+    words = account.argv(*refusing, *account.cir_words("run", "--store", str(store), str(sif)))
+    begun = [subprocess.Popen(words, stdout=-1, stderr=-1, stdin=-3, text=True) for _ in range(4)]
+    ended = [(*process.communicate(timeout=200), process.returncode) for process in begun]
+    assert [status for *_, status in ended] == [0] * 4, ended
+    assert {json.loads(out)["greeting"] for out, *_ in ended} == {"hello"}
+    assert len(list(store.glob("layers/*.sqfs"))) == 1
 
 
 def test_a_sif_cut_short(account: Account, sif: Path, place: Path) -> None:

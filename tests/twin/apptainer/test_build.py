@@ -116,17 +116,22 @@ def content_of(account: Account, sif: Path, place: Path) -> dict[str, tuple[str,
     return found
 
 
-def test_the_same_tree(account: Account, context: Path, env: dict[str, str], place: Path) -> None:
-    """Path, kind, mode, content are those of the OCI image that the same plan gives; owners become the caller's.
+def image_of(account: Account, context: Path, env: dict[str, str], place: Path, *words: str) -> ocitree.Image:
+    """The OCI image that the same plan gives; by Buildah, which `tests.twin.test_twin` compares with BuildKit."""
+    archive = place / "app.tar"
+    given = ("build", "--engine", "buildah", "-o", f"type=oci,dest={archive}", *words, str(context))
+    done = account.cir(*given, env=env)
+    assert done.returncode == 0, done.stderr
+    (image,) = ocitree.read(archive.read_bytes()).values()
+    return image
+
+
+def same_tree(account: Account, sif: Path, image: ocitree.Image, place: Path) -> None:
+    """Path, kind, mode, content are those of the image; owners become the caller's.
 
     Differences: what Apptainer adds, that its owner may always read and enter what is in the image, and that no
     program gets another user's rights (no owner of such a program is in the file).
     """
-    sif = built(account, place / "app.sif", context, env)
-    archive = place / "app.tar"
-    words = ("build", "--engine", "buildah", "-o", f"type=oci,dest={archive}", str(context))
-    assert account.cir(*words, env=env).returncode == 0
-    (image,) = ocitree.read(archive.read_bytes()).values()
     wanted = {path: (e.kind, e.mode, e.content) for path, e in image.tree.items()}
     found = content_of(account, sif, place)
     assert {path for path in found.keys() - wanted.keys() if not path.startswith(ADDED)} == set()
@@ -145,22 +150,26 @@ def readable(entry: tuple[str, int, str]) -> tuple[str, int, str]:
     return kind, mode & ~0o6000 | {"file": 0o600, "folder": 0o700}.get(kind, 0), content
 
 
-def test_the_same_environment(account: Account, context: Path, env: dict[str, str], place: Path) -> None:
+def same_environment(account: Account, sif: Path, image: ocitree.Image) -> None:
     """What the image's configuration says; PATH without the link that a host's ``/dev/shm`` would decide about."""
-    sif = built(account, place / "app.sif", context, env)
-    archive = place / "app.tar"
-    words = ("build", "--engine", "buildah", "-o", f"type=oci,dest={archive}", str(context))
-    assert account.cir(*words, env=env).returncode == 0
-    (image,) = ocitree.read(archive.read_bytes()).values()
     wanted = dict(line.split("=", 1) for line in image.config["config"]["Env"])
     show = "import json, posix; print(json.dumps({k.decode(): v.decode() for k, v in posix.environ.items()}))"
     done = account.run(
         "apptainer", "-s", "exec", "--cleanenv", str(sif), "/.cir/bin/python3", "-IS", "-c", show
     )
+    assert done.returncode == 0, done.stderr
     found: dict[str, str] = json.loads(done.stdout)
     path = [folder for folder in wanted.pop("PATH").split(":") if folder != "/.cir/run/layer/bin"]
     assert [f for f in found.pop("PATH").split(":") if f in path] == path
     assert {name: value for name, value in found.items() if name not in SET or name in wanted} == wanted
+
+
+def test_the_same_image(account: Account, context: Path, env: dict[str, str], place: Path) -> None:
+    """Tree and environment are those of the OCI image that the same plan gives."""
+    sif = built(account, place / "app.sif", context, env)
+    image = image_of(account, context, env, place)
+    same_tree(account, sif, image, place)
+    same_environment(account, sif, image)
 
 
 def test_it_runs(account: Account, context: Path, env: dict[str, str], place: Path) -> None:
@@ -176,10 +185,16 @@ def test_it_runs(account: Account, context: Path, env: dict[str, str], place: Pa
 @pytest.mark.slow
 @pytest.mark.parametrize("app", ["plain", "etl", "fastapi", "sklearn"])
 def test_apps(app: str, account: Account, env: dict[str, str], place: Path) -> None:
-    """Every application of testdata does under Apptainer what it does under Docker: its own check says so."""
+    """Every application of testdata does under Apptainer what it does under Docker: its own check says so.
+
+    Its tree and environment are the image's.
+    """
     copy = place / app
     shutil.copytree(APPS / app, copy)
     sif = built(account, place / f"{app}.sif", copy, env)
+    image = image_of(account, copy, env, place)
+    same_tree(account, sif, image, place)
+    same_environment(account, sif, image)
     store = place / "store"
     done = account.cir("materialize", "--store", str(store), str(sif))
     assert done.returncode == 0, done.stderr
