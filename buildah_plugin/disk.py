@@ -1,4 +1,4 @@
-"""A folder of this machine as a tree: read when asked for, without what an ignore file leaves out.
+"""A folder of this machine as a tree: read when asked for, without what an ignore file leaves out; and written again.
 
 Owners are root's, as for everything a client sends to a build.
 """
@@ -8,8 +8,9 @@ from __future__ import annotations
 import os
 import stat
 from collections.abc import Sequence
+from pathlib import Path
 
-from buildah_plugin.nodes import Content, File, Folder, Link, Node, Special
+from buildah_plugin.nodes import Content, File, Folder, Link, Node, Special, TreeError
 from cirfile.ignore import Matcher
 
 _KINDS = {stat.S_IFCHR: "3", stat.S_IFBLK: "4", stat.S_IFIFO: "6"}
@@ -64,3 +65,25 @@ class _Reader:
         if info.st_nlink > 1:
             self._files[key] = file
         return file
+
+
+def write(tree: Folder, folder: Path, mtime: int) -> None:
+    """Make a tree at a new folder, as this account can: everything is its own, read by it and written by no other.
+
+    Raise `TreeError` for a device, which takes rights.
+    """
+    folder.mkdir(mode=0o700)
+    for name, node in tree.entries.items():
+        place = folder / name
+        if isinstance(node, Folder):
+            write(node, place, mtime)
+        elif isinstance(node, Link):
+            place.symlink_to(node.target)
+        elif isinstance(node, File):
+            with place.open("xb") as file:
+                file.writelines(node.content.chunks())
+            place.chmod(node.mode & 0o755 | 0o400)
+        else:
+            raise TreeError(f"{place.name} is a device or a pipe, which is not made without an engine")
+        os.utime(place, (mtime, mtime), follow_symlinks=False)
+    folder.chmod(tree.mode & 0o755 | 0o700)

@@ -13,6 +13,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
+from buildah_plugin import layout
 from buildah_plugin.blobs import Blobs
 from buildah_plugin.process import ProcessError
 from buildah_plugin.reasons import explained
@@ -25,7 +26,9 @@ from cirfile.platforms import normalize
 POLICIES = ("missing", "always", "never", "newer")
 #: Other ways to name an image, of containers-transports(5).
 _REGISTRY = "docker://"
-_TRANSPORTS = (_REGISTRY, "oci:", "oci-archive:", "docker-archive:", "dir:", STORAGE)
+#: Read without a program: a folder, as `cir build -o type=oci,tar=false` writes it.
+_LAYOUT = "oci:"
+_TRANSPORTS = (_REGISTRY, _LAYOUT, "oci-archive:", "docker-archive:", "dir:", STORAGE)
 _OCI = "application/vnd.oci.image"
 _USUAL = Platform()
 _LAYER_TYPES = {
@@ -152,9 +155,10 @@ class Images:
 
     def _remote(self, name: str, source: str, platform: Platform) -> Image:
         pinned = source.partition("@")[2]
-        if pinned and self._blobs.has(pinned):
+        raw = layout.read(source.removeprefix(_LAYOUT), self._blobs) if source.startswith(_LAYOUT) else None
+        if raw is None and pinned and self._blobs.has(pinned):
             raw = self._blobs.path(pinned).read_bytes()
-        else:
+        if raw is None:
             raw = self._tools.manifest(source, platform, self._blobs)
         digest, manifest = self._blobs.put(raw), json.loads(raw)
         if "manifests" in manifest:

@@ -103,6 +103,27 @@ def write(folder: Path, blobs: Blobs, top: Descriptor, name: str = "") -> list[s
     return missing
 
 
+def read(place: str, blobs: Blobs) -> bytes | None:
+    """Take the image of an OCI layout, ``FOLDER[:NAME]``, among ``blobs``; return its manifest or index as stored.
+
+    `None` where the layout does not hold exactly one image of that name, or is none: other programs say more of it.
+    """
+    folder, _, name = place.partition(":")
+    try:
+        found = json.loads(Path(folder, "index.json").read_bytes())["manifests"]
+        named = [entry for entry in found if name in ("", (entry.get("annotations") or {}).get(_REF_NAME))]
+        (top,) = named
+        manifest = Path(folder, "blobs", *top["digest"].split(":")).read_bytes()
+        if blobs.put(manifest) != top["digest"]:
+            return None
+        for blob in Path(folder, "blobs").glob("*/*"):
+            if not blobs.has(f"{blob.parent.name}:{blob.name}"):
+                blobs.put(blob.read_bytes())
+        return manifest
+    except (OSError, ValueError, KeyError, TypeError):
+        return None
+
+
 def reachable(blobs: Blobs, top: Descriptor) -> list[str]:
     """Return the digests of ``top`` and all below it, each once; manifests have to be there."""
     found = {str(top["digest"]): None}

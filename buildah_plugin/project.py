@@ -18,7 +18,7 @@ from cirfile.cli.errors import INVALID, NO_INPUT, CliError
 from cirfile.errors import CirfileError
 from cirfile.ignore import parse_ignore
 from cirfile.imageconfig import SCRATCH, from_oci
-from cirfile.plan import Plan, Platform
+from cirfile.plan import Copy, Plan, Platform
 from cirfile.platforms import parse_platform
 from cirfile.request import Request
 from cirfile.source import Source
@@ -91,10 +91,14 @@ class Project:
         request = self._request(platform)
         wanted = planner.base(self.cirfile, request)
         base = NOTHING
-        if wanted.reference is not None:
+        if self._settings.base is not None:
+            base = Image(oci=self._settings.base)
+        elif wanted.reference is not None:
             base = self.image(wanted.reference, wanted.platform or platform)
         complete = replace(request, base_config=from_oci(base.oci.get("config")) if base.oci else SCRATCH)
         plan = planner.plan(self.cirfile, complete)
+        if self._settings.base is not None:
+            plan = _apart(plan)
         self._findings(plan, complete)
         return (plan if self._settings.platforms else ociconfig.of_base(plan, base.oci)), base
 
@@ -129,6 +133,14 @@ class Project:
                 found[0].span, found[0].code, f"{found[0].message}, and `error=true` makes that an error",
                 f"leave a rule out with `# check=skip={found[0].code}`", self.source,
             )  # fmt: skip
+
+
+def _apart(plan: Plan) -> Plan:
+    """Return a plan that asks nothing of the base's files: neither which folders are there, nor accounts by name."""
+    steps = tuple(
+        replace(step, chown="") if isinstance(step, Copy) else replace(step, user="") for step in plan.steps
+    )
+    return replace(plan, steps=steps, reads_base=(), trace=replace(plan.trace, reads_base=()))
 
 
 def own_platform() -> Platform:

@@ -6,6 +6,7 @@ import os
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 from buildah_plugin.access import Access
 from buildah_plugin.talk import Talk
@@ -34,7 +35,8 @@ class Settings:
     ``tags`` are names in the storage of this user; ``manifest`` is the list of manifests to add to. ``platforms`` is
     empty for that of this machine. ``contexts`` are named contexts: a folder, or an image with its transport.
     ``timestamp`` is in seconds, `None` for ``SOURCE_DATE_EPOCH`` or the usual. ``environ`` and ``secrets`` are for
-    the resolver. Without ``outputs`` the image goes into the storage.
+    the resolver. Without ``outputs`` the image goes into the storage. ``base`` is a configuration to take for that of
+    the base image, which is then not looked up.
     """
 
     file: Path
@@ -57,6 +59,7 @@ class Settings:
     environ: Mapping[str, str] = field(default_factory=dict)
     secrets: Path = Path("/nonexistent")
     talk: Talk = _ALOUD
+    base: Mapping[str, Any] | None = None
 
 
 def cache_folder(environ: Mapping[str, str] = os.environ) -> Path:

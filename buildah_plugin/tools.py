@@ -36,14 +36,14 @@ class Tools:
         self._work = work
         self.skopeo = shutil.which(SKOPEO) is not None
         self.buildah = shutil.which(BUILDAH) is not None
+
+    def run(self, argv: Sequence[str]) -> bytes:
+        """Run one of the programs; what it says is shown as progress. Raise `CliError` (69) where neither is there."""
         if not (self.skopeo or self.buildah):
             raise CliError(
                 UNAVAILABLE, "there is neither `buildah` nor `skopeo` on PATH",
                 "install Buildah from your distribution; Skopeo beside it makes builds quicker",
             )  # fmt: skip
-
-    def run(self, argv: Sequence[str]) -> bytes:
-        """Run one of the programs; what it says is shown as progress."""
         self._talk.debug(process.shown(argv))
         return process.run(argv, follow=self._talk.detail)
 

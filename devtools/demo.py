@@ -1,7 +1,8 @@
-"""`./dev demo`: the main job end to end, on the user's own Docker or on the test engines.
+"""`./dev demo`: the main job end to end, on the user's own Docker, on the test engines, or without any engine.
 
 Builds the sample with `docker buildx build`, runs it with an empty store and again with the layer
-there, and prints what it took.
+there, and prints what it took. An account with neither Docker nor the rights that the test engines need sees the
+same application run by `cir run --engine host` (`devtools.demo_host`).
 """
 
 from __future__ import annotations
@@ -9,9 +10,11 @@ from __future__ import annotations
 import argparse
 import io
 import json
+import shlex
 import subprocess
 import tarfile
 import time
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -28,14 +31,14 @@ VOLUME = "cir-demo-store"
 
 @dataclass(frozen=True)
 class Figures:
-    """What the demo measured: seconds and bytes; sizes are those of the compressed layers."""
+    """What the demo measured: seconds and bytes; sizes are those of the compressed layers, `None` without an image."""
 
     docker: str
     platform: str
     build_s: float
     rebuild_s: float
-    app_layer_bytes: int
-    shared_bytes: int
+    app_layer_bytes: int | None
+    shared_bytes: int | None
     fetched_bytes: int
     cold_start_s: float
     warm_start_s: float
@@ -55,16 +58,31 @@ def run(args: argparse.Namespace) -> int:
     if args.json and not Path(args.json).absolute().parent.is_dir():
         folder = Path(args.json).parent
         raise DevError(f"{folder} is no folder: the figures cannot be written there")
-    found = docker.find(own=not args.engines)
-    say(f"using {'your own Docker' if found.owner == 'own' else 'the test engines'}")
-    images.ensure(found)
-    figures = measure(found)
+    figures = measured(args.engines)
     print(table(figures))
     if args.json:
         with Path(args.json).open("w", encoding="utf-8") as file:
             json.dump(asdict(figures), file, indent=2)
             file.write("\n")
     return 0
+
+
+def measured(engines: bool) -> Figures:
+    """Do the demo where it can be done.
+
+    :param engines: on the test engines in any case
+    :raises DevError: when a step fails
+    """
+    if not engines and (reason := docker.hindrance()):
+        from devtools import demo_host
+
+        say(f"no engine: {reason}")
+        say("using none: `cir run --engine host` runs the application on this machine itself")
+        return demo_host.measure()
+    found = docker.find(own=not engines)
+    say(f"using {'your own Docker' if found.owner == 'own' else 'the test engines'}")
+    images.ensure(found)
+    return measure(found)
 
 
 def measure(found: Docker) -> Figures:
@@ -90,9 +108,9 @@ def measure(found: Docker) -> Figures:
     try:
         plan = json.loads(found.run(*start, "-e", "CIR_MODE=plan", "-e", "CIR_LOG=json", IMAGE).stdout)
         say(f"cold start: docker {' '.join(start)} {IMAGE}")
-        cold_s, _ = first_line(found, [*start, IMAGE])
+        cold_s, _ = first_line(found.argv(*start, IMAGE))
         with step("warm starts"):
-            warm = sorted(first_line(found, [*start, IMAGE]) for _ in range(3))
+            warm = sorted(first_line(found.argv(*start, IMAGE)) for _ in range(3))
     finally:
         found.run("volume", "rm", "-f", VOLUME, check=False)
     app, shared = layer_sizes(found)
@@ -109,19 +127,20 @@ def timed(found: Docker, what: str, arguments: list[str]) -> float:
     return time.monotonic() - start
 
 
-def first_line(found: Docker, arguments: list[str]) -> tuple[float, str]:
-    """Run a container; return the seconds until its first line of output, and that line.
+def first_line(argv: Sequence[str], environment: Mapping[str, str] | None = None) -> tuple[float, str]:
+    """Run an application; return the seconds until its first line of output, and that line.
 
+    :param environment: instead of ours
     :raises DevError: when it fails
     """
     start = time.monotonic()
-    with subprocess.Popen(found.argv(*arguments), stdout=subprocess.PIPE, text=True) as process:
+    with subprocess.Popen(argv, stdout=subprocess.PIPE, text=True, env=environment) as process:
         assert process.stdout is not None
         line = process.stdout.readline()
         seconds = time.monotonic() - start
         process.stdout.read()
     if process.returncode or not line:
-        raise DevError(f"`docker {' '.join(arguments)}` ended with status {process.returncode}")
+        raise DevError(f"`{shlex.join(argv)}` ended with status {process.returncode}")
     return seconds, line.strip()
 
 
@@ -173,15 +192,15 @@ def table(figures: Figures) -> str:
         ("platform chosen", figures.platform),
         ("build, dependencies resolved", f"{figures.build_s:.1f} s"),
         ("build again", f"{figures.rebuild_s:.1f} s"),
-        ("app layer (this image alone)", size(figures.app_layer_bytes)),
-        ("base and shim (shared)", size(figures.shared_bytes)),
+        ("app layer (this image alone)", figures.app_layer_bytes and size(figures.app_layer_bytes)),
+        ("base and shim (shared)", figures.shared_bytes and size(figures.shared_bytes)),
         ("dependencies fetched at start", size(figures.fetched_bytes)),
         ("cold start to first line", f"{figures.cold_start_s:.1f} s"),
         ("warm start to first line", f"{figures.warm_start_s:.1f} s"),
         ("the application said", figures.said),
     )
     width = max(len(name) for name, _ in rows)
-    return "\n".join(f"{name:<{width}}  {value}" for name, value in rows)
+    return "\n".join(f"{name:<{width}}  {value}" for name, value in rows if value)
 
 
 def size(count: int) -> str:

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from devtools.engines import bases
+from devtools.engines import bases, lifecycle
 from devtools.engines.api import Engines, own_docker
 from devtools.errors import DevError
 from devtools.progress import say
@@ -58,6 +58,17 @@ def find(*, own: bool = True) -> Docker:
         return Docker(("docker",), "own")
     engines = Engines.ensure()
     return Docker(tuple(engines.command(["docker"])), "engines")
+
+
+def hindrance() -> str:
+    """Why there is neither a Docker of the user's nor a way to bring up the test engines; empty where there is one."""
+    if own_docker():
+        return ""
+    try:
+        lifecycle.require_root()
+    except DevError as error:
+        return f"no Docker with buildx answers, and {error.problem}"
+    return ""
 
 
 def for_tests(engines: Engines, *, own: bool = True) -> Docker:

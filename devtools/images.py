@@ -2,7 +2,8 @@
 
 Locally they are named below `localhost/`, a name nobody can register. `--push REGISTRY/PATH` builds both
 for all architectures, pushes them, and prints the reference to write behind `# syntax=`; the frontend
-then carries the digest of the shim it was built with.
+then carries the digest of the shim it was built with. An account with neither Docker nor root gets the shim alone, on
+disk and for this machine, and what `CIR_SHIM` is to say.
 """
 
 from __future__ import annotations
@@ -39,6 +40,12 @@ def configure(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Build, and push if asked to; the result is the exit status."""
+    if not args.engines and not args.push and (reason := docker.hindrance()):
+        from devtools import shim, venv
+
+        say(f"no engine: {reason}; the shim image is made on disk")
+        print(f"oci:{shim.ensure(venv.ensure(extra='') / 'bin')}")
+        return 0
     found = docker.find(own=not args.engines)
     if args.push:
         print(push(found, args.push.rstrip("/")))

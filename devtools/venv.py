@@ -1,8 +1,8 @@
-"""The virtual environment that lint.
+"""The virtual environments of lint, tests and benchmarks, and of the demo without engines.
 
-Tests and benchmarks run in: what pyproject.toml names, nothing of the machine.
+They hold what pyproject.toml names, nothing of the machine: for developers, or for running `cir` only.
 
-It holds the dependencies, not the project, so that several checkouts can share one cache folder.
+They hold the dependencies, not the project, so that several checkouts can share one cache folder.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from devtools import paths
+from devtools import apt, paths
 from devtools.errors import DevError, tail
 from devtools.progress import step
 
@@ -28,12 +28,13 @@ from devtools.progress import step
 EXTRA = "dev"
 
 
-def ensure() -> Path:
+def ensure(extra: str = EXTRA) -> Path:
     """Make the environment unless there is one of these very requirements; the result is its folder.
 
+    :param extra: of pyproject.toml, empty for what running `cir` needs
     :raises DevError: when packages cannot be fetched or the machine's Python cannot make environments
     """
-    wanted = requirements(tomllib.loads((paths.CHECKOUT / "pyproject.toml").read_text()), EXTRA)
+    wanted = requirements(tomllib.loads((paths.CHECKOUT / "pyproject.toml").read_text()), extra)
     home = paths.venvs() / fingerprint(wanted)
     stamp = home / ".complete"
     if stamp.exists():
@@ -42,7 +43,7 @@ def ensure() -> Path:
     with (paths.venvs() / "lock").open("w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
         if not stamp.exists():
-            with step("development environment (once)"):
+            with step(f"{'development' if extra else 'Python'} environment (once)"):
                 make(home, wanted)
             stamp.touch()
     return home
@@ -52,11 +53,12 @@ def requirements(project: dict[str, Any], extra: str) -> list[str]:
     """Return the requirements of the project and one of its extras, with references to other extras followed.
 
     :param project: the content of pyproject.toml
+    :param extra: empty for none
     """
     name = project["project"]["name"]
     extras = project["project"].get("optional-dependencies", {})
     found: set[str] = set(project["project"].get("dependencies", ()))
-    for requirement in extras[extra]:
+    for requirement in extras[extra] if extra else ():
         inner = re.fullmatch(rf"{re.escape(name)}\[([\w,\s-]+)\]", requirement.strip())
         if inner:
             for reference in inner[1].split(","):
@@ -87,29 +89,40 @@ def make(home: Path, wanted: list[str]) -> None:
             if done.returncode:
                 raise DevError("cannot make the development environment", tail(log), f"the whole log: {log}")
 
-        require_ensurepip(call)
-        call(sys.executable, "-m", "venv", home)
+        python = home / "bin/python"
+        if wheel := pip_wheel(call, home.with_suffix(".pip")):
+            call(sys.executable, "-m", "venv", "--without-pip", home)
+            pip = [str(python), str(wheel / "pip")]
+        else:
+            call(sys.executable, "-m", "venv", home)
+            pip = [str(python), "-m", "pip"]
         uv = [requirement for requirement in wanted if re.match(r"uv\b", requirement)]
         if uv:
-            call(home / "bin/python", "-m", "pip", "install", "--quiet", *uv)
-            call(home / "bin/uv", "pip", "install", "--quiet", "--python", home / "bin/python", *wanted)
+            call(*pip, "install", "--quiet", *uv)
+            call(home / "bin/uv", "pip", "install", "--quiet", "--python", python, *wanted)
         else:
-            call(home / "bin/python", "-m", "pip", "install", "--quiet", *wanted)
+            call(*pip, "install", "--quiet", *wanted)
 
 
-def require_ensurepip(call: Callable[..., None]) -> None:
-    """Debian keeps what `python3 -m venv` needs in a package of its own: install that where it is missing.
+def pip_wheel(call: Callable[..., None], folder: Path) -> Path | None:
+    """Debian keeps what `python3 -m venv` needs in packages of their own: get it where it is missing.
+
+    Root installs the package. Other accounts unpack the one with pip, a wheel that runs as it is.
 
     :param call: runs a command that must succeed
-    :raises DevError: when it is missing and cannot be installed
+    :param folder: where to unpack to
+    :returns: the wheel, `None` where Python can bring pip into environments by itself
+    :raises DevError: when it is missing and cannot be had
     """
     if importlib.util.find_spec("ensurepip"):
-        return
-    if os.geteuid() != 0 or not shutil.which("apt-get"):
+        return None
+    if not shutil.which("apt-get"):
         raise DevError(
-            "this Python cannot make virtual environments",
-            "ensurepip is missing",
-            "install python3-venv, e.g. with apt-get",
+            "this Python cannot make virtual environments", "ensurepip is missing", "install python3-venv"
         )
-    call("apt-get", "update")
-    call("apt-get", "install", "--yes", "--no-install-recommends", "python3-venv")
+    if os.geteuid() == 0:
+        call("apt-get", "update")
+        call("apt-get", "install", "--yes", "--no-install-recommends", "python3-venv")
+        return None
+    apt.unpack(apt.environment(), folder, "python3-pip-whl")
+    return next(folder.glob("usr/share/python-wheels/pip-*.whl"))

@@ -10,7 +10,7 @@ from cirfile.codec import CodecError, decode_lock, decode_manifest
 from cirfile.lock import Lock
 from cirfile.manifest import LockReference, Manifest
 from shim.errors import INVALID, ShimError
-from shim.paths import MANIFEST
+from shim.paths import HERE, MANIFEST, OWN
 from shim.warm import read
 
 _REBUILD = "the image is damaged or was made by another version: build it again or pull it again"
@@ -39,7 +39,7 @@ def load() -> Image:
 
 
 def _lock(reference: LockReference) -> Lock:
-    data = _bytes(reference.path, "lock")
+    data = _bytes(HERE + reference.path.removeprefix(OWN), "lock")
     found = hashlib.sha256(data).hexdigest()
     if found != reference.sha256:
         message = (

@@ -4,8 +4,13 @@ The places inside the image are those of `cirfile.layout` and `cirfile.manifest`
 because importing those costs more than the rest of a warm start; a test keeps the two equal.
 """
 
+import sys
+
 OWN = "/.cir"
-MANIFEST = "/.cir/cir.json"
+#: Where the interpreter that runs this is, with what the image says beside it. It is `OWN` but where the engine
+#: ``host`` can mount nothing: there the image's files stay in a folder.
+HERE = sys.prefix if sys.prefix.endswith(OWN) else OWN
+MANIFEST = HERE + "/cir.json"
 #: Folder of the link below; writable by everyone, since nobody knows the user the container will run as.
 #: Where an engine can bind, a read-only store of one layer is bound over it: then the link leads into that.
 RUN = "/.cir/run"

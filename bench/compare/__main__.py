@@ -8,37 +8,43 @@ failed, 2 for arguments that do not fit.
 from __future__ import annotations
 
 import argparse
+import fcntl
 import json
 import shutil
+import signal
 import sys
 import tempfile
-from contextlib import ExitStack
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
+from types import FrameType
 
 from bench.compare import machine, phases, scenario
-from bench.compare.registry import registry
+from bench.compare.network import network
+from bench.compare.prepare import Preparation
 from bench.compare.report.write import write
 from bench.compare.run import Runner, plan
 from bench.compare.samples import Log, read
 from bench.compare.systems import System
-from bench.compare.systems.every import QUICK, every
+from bench.compare.systems.every import QUICK, SWEPT, every
 from bench.compare.systems.host import Host
 
 #: Scenarios of a quick run.
 QUICK_SCENARIOS = ("fastapi", "sklearn")
-#: Images of one phase are on the disk together, packed and unpacked, and in the registry.
-_EACH = 1.2e9
 UNSHAPED = "unshaped"
+#: The link that everything is measured on, where it is among those of the run, in Mbit/s.
+_MAIN = 500.0
 
 
 def main() -> int:
     """Measure what is missing, write the report."""
     args = arguments()
+    signal.signal(signal.SIGTERM, _interrupt)
     try:
         if args.engines:
             _measure(args)
         record = read(args.samples.read_text().splitlines())
-    except (ValueError, OSError) as error:
+    except (ValueError, OSError, RuntimeError) as error:
         print(f"bench: error: {error}", file=sys.stderr)
         return 2
     except KeyboardInterrupt:
@@ -58,16 +64,64 @@ def _measure(args: argparse.Namespace) -> None:
     host = Host.from_json(json.dumps(given))
     systems = _chosen(every(host, user), args.system or (list(QUICK) if args.quick else None))
     chosen = [phase for phase in phases.PHASES if phase.quick or not args.quick]
-    _room(args.folder, len(systems) * (args.rounds + 1))
     with ExitStack() as ends:
-        folder = Path(ends.enter_context(tempfile.TemporaryDirectory(prefix="compare-", dir=args.folder)))
-        folder.chmod(0o755)
-        ends.enter_context(registry(host.enter, host.registry, folder / "registry"))
+        folder = ends.enter_context(_folder(args.folder))
+        found = ends.enter_context(
+            network(
+                host.enter, tuple(given["link"]), host.registry, host.index, folder / "registry", args.record
+            )
+        )
         log = Log(args.samples)
-        runner = Runner(log, folder, UNSHAPED, args.rounds, chosen, args.settle)
+        prepare = Preparation(host, found.mirror, args.rounds, frozenset(phase.name for phase in chosen))
+        runner = Runner(
+            log, folder, found, _links(args.link), args.rounds, SWEPT, chosen, prepare, args.settle
+        )
         versions = {name: version for system in systems for name, version in system.versions().items()}
-        log.begin(machine.describe() | versions, plan(scenarios, systems, {UNSHAPED: 0}, runner))
+        log.begin(machine.describe() | versions, plan(scenarios, systems, runner))
         runner.run(scenarios, systems)
+
+
+@contextmanager
+def _folder(parent: Path) -> Iterator[Path]:
+    """A folder for one run; those that killed ones left go.
+
+    :raises ValueError: where another run is using the engines
+    """
+    with (parent / "compare.lock").open("w") as lock:
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            raise ValueError("another comparison is running on the same engines") from None
+        for left in parent.glob("compare-*"):
+            shutil.rmtree(left, ignore_errors=True)
+        with tempfile.TemporaryDirectory(prefix="compare-", dir=parent) as name:
+            Path(name).chmod(0o755)
+            yield Path(name)
+
+
+def _interrupt(_signum: int, _frame: FrameType | None) -> None:
+    """Leave by way of everything that takes something down."""
+    raise KeyboardInterrupt
+
+
+def _links(names: list[str]) -> dict[str, float]:
+    """Mbit/s by name, the main link first.
+
+    :raises ValueError: naming what is no bandwidth
+    """
+    found: dict[str, float] = {}
+    for name in names:
+        if name == UNSHAPED:
+            found[name] = 0.0
+            continue
+        try:
+            mbit = float(name)
+        except ValueError:
+            mbit = 0.0
+        if not 1 <= mbit <= 100_000:
+            raise ValueError(f"--link {name}: give Mbit/s from 1 to 100000, or `{UNSHAPED}`")
+        found[f"{mbit:g} Mbit/s"] = mbit
+    return dict(sorted(found.items(), key=lambda item: item[1] != _MAIN))
 
 
 def _chosen(systems: list[System], names: list[str] | None) -> list[System]:
@@ -78,27 +132,19 @@ def _chosen(systems: list[System], names: list[str] | None) -> list[System]:
     return [there[name] for name in names or there]
 
 
-def _room(folder: Path, images: int) -> None:
-    free = shutil.disk_usage(folder).free
-    if free < images * _EACH:
-        print(
-            f"bench: {folder} has {free / 1e9:.0f} GB free; large scenarios may need {images * _EACH / 1e9:.0f} GB,"
-            " fewer rounds need less",
-            file=sys.stderr,
-        )
-
-
 def arguments() -> argparse.Namespace:
     """The command line."""
     parser = argparse.ArgumentParser(prog="bench.compare", description=(__doc__ or "").splitlines()[0])
     parser.add_argument(
-        "--engines", help="JSON: enter, user, registry, frontend, uv, ca; without, only report"
+        "--engines", help="JSON: enter, user, link, registry, index, frontend, uv, ca; without, only report"
     )
     parser.add_argument("--scenarios", type=Path, default=Path(__file__).parents[1] / "scenarios")
     parser.add_argument("--folder", type=Path, help="where temporary files go; the engines must see it")
     parser.add_argument("--samples", type=Path, required=True, help="raw samples, JSON lines; appended to")
     parser.add_argument("--report", type=Path, required=True, help="folder for the HTML page and the table")
     parser.add_argument("--rounds", type=int, default=5)
+    parser.add_argument("--link", nargs="+", default=["500"], help=f"Mbit/s, or {UNSHAPED}")
+    parser.add_argument("--record", type=Path, help="what the index mirror has; kept from run to run")
     parser.add_argument("--settle", type=float, default=0, help="seconds of rest between phases")
     parser.add_argument("--quick", action="store_true")
     parser.add_argument("--scenario", nargs="*")

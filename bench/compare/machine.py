@@ -10,21 +10,29 @@ import os
 import platform
 import threading
 import time
+from collections.abc import Callable
 from pathlib import Path
 
 _MEMORY_EVERY = 0.05
 
 
 class Meter:
-    """Measures its `with` block into ``values``."""
+    """Measures its `with` block into ``values``.
 
-    def __init__(self, disk: Path) -> None:
-        self._disk = disk
+    :param disk: a folder on the disk whose use is measured
+    :param link: tells the bytes that came over the link of the run
+    :param sent: tells those that went over it
+    """
+
+    def __init__(self, disk: Path, link: Callable[[], float], sent: Callable[[], float]) -> None:
+        self._disk, self._link, self._sending = disk, link, sent
         self.values: dict[str, float] = {}
 
     def __enter__(self) -> Meter:
         os.sync()
-        self._used, self._received, self._cpu = _used(self._disk), _received(), _cpu()
+        self._used, self._cpu = _used(self._disk), _cpu()
+        self._received, self._elsewhere = self._link(), _received()
+        self._sent = self._sending()
         self._stop = threading.Event()
         self._lowest = self._available = _available()
         self._watcher = threading.Thread(target=self._watch)
@@ -34,7 +42,9 @@ class Meter:
 
     def __exit__(self, *_: object) -> None:
         seconds = time.perf_counter() - self._start
-        cpu, received = _cpu() - self._cpu, _received() - self._received
+        cpu = _cpu() - self._cpu
+        received, elsewhere = self._link() - self._received, _received() - self._elsewhere
+        sent = self._sending() - self._sent
         self._stop.set()
         self._watcher.join()
         os.sync()
@@ -43,6 +53,8 @@ class Meter:
             "cpu": cpu,
             "memory": self._available - self._lowest,
             "received": received,
+            "sent": sent,
+            "elsewhere": elsewhere,
             "disk": _used(self._disk) - self._used,
         }
 
@@ -84,11 +96,11 @@ def _cpu() -> float:
 
 
 def _received() -> float:
-    """Bytes received over loopback (the registry) and by real interfaces (the indexes)."""
+    """Bytes received by real interfaces: what did not come over the link, as packages of the distribution."""
     total = 0
     for line in Path("/proc/net/dev").read_text().splitlines()[2:]:
         name, _, numbers = line.partition(":")
-        if name.strip() == "lo" or Path("/sys/class/net", name.strip(), "device").exists():
+        if Path("/sys/class/net", name.strip(), "device").exists():
             total += int(numbers.split()[0])
     return total
 

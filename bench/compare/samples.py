@@ -29,6 +29,7 @@ class Sample:
     """What was measured; or why it was not, in ``error``.
 
     :param values: numbers by metric; seconds, bytes
+    :param took: seconds with what came before it
     :param blobs: of a pushed image: digest, bytes, and what it is (``base``, ``shared`` by all images of the
         system, or ``own``)
     """
@@ -37,11 +38,12 @@ class Sample:
     values: Mapping[str, float] = field(default_factory=dict)
     blobs: tuple[tuple[str, int, str], ...] = ()
     error: str = ""
+    took: float = 0.0
 
 
 @dataclass(frozen=True)
 class Plan:
-    """What a run is to measure: titles by name, in order."""
+    """What a run is to measure: titles by name, in order. Everything is measured on the first link, the main one."""
 
     scenarios: tuple[str, ...]
     systems: Mapping[str, str]
@@ -50,8 +52,29 @@ class Plan:
     #: Mbit/s by name of link; 0 for an unshaped one.
     links: Mapping[str, float]
     rounds: int
+    #: Phases by system that are measured on the other links, too.
+    swept: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    #: Rounds of the phases that have fewer.
+    fewer: Mapping[str, int] = field(default_factory=dict)
     #: Files a maintainer keeps, and their lines, by system and scenario.
     kept: Mapping[str, Mapping[str, tuple[int, int]]] = field(default_factory=dict)
+    #: Phases that do not exist for a scenario, whatever the system.
+    lacking: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+
+    @property
+    def main(self) -> str:
+        """The link that everything is measured on."""
+        return next(iter(self.links))
+
+    def wanted(self, scenario: str, system: str, phase: str, link: str) -> int:
+        """How many rounds of a cell are planned; 0 for one that does not exist."""
+        chosen = self.phases if link == self.main else self.swept
+        there = phase in chosen.get(system, ()) and phase not in self.lacking.get(scenario, ())
+        return self.fewer.get(phase, self.rounds) if there else 0
+
+    def having(self, phase: str) -> tuple[str, ...]:
+        """The scenarios that a phase exists for."""
+        return tuple(name for name in self.scenarios if phase not in self.lacking.get(name, ()))
 
 
 class Log:
@@ -75,6 +98,11 @@ class Log:
         """Note where a run begins."""
         self._write({"machine": dict(machine)})
         self._write({"plan": asdict(plan)})
+
+    @property
+    def samples(self) -> Iterable[Sample]:
+        """All that there are."""
+        return self._samples.values()
 
     def __contains__(self, key: object) -> bool:
         return key in self._samples
@@ -123,4 +151,4 @@ def read(lines: Iterable[str]) -> Record:
 
 def _sample(given: dict[str, Any]) -> Sample:
     blobs = tuple((digest, int(size), kind) for digest, size, kind in given["blobs"])
-    return Sample(Key(**given["key"]), given["values"], blobs, given["error"])
+    return Sample(Key(**given["key"]), given["values"], blobs, given["error"], given.get("took", 0.0))

@@ -6,6 +6,12 @@ import shutil
 from dataclasses import dataclass
 from pathlib import Path
 
+from bench.compare.phases import TWO
+
+#: Promised where a Cirfile does not say.
+_BOTH = "arch=amd64,arm64"
+#: Need not be there: requirements whose wheels are taken from this machine.
+LOCAL = "local.txt"
 REQUIREMENTS, ADDED, CODE, VERIFY = "requirements.txt", "added.txt", "main.py", "verify"
 FILES = (
     "Cirfile", "Dockerfile", "Dockerfile.usual", "Dockerfile.uv", "Apptainer.def",
@@ -29,6 +35,19 @@ class Scenario:
         """The base image of the expert's Dockerfile."""
         lines = (self.folder / "Dockerfile").read_text().splitlines()
         return next(line.split()[1] for line in lines if line.startswith("FROM "))
+
+    @property
+    def arches(self) -> tuple[str, ...]:
+        """What its Cirfile promises to run on: `PLATFORMS arch=...`, where wheels exist for some only."""
+        lines = (self.folder / "Cirfile").read_text().splitlines()
+        words = [word for line in lines if line.startswith("PLATFORMS ") for word in line.split()]
+        found = next((word for word in words if word.startswith("arch=")), _BOTH)
+        return tuple(found.removeprefix("arch=").split(","))
+
+    @property
+    def lacking(self) -> frozenset[str]:
+        """Phases that do not exist for it, with any system."""
+        return frozenset() if len(self.arches) > 1 else TWO
 
     @property
     def added(self) -> list[str]:
@@ -64,7 +83,7 @@ class Copy:
         self.folder = folder
         self._scenario = scenario
         self._changes = 0
-        shutil.copytree(scenario.folder, folder, ignore=shutil.ignore_patterns(ADDED, "__pycache__"))
+        shutil.copytree(scenario.folder, folder, ignore=shutil.ignore_patterns(ADDED, LOCAL, "__pycache__"))
 
     def change_code(self) -> None:
         """Change the application's code; what it does stays."""

@@ -42,7 +42,7 @@ _OWN = _OWN_VALUES | {"--no-forward", "--dry-run", "-h", "--help"}
 ENGINES: dict[str, str | None] = {
     "docker": None,
     "apptainer": "buildah_plugin.apptainer.commands",
-    "host": "buildah_plugin.host",
+    "host": "buildah_plugin.host.commands",
 }
 #: How a layer gets into an Apptainer container, see `buildah_plugin.apptainer.binding`.
 LAYER_WAYS = ("auto", "file", "node", "folder")
@@ -50,10 +50,11 @@ _EPILOG = """examples:
   cir run --rm -p 8000:8000 registry.example/app:1
   cir run --store /srv/cir --rm registry.example/train:1 --trees 200
   cir run --nv train.sif --trees 200
-  cir run --engine host ./train --trees 200     (a folder with a Cirfile, on this machine itself, in bubblewrap)
+  cir run --engine host ./train --trees 200     (a folder with a Cirfile, on this machine itself)
 
 The store is the Docker volume `cir-store` unless --store names another volume or a folder; for Apptainer it is the
-folder CIR_STORE, else ~/.cache/cir.
+folder CIR_STORE, else ~/.cache/cir. --engine host needs no engine: the application's files are laid over this
+machine's in bubblewrap or in a mount namespace; where the kernel gives neither, they stay in a folder.
 """
 
 

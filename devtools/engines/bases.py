@@ -38,6 +38,8 @@ DPKG_OPTIONS = (
     "path-exclude=/usr/share/man/*",
     "path-exclude=/usr/share/info/*",
     "path-exclude=/usr/share/locale/*",
+    # As in the official Python images: pip installs without being told that it may.
+    "path-exclude=/usr/lib/python3*/EXTERNALLY-MANAGED",
 )
 
 APT_OPTIONS = ('Acquire::Check-Valid-Until "false"',)
@@ -47,6 +49,7 @@ PYTHON_LINKS = (
     'ln -s /usr/bin/python3.11 "$1/usr/local/bin/python3.11"',
     'ln -s python3.11 "$1/usr/local/bin/python3"',
     'ln -s python3 "$1/usr/local/bin/python"',
+    'ln -s /usr/bin/pip "$1/usr/local/bin/pip"',
 )
 
 
@@ -59,10 +62,17 @@ REMOVE_DOCUMENTS = (
     " && find doc ! -type d ! -name copyright -delete && find doc -type d -empty -delete"
 )
 
-INSTALL_PYTHON = 'chroot "$1" apt-get install --yes --no-install-recommends python3'
+INSTALL_PYTHON = 'chroot "$1" apt-get install --yes --no-install-recommends python3 python3-pip'
+
+#: Of the full Python image, what wheels load that name it in no other way: GNU's OpenMP, which comes with a compiler.
+INSTALL_LIBRARIES = 'chroot "$1" apt-get install --yes --no-install-recommends libgomp1'
 
 #: Layers of the Debian tree, lowest first, and the commands that lead from one to the next; `$1` is the tree.
-DEBIAN_STAGES = {"debian": (FIX_DATES, REMOVE_DOCUMENTS), "python": (INSTALL_PYTHON, *PYTHON_LINKS)}
+DEBIAN_STAGES = {
+    "debian": (FIX_DATES, REMOVE_DOCUMENTS),
+    "python": (INSTALL_PYTHON, *PYTHON_LINKS),
+    "libraries": (INSTALL_LIBRARIES,),
+}
 
 LAYERS = (*DEBIAN_STAGES, "musl")
 
@@ -98,12 +108,12 @@ def ensure_foreign(log: Path) -> None:
     other = foreign.FOREIGN[0]
     if is_complete(other, *DEBIAN_STAGES):
         return
-    native = layer_folder(foreign.NATIVE[0], "python").parent
-    names = tuple(json.loads((native / "python/packages.json").read_text()))
+    *_, top = (layer_folder(foreign.NATIVE[0], name) for name in DEBIAN_STAGES)
+    names = tuple(json.loads((top / "packages.json").read_text()))
     with step(f"base images for {other} (once)"), complete_or_absent(other, *DEBIAN_STAGES, "debs") as out:
         archives = '"$1/var/cache/apt/archives"'
         bootstrap("extract", tuple(sorted({*names, *MUSL_PACKAGES})), other, log, (keep(archives, out),))
-        foreign.convert(native, DEBIAN_STAGES, out / "debs", out)
+        foreign.convert(top.parent, DEBIAN_STAGES, out / "debs", out)
 
 
 def ensure_foreign_musl(log: Path) -> None:
@@ -222,6 +232,7 @@ def images() -> dict[str, list[Image]]:
         for name, stages, environment, command in (
             ("library/debian:12-slim", ("debian",), (f"PATH={path}",), "bash"),
             ("library/python:3.11-slim", ("debian", "python"), python, "python3"),
+            ("library/python:3.11", ("debian", "python", "libraries"), python, "python3"),
             ("library/musl:1", ("musl",), (f"PATH={path}",), "sh"),
         ):
             image = Image(architecture, layers(architecture, *stages), environment, (command,))

@@ -48,7 +48,12 @@ def dockerd(instance: Instance, mtu: int) -> str:
         "ip-masq": False,
         "default-address-pools": [{"base": instance.pool, "size": 24}],
         "registry-mirrors": [f"http://{instance.registry}"],
-        "insecure-registries": [instance.registry, instance.bridge_registry, instance.spare_registry],
+        "insecure-registries": [
+            instance.registry,
+            instance.bridge_registry,
+            instance.spare_registry,
+            instance.link_registry,
+        ],
         "shutdown-timeout": 3,
         "builder": {"gc": {"enabled": True, "defaultKeepStorage": "20GB"}},
     }
@@ -79,7 +84,7 @@ def registries(instance: Instance) -> str:
     lines = ['unqualified-search-registries = ["docker.io"]', 'short-name-mode = "permissive"', ""]
     lines += ["[[registry]]", 'location = "docker.io"', ""]
     lines += ["[[registry.mirror]]", f'location = "{instance.registry}"', "insecure = true", ""]
-    for location in (instance.registry, instance.bridge_registry):
+    for location in (instance.registry, instance.bridge_registry, instance.link_registry):
         lines += ["[[registry]]", f'location = "{location}"', "insecure = true", ""]
     return "\n".join(lines)
 

@@ -29,7 +29,9 @@ FOREIGN = ("arm64", "aarch64-linux-gnu")
 NATIVE_ONLY = ("lib32", "lib64", "libx32", "usr/lib32", "usr/lib64", "usr/libx32", "etc/ld.so.cache")
 
 #: Left out of the native tree by dpkg's path-exclude; unpacking puts it back.
-DOCUMENTS = re.compile(r"usr/share/(man|info|locale)/.*|usr/share/doc/.*(?<!/copyright)")
+LEFT_OUT = re.compile(
+    r"usr/share/(man|info|locale)/.*|usr/share/doc/.*(?<!/copyright)|usr/lib/python3[^/]*/EXTERNALLY-MANAGED"
+)
 
 
 @dataclass
@@ -169,7 +171,7 @@ def unpack(deb: Path, tree: Path) -> list[str]:
         raise subprocess.CalledProcessError(source.returncode, "dpkg-deb")
     names = [line.removeprefix("./").rstrip("/") for line in listed.splitlines()]
     for name in reversed(names):
-        if DOCUMENTS.fullmatch(name):
+        if LEFT_OUT.fullmatch(name):
             remove_quietly(tree / name)
     return [f"/{name}" if name else "/." for name in names]
 

@@ -91,6 +91,30 @@ class Instance:
         return f"{self.bridge_ip}:{self.port}"
 
     @property
+    def link(self) -> tuple[str, str]:
+        """Addresses of a link for measurements, of those kept for that (RFC 2544): the machine's end, the far one.
+
+        A /30 for each port: no two sets of engines that run side by side have the same.
+        """
+        first = ipaddress.IPv4Address("198.18.0.0") + (self.port - 5700) // 2 * 4
+        return str(first + 1), str(first + 2)
+
+    @property
+    def link_interface(self) -> str:
+        """Name of the machine's end of that link."""
+        return f"cirlink{self.name}"
+
+    @property
+    def link_registry(self) -> str:
+        """A registry at the far end, while something listens there: engines accept plain HTTP."""
+        return f"{self.link[1]}:5000"
+
+    @property
+    def link_index(self) -> str:
+        """A package index at the far end, `host:port`."""
+        return f"{self.link[1]}:8000"
+
+    @property
     def table(self) -> str:
         """Name of the nftables table that holds every packet rule of the engines."""
         return f"cir_dev_{self.name}"

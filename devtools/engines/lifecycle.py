@@ -149,11 +149,18 @@ def daemons(instance: Instance) -> list[dict[str, object]]:
         for name in config.registry_addresses(instance)
     }
     commands["dockerd"] = ["dockerd", f"--config-file={etc / 'daemon.json'}"]
-    quiet = {"OTEL_TRACES_EXPORTER": "none"}
+    variables = {"OTEL_TRACES_EXPORTER": "none"} | without_proxy(instance.link[1])
     return [
-        {"name": name, "argv": argv, "env": quiet, "log": str(log_path(instance, name))}
+        {"name": name, "argv": argv, "env": variables, "log": str(log_path(instance, name))}
         for name, argv in commands.items()
     ]
+
+
+def without_proxy(address: str) -> dict[str, str]:
+    """Return the variables that keep what is sent to an address from going through a proxy of this machine."""
+    known = os.environ.get("NO_PROXY") or os.environ.get("no_proxy")
+    value = f"{known},{address}" if known else address
+    return {"NO_PROXY": value, "no_proxy": value}
 
 
 def start_holder(instance: Instance, spec: Path) -> int:

@@ -11,23 +11,34 @@ from pathlib import Path
 import pytest
 
 from bench.compare import phases
+from bench.compare.report.causes import Causes
 from bench.compare.report.page import page
 from bench.compare.scenario import Scenario
 from tests.bench.conftest import measure, systems
+from tests.bench.fake import FakeNetwork
+
+NONE = Causes({})
 
 
 def test_the_page_names_no_other_resource(tmp_path: Path, apps: list[Scenario]) -> None:
-    made = page(measure(tmp_path / "samples.jsonl", apps, systems()))
-    assert not re.search(r"(?:src|href)=|url\(|@import|<script|https?:", made)
+    made = page(measure(tmp_path / "samples.jsonl", apps, systems()), NONE)
+    assert not re.search(r"src=|href=(?!\"#)|url\(|@import|<script|https?:", made)
 
 
 def test_the_crossover_is_said(tmp_path: Path, apps: list[Scenario]) -> None:
     """On the slow link ours takes five seconds more, on the fast one five less: they cross half-way between."""
     ours, peer, other = systems()
-    slow = replace(ours, seconds={**ours.seconds, phases.DEPLOY_BASE: 15.0})
-    made = page(measure(tmp_path / "samples.jsonl", apps, [ours, peer, other], slow=[slow, peer, other]))
-    assert "Crossovers with ours: Docker, expert&#x27;s Dockerfile: 224 Mbit/s; Another: 224 Mbit/s." in made
-    assert made.count("<circle") == 4
+    network = FakeNetwork()
+    ours = replace(ours, slow={phases.DEPLOY_BASE: 15.0}, network=network)
+    chosen = [ours, peer, other]
+    every = [system.name for system in chosen]
+    figures = measure(tmp_path / "samples.jsonl", apps, chosen, swept=every, network=network)
+    made = page(figures, NONE)
+    assert (
+        "Crossovers: CIR on Docker and Docker, expert&#x27;s Dockerfile at 224 Mbit/s; "
+        "CIR on Docker and Another at 224 Mbit/s." in made
+    )
+    assert made.count('<circle class="mark"') == 4
 
 
 @pytest.fixture(scope="session")
@@ -53,7 +64,7 @@ def browse(chromium: str, folder: Path, file: Path, *flags: str) -> str:
 @pytest.mark.parametrize("width", [360, 1200])
 def test_the_page_opens(tmp_path: Path, apps: list[Scenario], chromium: str, width: int) -> None:
     file, picture = tmp_path / "compare.html", tmp_path / "page.png"
-    file.write_text(page(measure(tmp_path / "samples.jsonl", apps, systems(broken=phases.PUSH))))
+    file.write_text(page(measure(tmp_path / "samples.jsonl", apps, systems(broken=phases.PUSH)), NONE))
     # What the browser laid out is written into the title by a script that only this test adds.
     probe = tmp_path / "probe.html"
     script = (
@@ -66,7 +77,7 @@ def test_the_page_opens(tmp_path: Path, apps: list[Scenario], chromium: str, wid
     dumped = browse(chromium, tmp_path / "profile", probe, size, "--dump-dom", "--virtual-time-budget=2000")
     found = re.search(r"<title>(.*?)</title>", dumped)
     assert found
-    assert found[1] == "true,6,true"
+    assert found[1] == "true,8,true"  # two applications, two deployments, two systems
     browse(chromium, tmp_path / "profile", file, size, f"--screenshot={picture}")
     assert picture.read_bytes().startswith(b"\x89PNG")
     assert picture.stat().st_size > 20_000

@@ -54,7 +54,7 @@ class TestBases:
     """Base images as users name them, from the registry as a mirror."""
 
     @pytest.mark.parametrize("architecture", bases.ARCHITECTURES)
-    @pytest.mark.parametrize("name", ["debian:12-slim", "python:3.11-slim", "musl:1"])
+    @pytest.mark.parametrize("name", ["debian:12-slim", "python:3.11-slim", "python:3.11", "musl:1"])
     def test_runs(self, engines: Engines, name: str, architecture: str) -> None:
         argv = [
             "docker",
@@ -79,6 +79,23 @@ class TestBases:
         assert said == ["/usr/local/bin/python", version, "C.UTF-8"]
 
     @pytest.mark.parametrize("architecture", bases.ARCHITECTURES)
+    def test_pip_installs_without_further_flags(self, engines: Engines, architecture: str) -> None:
+        """The official image has no mark of a manager other than pip; nothing is fetched here."""
+        docker = ["docker", "run", "--rm", "--pull=always", "--quiet", f"--platform=linux/{architecture}"]
+        said = engines.run([*docker, "python:3.11-slim", "pip", "install", "--no-index", "pip"]).stdout
+        assert "already satisfied" in said
+
+    @pytest.mark.parametrize("architecture", bases.ARCHITECTURES)
+    def test_the_full_python_image_has_openmp(self, engines: Engines, architecture: str) -> None:
+        """Wheels load it by this name; the slim image has none, nor has the official one."""
+        load = "import ctypes; print(ctypes.CDLL('libgomp.so.1').omp_get_max_threads() > 0)"
+        docker = ["docker", "run", "--rm", "--pull=always", "--quiet", f"--platform=linux/{architecture}"]
+        assert engines.run([*docker, "python:3.11", "python3", "-c", load]).stdout == "True\n"
+        slim = engines.run([*docker, "python:3.11-slim", "python3", "-c", load], check=False)
+        assert "libgomp.so.1: cannot open shared object file" in slim.stderr
+        assert engines.run([*docker, "python:3.11", "dpkg", "--audit"]).stdout == ""
+
+    @pytest.mark.parametrize("architecture", bases.ARCHITECTURES)
     def test_standard_library_has_current_bytecode(self, engines: Engines, architecture: str) -> None:
         """An import compiles nothing: starting Python is as quick as in an image that was run before."""
         docker = ["docker", "run", "--rm", "--pull=always", "--quiet", f"--platform=linux/{architecture}"]
@@ -93,6 +110,7 @@ class TestBases:
         expected = {
             "debian:12-slim": (["bash"], "PATH=/usr/local/sbin:/usr/local/bin:"),
             "python:3.11-slim": (["python3"], "PATH=/usr/local/bin:"),
+            "python:3.11": (["python3"], "PATH=/usr/local/bin:"),
             "musl:1": (["sh"], "PATH=/usr/local/sbin:"),
         }
         for name, (command, start_of_path) in expected.items():
@@ -140,6 +158,7 @@ class TestBases:
                 table[f"library/{name}"][architecture] for name in ("debian:12-slim", "python:3.11-slim")
             )
             assert python.layers[0] == debian.layers[0]
+            assert table["library/python:3.11"][architecture].layers[:2] == python.layers
 
     def test_packages_install_from_the_indexes(self, engines: Engines) -> None:
         """A container reaches the package indexes through the bridge."""

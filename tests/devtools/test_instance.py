@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 from devtools.engines.instance import Instance, current
+from devtools.engines.lifecycle import without_proxy
 
 
 def at(folder: str, monkeypatch: pytest.MonkeyPatch) -> Instance:
@@ -36,6 +37,11 @@ def test_others_are_within_what_the_system_allows(monkeypatch: pytest.MonkeyPatc
     for folder in FOLDERS:
         instance = at(folder, monkeypatch)
         assert len(instance.bridge) <= 15, "an interface name has at most 15 characters"
+        assert len(instance.link_interface) <= 15
+        near, far = (ipaddress.ip_interface(f"{end}/30") for end in instance.link)
+        assert near.network == far.network
+        assert near.network.subnet_of(ipaddress.ip_network("198.18.0.0/15"))  # type: ignore[arg-type]
+        assert list(near.network.hosts()) == [near.ip, far.ip]
         assert 5800 <= instance.port < 7800
         assert instance.port % 2 == 0, "the port above it is kept for tests"
         assert 1000 < instance.user_id < 65534
@@ -57,9 +63,18 @@ def test_same_folder_same_numbers_other_folder_other_names(monkeypatch: pytest.M
     assert made == [at(folder, monkeypatch) for folder in FOLDERS]
     assert len({instance.bridge for instance in made}) == len(FOLDERS)
     assert len({(instance.port, instance.subnet) for instance in made}) == len(FOLDERS)
+    assert len({instance.link for instance in made}) == len({instance.port for instance in made})
 
 
 def test_a_link_to_the_folder_is_the_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     (tmp_path / "real").mkdir()
     (tmp_path / "link").symlink_to("real")
     assert at(str(tmp_path / "link"), monkeypatch) == at(str(tmp_path / "real"), monkeypatch)
+
+
+def test_no_proxy_is_asked_for_the_link(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in ("NO_PROXY", "no_proxy"):
+        monkeypatch.delenv(name, raising=False)
+    assert without_proxy("198.18.0.2")["NO_PROXY"] == "198.18.0.2"
+    monkeypatch.setenv("no_proxy", "localhost,.example.com")
+    assert without_proxy("198.18.0.2")["NO_PROXY"] == "localhost,.example.com,198.18.0.2"

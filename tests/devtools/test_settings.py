@@ -24,7 +24,8 @@ def test_dockerd_has_everything_of_its_own() -> None:
     assert settings["cgroup-parent"] == "/cir-dev-abc123"
     assert settings["features"] == {"containerd-snapshotter": True}
     assert settings["registry-mirrors"] == ["http://127.0.0.1:6001"]
-    assert settings["insecure-registries"] == ["127.0.0.1:6001", "10.220.16.1:6001", "127.0.0.1:6002"]
+    own = ["127.0.0.1:6001", "10.220.16.1:6001", "127.0.0.1:6002", "198.18.2.90:5000"]
+    assert settings["insecure-registries"] == own
     assert settings["mtu"] == 1400
     assert not any(settings[name] for name in ("iptables", "ip6tables", "ip-forward", "ip-masq"))
     assert all("/run/" in settings[name] for name in ("exec-root", "pidfile"))
@@ -35,7 +36,7 @@ def test_registries_come_from_the_mirror() -> None:
     docker = next(entry for entry in settings["registry"] if entry["location"] == "docker.io")
     assert docker["mirror"] == [{"location": "127.0.0.1:6001", "insecure": True}]
     insecure = {entry["location"] for entry in settings["registry"] if entry.get("insecure")}
-    assert insecure == {"127.0.0.1:6001", "10.220.16.1:6001"}
+    assert insecure == {"127.0.0.1:6001", "10.220.16.1:6001", "198.18.2.90:5000"}
 
 
 @pytest.mark.parametrize(

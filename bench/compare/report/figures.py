@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import statistics
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from itertools import pairwise
 
@@ -39,6 +39,15 @@ class Figures:
         if record.plan is None:
             raise ValueError("the samples have no plan: no run has begun with them")
         return cls(record.plan, record.machine, {sample.key: sample for sample in record.samples})
+
+    @property
+    def main(self) -> str:
+        """The link that everything is shown for."""
+        return self.plan.main
+
+    def link_of(self, mbit: float) -> str:
+        """The link of a bandwidth; empty where it was not measured."""
+        return next((name for name, rate in self.plan.links.items() if rate == mbit), "")
 
     def rounds(self, scenario: str, system: str, phase: str, link: str, metric: str = "") -> dict[int, float]:
         """Values by round, warm-up left out; without a metric, the phase's time."""
@@ -79,11 +88,16 @@ class Figures:
             "",
         )
 
-    def size(self, system: str, scenarios: Iterable[str], kinds: Iterable[str]) -> int | None:
-        """Bytes of the unique blobs that images of one system have in a registry; None where one is not known."""
+    def size(
+        self, system: str, scenarios: Iterable[str], kinds: Iterable[str], phase: str = phases.PUSH
+    ) -> int | None:
+        """Bytes of the unique blobs that images of one system have in a registry; None where one is not known.
+
+        :param phase: the push that is asked about: for this machine, or for two platforms
+        """
         wanted, blobs = frozenset(kinds), dict[str, int]()
         for scenario in scenarios:
-            pushed = self._pushed(scenario, system)
+            pushed = self._pushed(scenario, system, phase)
             if pushed is None:
                 return None
             blobs |= {digest: size for digest, size, kind in pushed.blobs if kind in wanted}
@@ -91,18 +105,18 @@ class Figures:
 
     def largest(self, system: str, scenario: str) -> int | None:
         """Bytes of the largest layer of its own: that of the dependencies."""
-        pushed = self._pushed(scenario, system)
+        pushed = self._pushed(scenario, system, phases.PUSH)
         return (
             None
             if pushed is None
             else max((size for _, size, kind in pushed.blobs if kind == "own"), default=0)
         )
 
-    def _pushed(self, scenario: str, system: str) -> Sample | None:
+    def _pushed(self, scenario: str, system: str, phase: str) -> Sample | None:
         found = [
             sample
             for key, sample in sorted(self.samples.items(), key=lambda item: item[0].round)
-            if (key.scenario, key.system, key.phase) == (scenario, system, phases.PUSH) and sample.blobs
+            if (key.scenario, key.system, key.phase) == (scenario, system, phase) and sample.blobs
         ]
         return found[-1] if found else None
 
@@ -111,19 +125,27 @@ class Figures:
         return [(key, sample.error) for key, sample in self.samples.items() if sample.error]
 
     def missing(self) -> list[str]:
-        """Cells of the plan that have fewer rounds than planned and did not fail."""
-        gaps: list[str] = []
+        """Cells of the plan that have fewer rounds than planned and did not fail; those of the same gap together."""
+        gaps: dict[tuple[str, str, str, int, int], list[str]] = {}
+        for scenario, system, phase, link in self._cells():
+            count = len(self.rounds(scenario, system, phase, link))
+            wanted = self.plan.wanted(scenario, system, phase, link)
+            if count < wanted and not self.failure(scenario, system, phase, link):
+                gaps.setdefault((system, link, scenario, count, wanted), []).append(
+                    phases.TITLES.get(phase, phase)
+                )
+        together: dict[str, list[str]] = {}
+        for (system, link, scenario, count, wanted), titles in gaps.items():
+            gap = f"{self.plan.systems[system]}, {link}: {count} of {wanted} rounds of {'; '.join(titles)}"
+            together.setdefault(gap, []).append(scenario)
+        return [f"{', '.join(scenarios)}: {gap}" for gap, scenarios in together.items()]
+
+    def _cells(self) -> Iterator[tuple[str, str, str, str]]:
         for scenario in self.plan.scenarios:
             for system, chosen in self.plan.phases.items():
-                for phase in chosen:
-                    for link in self.plan.links:
-                        count = len(self.rounds(scenario, system, phase, link))
-                        if count < self.plan.rounds and not self.failure(scenario, system, phase, link):
-                            gaps.append(
-                                f"{scenario}, {self.plan.systems[system]}, {phases.TITLES.get(phase, phase)},"
-                                f" {link}: {count} of {self.plan.rounds} rounds"
-                            )
-        return gaps
+                for link in self.plan.links:
+                    for phase in chosen:
+                        yield scenario, system, phase, link
 
 
 def time_of(phase: str) -> str:

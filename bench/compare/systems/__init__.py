@@ -2,20 +2,26 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Protocol
 
 from bench.compare.scenario import Scenario
 
+#: Digest, bytes, and what it is (bench/compare/samples.py).
+Blobs = tuple[tuple[str, int, str], ...]
+
 
 @dataclass(frozen=True)
 class Taken:
-    """What a phase found out by itself, beside what the meter sees: numbers by metric, blobs of a pushed image."""
+    """What a phase found out by itself, beside what the meter sees: numbers by metric, blobs of a pushed image.
+
+    The blobs are asked for when the meter has stopped: looking at them is no part of the phase.
+    """
 
     values: Mapping[str, float] = field(default_factory=dict)
-    blobs: tuple[tuple[str, int, str], ...] = ()
+    blobs: Callable[[], Blobs] = tuple
 
 
 class Job(Protocol):

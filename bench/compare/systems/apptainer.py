@@ -1,7 +1,8 @@
-"""Apptainer: a definition becomes one file, which travels as one blob and is run where it lies.
+"""Apptainer: an image is one file, which travels as one blob and is run where it lies; made of a definition, or by CIR.
 
-It runs as an ordinary user, as on clusters. Nothing of a file is shared with others, so *base present* and
-*components shared* are as *base absent*; each pull writes another file.
+It runs as an ordinary user, as on clusters. Nothing of a file is shared with others, so for a definition *base
+present* and *components shared* are as *base absent*; each pull writes another file. CIR's files share a store of
+platform layers: for it *components shared* means that another file with the same dependencies was run with that store.
 """
 
 from __future__ import annotations
@@ -11,7 +12,7 @@ from pathlib import Path
 
 from bench.compare import phases
 from bench.compare.scenario import Copy, Scenario
-from bench.compare.systems import Job, Taken
+from bench.compare.systems import Blobs, Job, Taken
 from bench.compare.systems.host import Host, seconds
 
 
@@ -32,6 +33,19 @@ class Apptainer:
     def open(self, scenario: Scenario, folder: Path) -> Job:
         """Begin with a scenario."""
         return ApptainerJob(self, scenario, folder)
+
+
+@dataclass(frozen=True)
+class CirApptainer(Apptainer):
+    """`cir build --engine apptainer`, and `cir run` with a store of the user's."""
+
+    name: str = "cir-apptainer"
+    title: str = "CIR on Apptainer"
+    recipe: str = "Cirfile"
+
+    def open(self, scenario: Scenario, folder: Path) -> Job:
+        """Begin with a scenario."""
+        return CirApptainerJob(self, scenario, folder)
 
 
 class ApptainerJob:
@@ -65,6 +79,7 @@ class ApptainerJob:
             self._copy.change_code()
         elif phase == phases.PUSH:
             self._host.forget(self._repository)
+            self._pushed = False
         elif phase in phases.DEPLOYMENTS:
             self._ready_to_deploy(phase)
 
@@ -83,21 +98,26 @@ class ApptainerJob:
             file.unlink()
 
     def _build(self, *, cold: bool = False) -> None:
+        self._make(self._file, cold=cold)
+        self._pushed = False
+
+    def _make(self, file: Path, *, cold: bool = False) -> None:
         """Apptainer knows no layers: whatever changed, it builds anew; it keeps the base's blobs in its cache."""
         self._host.run(
             "apptainer", "build", "--force", *(["--disable-cache"] if cold else []),
             "--build-arg", f"uv={self._host.uv}/uv", "--build-arg", f"ca={self._host.ca}",
-            str(self._file), self._recipe, cwd=self._copy.folder,
+            "--build-arg", f"index={self._host.index}",
+            str(file), self._recipe, cwd=self._copy.folder,
         )  # fmt: skip
-        self._pushed = False
 
     def _push(self) -> Taken:
         self._host.run("apptainer", "push", "--no-https", str(self._file), self._address)
         self._pushed = True
-        manifest = self._host.manifest(self._repository)
-        return Taken(
-            blobs=tuple((layer["digest"], int(layer["size"]), "own") for layer in manifest["layers"])
-        )
+        return Taken(blobs=self._blobs)
+
+    def _blobs(self) -> Blobs:
+        layers = self._host.manifest(self._repository)["layers"]
+        return tuple((layer["digest"], int(layer["size"]), "own") for layer in layers)
 
     def _ready_to_deploy(self, phase: str) -> None:
         if not self._pushed:
@@ -113,8 +133,59 @@ class ApptainerJob:
         if pull:
             words = ("apptainer", "pull", "--disable-cache", "--no-https", str(self._pulled), self._address)
             values["pull"] = seconds(lambda: self._host.run(*words))
-        values["start"] = self._host.first_line(
-            "apptainer", "exec", "--no-home", "--pwd", "/app", str(self._pulled), "./verify"
-        )
+        values["start"] = self._host.first_line(*self._start(self._pulled))
         values["deployed"] = sum(values.values())
         return Taken(values)
+
+    def _start(self, file: Path) -> list[str]:
+        return ["apptainer", "exec", "--no-home", "--pwd", "/app", str(file), "./verify"]
+
+
+class CirApptainerJob(ApptainerJob):
+    """CIR at work on one scenario: the file holds no dependencies, a store keeps them as one file a layer."""
+
+    def __init__(self, system: CirApptainer, scenario: Scenario, folder: Path) -> None:
+        super().__init__(system, scenario, folder)
+        self._caches = self._stores = 0
+        self._store = self._made / "store-0"
+        self._sibling = self._made / "sibling"
+
+    def tidy(self) -> None:
+        """Delete pulled files, and stores."""
+        super().tidy()
+        folders = [*self._made.glob("store-*"), *self._made.glob("sibling*")]
+        self._host.run("rm", "-rf", *map(str, folders))
+
+    def _make(self, file: Path, *, cold: bool = False) -> None:
+        """A cold build has an empty cache folder: no lock, no metadata of packages, neither shim nor base."""
+        self._caches += cold
+        self._host.run(
+            "env", f"XDG_CACHE_HOME={self._made}/cache-{self._caches}", *self._host.cir, "build",
+            "--engine", "apptainer", "-o", str(file), "-f", str(self._copy.folder / self._recipe),
+            *self._host.index_arguments(self._recipe), str(self._copy.folder),
+        )  # fmt: skip
+
+    def _ready_to_deploy(self, phase: str) -> None:
+        if phase == phases.DEPLOY_WARM:
+            super()._ready_to_deploy(phase)
+            return
+        self._stores += 1
+        self._store = self._made / f"store-{self._stores}"
+        if phase == phases.DEPLOY_SHARED:
+            self._share()
+        super()._ready_to_deploy(phase)
+
+    def _share(self) -> None:
+        """Give the store what running another file with the same dependencies leaves in one."""
+        if not self._sibling.exists():
+            file = self._sibling.with_suffix(".sif")
+            self._make(file)
+            self._host.run(*self._cir("materialize", self._sibling), str(file))
+        self._host.run("cp", "-al", str(self._sibling), str(self._store))
+
+    def _start(self, file: Path) -> list[str]:
+        return [*self._cir("run", self._store), "--no-home", str(file), "./verify"]
+
+    def _cir(self, command: str, store: Path) -> list[str]:
+        index = [f"UV_DEFAULT_INDEX={self._host.index}"] if self._host.index else []
+        return ["env", "CIR_LOG=quiet", *index, *self._host.cir, command, "--store", str(store)]

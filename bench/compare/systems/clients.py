@@ -1,4 +1,4 @@
-"""Clients of image engines: Docker with buildx, and Buildah with Podman; the same few commands of each."""
+"""Clients of image engines: Docker with buildx, and Buildah or CIR's own builder with Podman; the same few commands."""
 
 from __future__ import annotations
 
@@ -8,6 +8,9 @@ from pathlib import Path
 from typing import Protocol
 
 from bench.compare.systems.host import Host
+
+#: What is built where an image is for two platforms.
+PLATFORMS = ("linux/amd64", "linux/arm64")
 
 
 class Client(Protocol):
@@ -20,17 +23,20 @@ class Client(Protocol):
     def versions(self) -> dict[str, str]:
         """Programs and their versions."""
 
-    def build(self, file: Path, tag: str, flags: Sequence[str]) -> None:
-        """Build a file with its folder as context into the engine's store."""
+    def build(self, file: Path, tag: str, flags: Sequence[str], cache: str, *, cold: bool) -> None:
+        """Build a file with its folder as context into the engine's store.
 
-    def cold(self, namespace: str) -> list[str]:
-        """Flags of a build with nothing cached; later builds with ``warm(namespace)`` see what it cached."""
+        :param cache: names what is cached: a cold build begins with nothing, later ones of the name see what it left
+        """
 
-    def warm(self, namespace: str) -> list[str]:
-        """Flags of a build after a cold one."""
+    def build_two(self, file: Path, tag: str, flags: Sequence[str], cache: str, *, cold: bool) -> None:
+        """The same for two platforms."""
 
     def push(self, tag: str) -> None:
         """Push."""
+
+    def push_two(self, file: Path, tag: str, flags: Sequence[str], cache: str) -> None:
+        """Push what was built for two platforms."""
 
     def pull(self, tag: str) -> None:
         """Pull."""
@@ -56,25 +62,29 @@ class Docker:
             "buildx": buildx[1],
         }
 
-    def build(self, file: Path, tag: str, flags: Sequence[str]) -> None:
-        """`docker buildx build`."""
-        secret = ["--secret", f"id=cir_ca,src={self.host.ca}"] if self.host.ca else []
+    def build(self, file: Path, tag: str, flags: Sequence[str], cache: str, *, cold: bool) -> None:
+        """`docker buildx build`; a cold one has neither layers nor what is in cache mounts."""
+        self._build(file, tag, flags, cache, uv=self.host.uv, cold=cold)
+
+    def build_two(self, file: Path, tag: str, flags: Sequence[str], cache: str, *, cold: bool) -> None:
+        """The same for two platforms, with an image that has uv for both."""
+        flags = [*flags, "--platform", ",".join(PLATFORMS)]
+        self._build(file, tag, flags, cache, uv=f"docker-image://{self.host.uv_image}", cold=cold)
+
+    def _build(self, file: Path, tag: str, flags: Sequence[str], cache: str, *, uv: str, cold: bool) -> None:
         self.host.run(
-            "docker", "buildx", "build", "--provenance=false", "-t", tag, "-f", str(file), *secret,
-            "--build-context", f"uv={self.host.uv}", *flags, str(file.parent),
+            "docker", "buildx", "build", "--provenance=false", "-t", tag, "-f", str(file), *_secret(self.host),
+            "--build-context", f"uv={uv}", *self.host.index_arguments(file.name), *(["--no-cache"] if cold else []),
+            "--build-arg", f"BUILDKIT_CACHE_MOUNT_NS={cache}", *flags, str(file.parent),
         )  # fmt: skip
-
-    def cold(self, namespace: str) -> list[str]:
-        """Neither layers nor cache mounts."""
-        return ["--no-cache", *self.warm(namespace)]
-
-    def warm(self, namespace: str) -> list[str]:
-        """Cache mounts of the cold build."""
-        return ["--build-arg", f"BUILDKIT_CACHE_MOUNT_NS={namespace}"]
 
     def push(self, tag: str) -> None:
         """`docker push`."""
         self.host.run("docker", "push", "-q", tag)
+
+    def push_two(self, file: Path, tag: str, flags: Sequence[str], cache: str) -> None:
+        """`docker buildx build --push` of what is cached, as the README has it."""
+        self.build_two(file, tag, [*flags, "--push"], cache, cold=False)
 
     def pull(self, tag: str) -> None:
         """`docker pull`."""
@@ -102,25 +112,27 @@ class Buildah:
         """Of both."""
         return {name: self.host.run(name, "--version").split()[2] for name in ("buildah", "podman")}
 
-    def build(self, file: Path, tag: str, flags: Sequence[str]) -> None:
-        """`buildah bud`."""
-        secret = ["--secret", f"id=cir_ca,src={self.host.ca}"] if self.host.ca else []
+    def build(self, file: Path, tag: str, flags: Sequence[str], cache: str, *, cold: bool) -> None:  # noqa: ARG002 - below
+        """`buildah bud`; its cache mounts cannot be set aside, so uv's cache stays, to the peer's advantage."""
         self.host.run(
-            "buildah", "bud", "--network=host", "--layers", "-t", tag, "-f", str(file), *secret,
-            "--build-context", f"uv={self.host.uv}", *flags, str(file.parent),
+            "buildah", "bud", "--network=host", "--layers", "-t", tag, "-f", str(file), *_secret(self.host),
+            "--build-context", f"uv={self.host.uv}", *self.host.index_arguments(file.name),
+            *(["--no-cache"] if cold else []), *flags, str(file.parent),
         )  # fmt: skip
 
-    def cold(self, namespace: str) -> list[str]:  # noqa: ARG002 - Buildah's cache mounts have no namespaces
-        """No layers; Buildah's cache mounts cannot be set aside, so uv's cache stays, to the peer's advantage."""
-        return ["--no-cache"]
-
-    def warm(self, namespace: str) -> list[str]:  # noqa: ARG002 - as above
-        """Nothing more."""
-        return []
+    def build_two(self, file: Path, tag: str, flags: Sequence[str], cache: str, *, cold: bool) -> None:
+        """The same for two platforms."""
+        self.build(file, tag, [*flags, "--platform", ",".join(PLATFORMS)], cache, cold=cold)
 
     def push(self, tag: str) -> None:
         """`buildah push`."""
         self.host.run("buildah", "push", "-q", "--tls-verify=false", tag, f"docker://{tag}")
+
+    def push_two(self, file: Path, tag: str, flags: Sequence[str], cache: str) -> None:  # noqa: ARG002 - it is there
+        """`buildah manifest push`."""
+        self.host.run(
+            "buildah", "manifest", "push", "--all", "-q", "--tls-verify=false", tag, f"docker://{tag}"
+        )
 
     def pull(self, tag: str) -> None:
         """`podman pull`."""
@@ -136,3 +148,23 @@ class Buildah:
             self.host.run("podman", "rmi", "-f", "-i", *images)
         if volumes:
             self.host.run("podman", "volume", "rm", "-f", *volumes)
+
+
+@dataclass(frozen=True)
+class CirBuildah(Buildah):
+    """`cir build --engine buildah` in the place of `buildah bud`; the base alone is still Buildah's to build."""
+
+    def build(self, file: Path, tag: str, flags: Sequence[str], cache: str, *, cold: bool) -> None:
+        """Build a Cirfile; a cold build has an empty cache folder: no lock, no metadata of packages, no shim."""
+        if not file.name.startswith("Cirfile"):
+            super().build(file, tag, flags, cache, cold=cold)
+            return
+        folder = file.parent.with_name(f"{file.parent.name}-cache-{cache}")
+        self.host.run(
+            "env", f"XDG_CACHE_HOME={folder}", *self.host.cir, "build", "--engine", "buildah", "-t", tag,
+            "-f", str(file), *_secret(self.host), *self.host.index_arguments(file.name), *flags, str(file.parent),
+        )  # fmt: skip
+
+
+def _secret(host: Host) -> list[str]:
+    return ["--secret", f"id=cir_ca,src={host.ca}"] if host.ca else []

@@ -13,10 +13,15 @@ from dataclasses import dataclass
 from http import HTTPStatus
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
 from bench.main_path.variants import TYPES
 
 _LONGEST = 3600.0
+#: A registry asked for none of these gives one of the manifests instead.
+_INDEX_TYPES = (
+    "application/vnd.oci.image.index.v1+json, application/vnd.docker.distribution.manifest.list.v2+json"
+)
 
 
 class CommandError(RuntimeError):
@@ -31,7 +36,10 @@ class Host:
     :param registry: `host:port` of a registry for this run alone
     :param frontend: the image that builds Cirfiles
     :param uv: folder with the program `uv`
+    :param uv_image: an image that has it for two platforms, for builds that are for both
     :param ca: file with trusted certificates, or empty
+    :param index: address of the package index, behind the same link as the registry; empty for the clients' own
+    :param cir: words that begin a command of `cir`, with the environment of its installation
     """
 
     enter: tuple[str, ...]
@@ -39,13 +47,26 @@ class Host:
     frontend: str
     uv: str
     ca: str = ""
+    index: str = ""
+    uv_image: str = ""
+    cir: tuple[str, ...] = ("cir",)
 
     @classmethod
     def from_json(cls, text: str) -> Host:
         """Read what `./dev bench --compare` hands over."""
         given = json.loads(text)
-        names = ("registry", "frontend", "uv", "ca")
-        return cls(tuple(given["enter"]), **{name: given[name] for name in names})
+        names = ("registry", "frontend", "uv", "uv_image", "ca", "index")
+        texts = {name: given[name] for name in names}
+        return cls(tuple(given["enter"]), cir=tuple(given["cir"]), **texts)
+
+    def index_arguments(self, recipe: str) -> tuple[str, ...]:
+        """Flags that name the package index to the build of a file: for uv and CIR, and for pip, which asks twice."""
+        if not self.index:
+            return ()
+        given = {"UV_DEFAULT_INDEX": self.index}
+        if not recipe.startswith("Cirfile"):
+            given |= {"PIP_INDEX_URL": self.index, "PIP_TRUSTED_HOST": str(urlsplit(self.index).hostname)}
+        return tuple(word for name, value in given.items() for word in ("--build-arg", f"{name}={value}"))
 
     def run(self, *argv: str, cwd: Path | None = None) -> str:
         """Run a command and return its output.
@@ -85,28 +106,35 @@ class Host:
 
     def manifest(self, name: str, tag: str = "1") -> dict[str, Any]:
         """The manifest of an image for this machine, or of an artifact, in the registry."""
-        address = f"http://{self.registry}/v2/{name}/manifests/{tag}"
-        index = "application/vnd.oci.image.index.v1+json"
-        request = urllib.request.Request(address, headers={"Accept": f"{TYPES}, {index}"})
-        with urllib.request.urlopen(request, timeout=30) as answer:
+        with self._open(name, tag) as answer:
             found: dict[str, Any] = json.load(answer)
             return found
 
-    def forget(self, name: str, keep: int = 0) -> None:
-        """Take an image's blobs, but for its first layers, out of the registry: a push moves them again."""
+    def forget(self, name: str, keep: int = 0, tag: str = "1") -> None:
+        """Take an image and its blobs, but for its first layers, out of the registry: a push moves them again.
+
+        The manifest goes as well: some clients push nothing where it is there.
+        """
         try:
-            found = self.manifest(name)
+            with self._open(name, tag) as answer:
+                digest, found = answer.headers["Docker-Content-Digest"], json.load(answer)
         except urllib.error.HTTPError as error:
             if error.code == HTTPStatus.NOT_FOUND:
                 return
             raise
-        for blob in (found["config"], *found["layers"][keep:]):
-            address = f"http://{self.registry}/v2/{name}/blobs/{blob['digest']}"
+        blobs = (found["config"], *found["layers"][keep:])
+        for place in (f"manifests/{digest}", *(f"blobs/{blob['digest']}" for blob in blobs)):
+            address = f"http://{self.registry}/v2/{name}/{place}"
             try:
                 urllib.request.urlopen(urllib.request.Request(address, method="DELETE"), timeout=30).close()
             except urllib.error.HTTPError as error:
                 if error.code != HTTPStatus.NOT_FOUND:  # one digest may be there twice
                     raise
+
+    def _open(self, name: str, tag: str) -> Any:
+        address = f"http://{self.registry}/v2/{name}/manifests/{tag}"
+        request = urllib.request.Request(address, headers={"Accept": f"{TYPES}, {_INDEX_TYPES}"})
+        return urllib.request.urlopen(request, timeout=30)
 
     def _argv(self, argv: Sequence[str], cwd: Path | None) -> list[str]:
         return [*self.enter, *(["env", "-C", str(cwd)] if cwd else []), *argv]

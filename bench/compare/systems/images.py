@@ -1,4 +1,4 @@
-"""Systems that make images: CIR, both Dockerfiles, Buildah, and `uv run` in a container, over any client.
+"""Systems that make images: CIR, both Dockerfiles, and `uv run` in a container, over any client.
 
 Each deployment gets an image the host has never seen (bench/main_path/variants.py). Its states:
 
@@ -13,15 +13,15 @@ Each deployment gets an image the host has never seen (bench/main_path/variants.
 from __future__ import annotations
 
 import uuid
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import takewhile
 from pathlib import Path
 
 from bench.compare import phases
 from bench.compare.scenario import Copy, Scenario
-from bench.compare.systems import Job, Taken
-from bench.compare.systems.clients import Client
+from bench.compare.systems import Blobs, Job, Taken
+from bench.compare.systems.clients import PLATFORMS, Client
 from bench.compare.systems.host import Host, seconds, unique
 from bench.main_path.variants import Variants
 
@@ -66,8 +66,10 @@ class ImageJob:
         self._copy = Copy(scenario, folder)
         self._repository = f"bench/{scenario.name}-{system.name}"
         self._tag = f"{self._host.registry}/{self._repository}:1"
-        self._namespace = uuid.uuid4().hex
-        self._built = self._pushed = False
+        self._two = f"{self._repository}-two"
+        self._tag_of_two = f"{self._host.registry}/{self._two}:1"
+        self._cache = uuid.uuid4().hex
+        self._built = self._pushed = self._built_two = False
         self._added = False
         self._shared: tuple[int, int] | None = None
         self._image = self._store = self._sibling = ""
@@ -77,7 +79,7 @@ class ImageJob:
     def ready(self, phase: str, number: int) -> None:
         """Bring about what the phase begins with."""
         if phase in (phases.BUILD_COLD, phases.BUILD_PLATFORMS):
-            self._namespace = uuid.uuid4().hex
+            self._cache = uuid.uuid4().hex
             return
         if phase == phases.BUILD_DEPENDENCY:
             self._built = self._built or self._build()
@@ -94,6 +96,9 @@ class ImageJob:
             if not self._pushed:
                 self._push()
             self._host.forget(self._repository, keep=self._counts()[0])
+            self._pushed = False
+        elif phase == phases.PUSH_PLATFORMS:
+            self._ready_to_push_two()
         elif phase in phases.DEPLOYMENTS:
             self._ready_to_deploy(phase)
 
@@ -103,8 +108,10 @@ class ImageJob:
             return self._deploy(pull=phase != phases.DEPLOY_WARM)
         if phase == phases.PUSH:
             return self._push()
+        if phase == phases.PUSH_PLATFORMS:
+            return self._push_two()
         if phase == phases.BUILD_PLATFORMS:
-            self._build("--platform", "linux/amd64,linux/arm64", tag=f"{self._tag}-two", cold=True)
+            self._build_two(cold=True)
         else:
             self._built = self._build(cold=phase == phases.BUILD_COLD)
         self._pushed = False
@@ -115,25 +122,60 @@ class ImageJob:
         self._client.remove(self._images, self._volumes)
         self._images, self._volumes, self._sibling, self._image = [], [], "", ""
 
-    def _build(self, *flags: str, tag: str = "", cold: bool = False) -> bool:
-        choose: Callable[[str], list[str]] = self._client.cold if cold else self._client.warm
-        self._client.build(
-            self._copy.folder / self._system.recipe,
-            tag or self._tag,
-            [*choose(self._namespace), *self._system.flags, *flags],
-        )
+    def _build(self, *, cold: bool = False) -> bool:
+        self._make(self._system.recipe, self._tag, self._system.flags, cold=cold)
         return True
+
+    def _build_two(self, *, cold: bool = False) -> None:
+        file, flags = self._copy.folder / self._system.recipe, self._system.flags
+        self._client.build_two(file, self._tag_of_two, flags, self._cache, cold=cold)
+        self._built_two = True
+
+    def _make(self, recipe: str, tag: str, flags: Sequence[str], *, cold: bool = False) -> None:
+        self._client.build(self._copy.folder / recipe, tag, flags, self._cache, cold=cold)
 
     def _push(self) -> Taken:
         self._client.push(self._tag)
         self._pushed = True
+        return Taken(blobs=lambda: self._blobs(self._repository, "1"))
+
+    def _ready_to_push_two(self) -> None:
+        """The image is there for both platforms, and in the registry only its base is."""
+        if not self._pushed:  # layers are told apart by an image for this machine
+            self._push()
+        if not self._built_two:
+            self._build_two()
+        self._push_two()
+        for manifest in self._manifests():
+            self._host.forget(self._two, keep=self._counts()[0], tag=manifest)
+
+    def _push_two(self) -> Taken:
+        file, flags = self._copy.folder / self._system.recipe, self._system.flags
+        self._client.push_two(file, self._tag_of_two, flags, self._cache)
+        return Taken(blobs=self._blobs_of_two)
+
+    def _blobs_of_two(self) -> Blobs:
+        return tuple(blob for manifest in self._manifests() for blob in self._blobs(self._two, manifest))
+
+    def _manifests(self) -> list[str]:
+        """Digests of the pushed image's manifests, one a platform.
+
+        :raises RuntimeError: where there are not as many as platforms
+        """
+        found = self._host.manifest(self._two).get("manifests", ())
+        if len(found) != len(PLATFORMS):
+            raise RuntimeError(f"{self._two} was pushed for {len(found)} platforms, not {len(PLATFORMS)}")
+        return [entry["digest"] for entry in found]
+
+    def _blobs(self, repository: str, tag: str) -> Blobs:
+        """What a manifest names: digest, bytes, kind."""
         base, common = self._counts()
-        manifest = self._host.manifest(self._repository)
+        manifest = self._host.manifest(repository, tag)
         layers = [(layer["digest"], int(layer["size"])) for layer in manifest["layers"]]
         kinds = ["base"] * base + ["shared"] * (common - base) + ["own"] * (len(layers) - common)
         config = manifest["config"]
         blobs = [(*layer, kind) for layer, kind in zip(layers, kinds, strict=True)]
-        return Taken(blobs=(*blobs, (config["digest"], int(config["size"]), "own")))
+        return (*blobs, (config["digest"], int(config["size"]), "own"))
 
     def _counts(self) -> tuple[int, int]:
         """How many layers of the pushed image are the base's, and with how many all images of this system begin.
@@ -158,7 +200,7 @@ class ImageJob:
         (folder / name).write_text(f"FROM {self._scenario.base}\n")
         repository = f"bench/{self._scenario.name}-{self._system.name}-{name.lower()}"
         tag = f"{self._host.registry}/{repository}:1"
-        self._client.build(folder / name, tag, [*self._client.warm(self._namespace), *flags])
+        self._client.build(folder / name, tag, flags, self._cache, cold=False)
         self._client.push(tag)
         return [layer["digest"] for layer in self._host.manifest(repository)["layers"]]
 
@@ -207,6 +249,8 @@ class ImageJob:
             flags += ["-v", f"{self._store}:{self._system.store}", "-e", "CIR_LOG=quiet"]
             if self._host.ca:
                 flags += ["-v", f"{self._host.ca}:/run/cir/ca.crt:ro", "-e", "SSL_CERT_FILE=/run/cir/ca.crt"]
+            if self._host.index:
+                flags += ["-e", f"UV_DEFAULT_INDEX={self._host.index}"]
         values: dict[str, float] = {}
         if pull:
             values["pull"] = seconds(lambda: self._client.pull(self._image))

@@ -32,12 +32,16 @@ class Indexes:
         return self.extra
 
     def own(self, choice: Choice) -> bool:
-        """Whether the address in the lock may be used: not where a default index replaces the lock's."""
-        return self.default is None or choice.index not in self.replaced
+        """Whether the address in the lock may be used: not where another index replaces the lock's."""
+        return self.default is None or choice.index not in self.replaced or self._is_default(choice)
 
     def first(self, choice: Choice) -> bool:
         """Whether `places` go before the lock's address: for all but the client's default index."""
-        return not self.own(choice) or bool(choice.index)
+        return not self.own(choice) or (bool(choice.index) and not self._is_default(choice))
+
+    def _is_default(self, choice: Choice) -> bool:
+        """Whether a component was locked from the very index that is the default here."""
+        return self.default is not None and _bare(choice.index) == _bare(self.default.text)
 
 
 def read(environment: Mapping[str, str], manifest: Manifest) -> Indexes:
@@ -50,6 +54,11 @@ def read(environment: Mapping[str, str], manifest: Manifest) -> Indexes:
     # The index an image was built with as its default is replaced like the client's own default.
     built = {index.url for index in manifest.indexes if index.ecosystem == "pypi" and index.role == "default"}
     return Indexes(default, extra, frozenset({"", *built}))
+
+
+def _bare(index: str) -> str:
+    """An index's address without what does not tell it from others."""
+    return index.partition("#")[0].rstrip("/")
 
 
 def page_address(index: Address, project: str) -> Address:

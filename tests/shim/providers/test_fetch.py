@@ -10,6 +10,8 @@ from pathlib import Path
 
 import pytest
 
+from cirfile import manifest as manifests
+from cirfile.manifest import Manifest, Requirement
 from shim.errors import ShimError
 from shim.providers.pypi import sink
 from tests.shim.providers.support import Recorded, assemble, serve, workplace
@@ -320,6 +322,20 @@ def test_a_mirror_replaces_the_default_index(
         assemble(origin, wheels, workplace(tmp_path, environment={variable: mirror.url}))
         assert not origin.requests
         assert mirror.counts() == {"/simple/demo/": 1, FILE: 1}
+
+
+@pytest.mark.parametrize("slash", ["", "/"])
+def test_the_index_of_the_lock_is_not_asked_where_its_files_are(tmp_path: Path, slash: str) -> None:
+    """Built and run with the same mirror: pages of projects may have megabytes, and the lock says all of it."""
+    wheels = serve(tmp_path / "index", DEMO)
+    with Index(tmp_path / "index") as index:
+        url = index.url.rstrip("/")
+        manifest = Manifest(
+            requirements=(Requirement("pypi", "demo"),), indexes=(manifests.Index("pypi", url, "default"),)
+        )
+        place = workplace(tmp_path, manifest=manifest, environment={"UV_DEFAULT_INDEX": url + slash})
+        assemble(index, wheels, place, private=url)
+        assert index.counts() == {FILE: 1}
 
 
 def test_a_mirror_with_another_file_of_that_name_is_not_used(tmp_path: Path) -> None:

@@ -1,9 +1,14 @@
-"""`cir run --engine host`: an application of a Cirfile on a machine without any engine, as an ordinary user."""
+"""`cir run --engine host`: an application of a Cirfile on a machine without any engine, as an ordinary user.
+
+In bubblewrap, in a namespace of our own, and where the kernel gives none.
+"""
 
 from __future__ import annotations
 
 import json
 import os
+import subprocess
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -26,6 +31,49 @@ COPY probe.py /usr/local/share/probe/
 ENTRYPOINT ["python3", "probe.py"]
 CMD ["from", "cmd"]
 """
+
+
+#: Files that are reached from the working folder, wherever that is.
+PLAIN = """FROM python:3.11-slim
+REQUIRE pypi --index-url {index} greeting
+WORKDIR /srv/app
+COPY probe.py ./
+ENTRYPOINT ["python3", "probe.py"]
+"""
+PLAIN_PROBE = '''"""Say where this process is; with `fail` exit with 7, with `write` change our own files."""
+import json, os, sys
+import greeting
+if sys.argv[1:] == ["fail"]:
+    sys.exit(7)
+if sys.argv[1:] == ["write"]:
+    open("new", "w")
+print(json.dumps({"argv": sys.argv[1:], "cwd": os.getcwd(), "greeting": greeting.WORD, "env": dict(os.environ)}))
+'''
+#: As administrators do it with a sysctl, for one command: it may make no user namespace.
+NO_NAMESPACES = (
+    "unshare", "--user", "--map-users=0,0,4294967295", "--map-groups=0,0,4294967295", "sh", "-c",
+    'echo 0 > /proc/sys/user/max_user_namespaces; exec "$@"', "sh",
+)  # fmt: skip
+
+
+def without_namespaces(account: Account, *words: str, env: Mapping[str, str]) -> Done:
+    """Run `cir WORDS` where no user namespace can be made."""
+    argv = account.argv(*account.cir_words(*words), env=env)
+    start = argv.index("setpriv")
+    return subprocess.run(
+        [*argv[:start], *NO_NAMESPACES, *argv[start:]],
+        capture_output=True, text=True, errors="replace", timeout=300, stdin=subprocess.DEVNULL,
+    )  # fmt: skip
+
+
+@pytest.fixture(params=["bubblewrap", "a namespace of our own"])
+def mounts(request: pytest.FixtureRequest, account: Account) -> Iterator[None]:
+    """Both ways to lay an application's files over the machine's; they differ in nothing that it sees."""
+    if request.param == "bubblewrap":
+        yield
+        return
+    with without(account, "bwrap"):
+        yield
 
 
 @pytest.fixture(scope="module")
@@ -52,6 +100,17 @@ def said(done: Done) -> dict[str, Any]:
     return answer
 
 
+@pytest.fixture(scope="module")
+def plain(account: Account, index: Index) -> Path:
+    """A build context whose files are all below its working folder."""
+    folder = account.folder / "plain-context"
+    folder.mkdir()
+    (folder / "Cirfile").write_text(PLAIN.format(index=index.url))
+    (folder / "probe.py").write_text(PLAIN_PROBE)
+    return folder
+
+
+@pytest.mark.usefixtures("mounts")
 def test_cold_then_warm(account: Account, context: Path, env: dict[str, str], place: Path) -> None:
     """The same shim and store as in a container; the machine's own files are as they were."""
     words = ("run", "--engine", "host", "--store", str(place / "store"), str(context))
@@ -69,7 +128,8 @@ def test_cold_then_warm(account: Account, context: Path, env: dict[str, str], pl
         assert not os.path.lexists(f"{account.engines.instance.rootfs}{path}")
 
 
-def test_files_of_both_are_there(account: Account, context: Path, env: dict[str, str], place: Path) -> None:
+@pytest.mark.usefixtures("mounts")
+def test_files_of_both_are_there(account: Account, env: dict[str, str], place: Path) -> None:
     """Those of the image in folders of the machine, beside what the machine has there."""
     store = place / "store"
     show = "cat /etc/probe.conf; head -c 4 /etc/passwd; ls -d /usr/share/settings.conf /usr/share/perl5"
@@ -123,8 +183,124 @@ def test_wrong_words(words: tuple[str, ...], status: int, says: str, account: Ac
     assert says in done.stderr
 
 
-def test_without_bubblewrap(account: Account, context: Path, env: dict[str, str]) -> None:
+@pytest.mark.usefixtures("mounts")
+def test_files_are_neither_changed_nor_in_the_way(account: Account, env: dict[str, str], place: Path) -> None:
+    """A link of the machine gives its place to a file and is followed to a folder; an application writes to neither."""
+    (place / "Cirfile").write_text(
+        "FROM scratch\nCOPY ours /etc/mtab\nCOPY ours /bin/ours\n"
+        'CMD ["sh", "-c", "cat /etc/mtab /bin/ours; test -e /bin/cat; echo > /etc/mtab || echo > /usr/bin/ours"]\n'
+    )
+    (place / "ours").write_text("ours\n")
+    assert (account.engines.instance.rootfs / "etc/mtab").is_symlink()
+    done = account.cir("run", "--engine", "host", "--store", str(place / "store"), str(place), env=env)
+    assert done.stdout == "ours\nours\n", done
+    assert done.stderr.count("Read-only file system") == 2, done.stderr
+    assert done.returncode != 0
+    assert (account.engines.instance.rootfs / "etc/mtab").is_symlink()
+
+
+@pytest.mark.usefixtures("mounts")
+def test_a_folder_that_is_closed_to_the_account(account: Account, env: dict[str, str], place: Path) -> None:
+    """What is below `/root` cannot be seen anyway; what can be reached, but not listed, cannot be kept in sight."""
+    (place / "Cirfile").write_text('FROM scratch\nWORKDIR /root/app\nCOPY ours ./\nCMD ["cat", "ours"]\n')
+    (place / "ours").write_text("ours\n")
+    words = ("run", "--engine", "host", "--store", str(place / "store"), str(place))
+    done = account.cir(*words, env=env)
+    assert (done.returncode, done.stdout) == (0, "ours\n"), done.stderr
+    unlisted = account.engines.instance.rootfs / "opt/unlisted"
+    unlisted.mkdir(mode=0o711)
+    try:
+        (place / "Cirfile").write_text('FROM scratch\nCOPY ours /opt/unlisted/\nCMD ["true"]\n')
+        done = account.cir(*words, env=env)
+    finally:
+        unlisted.rmdir()
+    assert done.returncode == 77
+    assert "/opt/unlisted cannot be listed" in done.stderr
+
+
+def test_without_bubblewrap(account: Account, plain: Path, env: dict[str, str], place: Path) -> None:
+    """One line says so, and what it is done in instead; with ``quiet`` none."""
+    words = ("run", "--engine", "host", "--store", str(place / "store"), str(plain))
     with without(account, "bwrap"):
-        done = account.cir("run", "--engine", "host", str(context), env=env)
+        loud = account.cir(*words, env=env)
+        again = account.cir(*words, env=env | {"CIR_LOG": "quiet"})
+    notes = [line for line in loud.stderr.splitlines() if line.startswith("cir: note:")]
+    assert notes == [
+        "cir: note: there is no `bwrap` on PATH: the application runs in a mount namespace of its own instead; "
+        "processes, network and other files are this machine's"
+    ]
+    assert said(loud)["cwd"] == "/srv/app"
+    assert (said(again)["cwd"], again.stderr) == ("/srv/app", "")
+
+
+@pytest.mark.parametrize("bubblewrap", [True, False])
+def test_without_namespaces(
+    bubblewrap: bool, account: Account, plain: Path, env: dict[str, str], place: Path
+) -> None:
+    """The files stay where they are and cannot be changed; the note says where, and what is not apart."""
+    store = place / "store"
+    words = ("run", "--engine", "host", "--store", str(store), str(plain))
+    with without(account, *(() if bubblewrap else ("bwrap",))):
+        first = without_namespaces(account, *words, "one", "two words", env=env)
+        again = without_namespaces(account, *words, env=env | {"PYTHONPATH": "/nowhere"})
+        failed = without_namespaces(account, *words, "fail", env=env)
+        wrote = without_namespaces(account, *words, "write", env=env)
+    answer = said(first)
+    assert (answer["argv"], answer["greeting"]) == (["one", "two words"], "hello")
+    assert answer["cwd"].endswith("/srv/app")
+    assert answer["cwd"] != "/srv/app"
+    assert (answer["cwd"] in first.stderr, "platform layer" in first.stderr) == (True, True)
+    assert ("no user namespace" in first.stderr, "nothing is apart from this machine" in first.stderr) == (
+        True,
+        True,
+    )
+    assert "PYTHONPATH" not in said(again)["env"]
+    assert "platform layer" not in again.stderr
+    assert failed.returncode == 7
+    assert "PermissionError" in wrote.stderr
+    mounted = account.cir(*words, env=env)
+    assert (said(mounted)["cwd"], "platform layer" in mounted.stderr) == ("/srv/app", False)
+
+
+@pytest.mark.parametrize(
+    ("lines", "says"),
+    [
+        ("COPY probe.py /etc/probe.conf\n", "the image has /etc/probe.conf, outside of its WORKDIR"),
+        ('CMD ["--config=/srv/app/probe.py"]\n', "the command names --config=/srv/app/probe.py"),
+        ("ENV PYTHONPATH=/srv/app/lib\n", "the variable PYTHONPATH names /srv/app/lib"),
+        ("WORKDIR /\n", "the image has /srv/app/probe.py, outside of its WORKDIR"),
+    ],
+    ids=["file", "word", "variable", "no-folder"],
+)
+def test_what_cannot_be_right_without_namespaces(
+    lines: str, says: str, account: Account, plain: Path, env: dict[str, str], place: Path
+) -> None:
+    """The application would not find its files: it is not started, and the way out is named."""
+    (place / "Cirfile").write_text((plain / "Cirfile").read_text() + lines)
+    (place / "probe.py").write_text(PLAIN_PROBE)
+    words = ("run", "--engine", "host", "--store", str(place / "store"), str(place))
+    done = without_namespaces(account, *words, env=env)
     assert (done.returncode, done.stdout) == (69, "")
-    assert "install bubblewrap" in done.stderr
+    assert says in done.stderr
+    assert "hint: install bubblewrap, have user namespaces allowed" in done.stderr
+    assert "warning" not in done.stderr
+    assert not (place / "store").exists()
+
+
+def test_the_machine_stands_in_for_the_base(
+    account: Account, plain: Path, env: dict[str, str], place: Path
+) -> None:
+    """No base is looked up, so one that nobody can fetch does as well; neither Skopeo nor Buildah is needed."""
+    shim = place / "shim"
+    done = account.run("skopeo", "copy", f"docker://{env['CIR_SHIM']}", f"oci:{shim}:any")
+    assert done.returncode == 0, done.stderr
+    text = (plain / "Cirfile").read_text().replace("python:3.11-slim", "registry.invalid/none:1")
+    (place / "Cirfile").write_text(text)
+    (place / "probe.py").write_text(PLAIN_PROBE)
+    words = ("run", "--engine", "host", "--store", str(place / "store"), str(place))
+    with without(account, "bwrap", "skopeo", "buildah"):
+        answer = said(account.cir(*words, env={"CIR_SHIM": f"oci:{shim}"}))
+        missing = account.cir(*words, env={"CIR_SHIM": f"oci:{place}/none"})
+    assert (answer["greeting"], answer["cwd"]) == ("hello", "/srv/app")
+    assert missing.returncode == 69
+    assert "neither `buildah` nor `skopeo`" in missing.stderr

@@ -1,0 +1,115 @@
+"""What the report says of how it was measured: written once, for page and table."""
+
+from __future__ import annotations
+
+from bench.compare.phases import TITLES
+from bench.compare.report.figures import Figures
+
+#: Paragraphs: what they are about, and what they say.
+_METHOD = (
+    (
+        "Applications",
+        "They are ours (bench/scenarios); those of the paper (arXiv 2604.10411) are not public. Each has a Cirfile,"
+        " the best Dockerfile we could write (uv, cache mounts, compiled bytecode, slim base), the one that people "
+        "usually write, and a definition for Apptainer; each computes something and prints a line, the first useful"
+        " one.",
+    ),
+    (
+        "Rounds",
+        "Systems and links are measured in turn within each round, in another order each round; the first phase of "
+        "each kind of work has a warm-up round that does not count. Phases that take minutes have fewer rounds: "
+        "{fewer}. The page cache is dropped before phases that begin cold. Figures are medians (lowest to highest),"
+        " ratios are medians of the ratios round by round. A cell with fewer rounds than planned is listed under "
+        "what is missing; a cell of which one round failed has no figure.",
+    ),
+    (
+        "Builds",
+        "With nothing cached: the base image is there, layers and caches of earlier builds are not. One dependency "
+        "added: another one each round. For two platforms: amd64 and arm64 on this machine; CIR runs nothing of the"
+        " other one, a Dockerfile runs its commands there under emulation.",
+    ),
+    (
+        "Deployment",
+        "Pull, create and start until the first useful line, of an image the host has never seen, but for the warm "
+        "one. Base present: the base's layers are there. Components shared: another application with the same "
+        "dependencies was deployed before.",
+    ),
+    (
+        "Network",
+        "Registry and package index are on this machine and behind the link that is named. Packages of the "
+        "distribution (apt) come over the machine's own network, whatever the link; only builds of Dockerfiles and "
+        "definitions fetch any. So do base images and CIR's shim image, where a build with nothing cached has to "
+        "fetch them.",
+    ),
+    (
+        "Machine",
+        "Processor time, memory and disk are the whole machine's during a phase, daemons included; received and sent "
+        "bytes are those of the link, elsewhere is what came over the machine's own network. Disk use falls where a "
+        "daemon deletes what earlier rounds left behind.",
+    ),
+)
+
+_CIR_BUILD = "resolves the requirements into a lock, adds two layers to the base unread; nothing is installed"
+_CIR_START = "the entrypoint fetches what the lock names from the package index, verifies it, assembles it in the store"
+#: What a system does, by name: to build, to ship, to start.
+_DOES = {
+    "cir": (
+        f"`docker buildx build` of the Cirfile: {_CIR_BUILD}. Nothing cached: no lock, no metadata of packages",
+        "`docker push`, `docker pull`",
+        f"`docker run` with a volume as store, empty but for components shared and warm: {_CIR_START}",
+    ),
+    "cir-buildah": (
+        f"`cir build --engine buildah` of the Cirfile: {_CIR_BUILD}. Nothing cached: an empty cache folder, so the "
+        "shim's layer is fetched, too",
+        "`buildah push`, `podman pull`",
+        f"`podman run` with a volume as store: {_CIR_START}",
+    ),
+    "cir-apptainer": (
+        "`cir build --engine apptainer` of the Cirfile: the same image, then one file of it, compressed anew each "
+        "time; nothing cached: an empty cache folder, so base and shim are fetched",
+        "`apptainer push` and `pull` of the file (oras)",
+        "`cir run` as an ordinary user: assembles the layer into one file of the store, and binds it. The file "
+        "holds the base, so it travels in every state; of what is shared, only the store is there",
+    ),
+    "docker": (
+        "`docker buildx build` of the best Dockerfile; nothing cached: no layers, no uv cache",
+        "`docker push`, `docker pull`",
+        "`docker run`",
+    ),
+    "docker-usual": (
+        "`docker buildx build` of the usual Dockerfile: apt-get and pip, no cache mounts, no compiled bytecode",
+        "`docker push`, `docker pull`",
+        "`docker run`",
+    ),
+    "buildah": (
+        "`buildah bud --layers` of the best Dockerfile, as root; nothing cached: no layers, but uv's cache stays, "
+        "because Buildah cannot set cache mounts aside",
+        "`buildah push`, `podman pull`",
+        "`podman run`",
+    ),
+    "apptainer": (
+        "`apptainer build` of a definition, as an ordinary user: everything anew, whatever changed; nothing cached:"
+        " the base is fetched, too",
+        "`apptainer push` and `pull` of the file (oras), the base in it",
+        "`apptainer exec`",
+    ),
+    "uv-run": (
+        "`docker buildx build` of an image with uv and the code alone",
+        "`docker push`, `docker pull`",
+        "`docker run`: `uv run` resolves and installs at each start, with a volume as its cache",
+    ),
+}
+
+
+def method(figures: Figures) -> list[tuple[str, str]]:
+    """The paragraphs for one run."""
+    fewer = "; ".join(f"{TITLES.get(phase, phase)}, {rounds}" for phase, rounds in figures.plan.fewer.items())
+    return [(what, words.replace("{fewer}", fewer or "none in this run")) for what, words in _METHOD]
+
+
+def does(figures: Figures) -> list[list[str]]:
+    """A table: what the systems of a run do."""
+    rows = [["system", "build", "ship", "start"]]
+    return rows + [
+        [title, *_DOES[system]] for system, title in figures.plan.systems.items() if system in _DOES
+    ]

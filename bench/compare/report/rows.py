@@ -1,0 +1,253 @@
+"""The tables of the report, as rows of cells: the page and the Markdown file show the same ones."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
+
+from bench.compare import phases
+from bench.compare.report.causes import Causes
+from bench.compare.report.figures import Figures, Spread
+from bench.compare.report.promises import DOCKER, Promise, Result, pairs
+
+
+@dataclass(frozen=True)
+class Cell:
+    """Text, and what it stands for: `met`, `missed`, `failed`, `missing`, or `best` of its column."""
+
+    text: str
+    state: str = ""
+
+
+Rows = list[list[Cell]]
+#: Values by system and application, of one thing.
+_Values = Mapping[str, Mapping[str, float | None]]
+BEYOND_BASE = ("shared", "own")
+#: What of an image is counted.
+SIZES = (
+    ("Own layers", ("own",)),
+    ("Own layers and those that all images of the system share", BEYOND_BASE),
+    ("Whole images", ("base", *BEYOND_BASE)),
+)
+_GLANCE = (
+    ("Build, nothing cached, seconds", phases.BUILD_COLD),
+    ("Deployment, base present, seconds", phases.DEPLOY_BASE),
+    ("Deployment, components shared, seconds", phases.DEPLOY_SHARED),
+)
+#: Metrics beside time, the words for them, and the phases they are shown for.
+_MATTER = (phases.BUILD_COLD, phases.DEPLOY_BASE)
+_TAKEN = (
+    ("cpu", "processor seconds", _MATTER),
+    ("memory", "peak memory", _MATTER),
+    ("received", "received", (*_MATTER, phases.DEPLOY_ABSENT, phases.DEPLOY_SHARED)),
+    ("elsewhere", "received elsewhere", (phases.BUILD_COLD,)),
+    ("sent", "sent", (phases.PUSH,)),
+    ("disk", "disk", _MATTER),
+)
+
+
+def text(*words: str) -> list[Cell]:
+    """A row of plain text."""
+    return [Cell(word) for word in words]
+
+
+def overview(figures: Figures) -> list[tuple[str, Rows]]:
+    """What most readers want: systems down, applications across, the best of each column marked."""
+    systems, scenarios = figures.plan.systems, figures.plan.scenarios
+    sizes = {s: {name: figures.size(s, [name], BEYOND_BASE) for name in scenarios} for s in systems}
+    made = [
+        ("Image in the registry, beyond its base", _glance(figures, sizes, bytes_shown, phases.PUSH)),
+    ]
+    for title, phase in _GLANCE:
+        times = {s: {name: _median(figures, name, s, phase) for name in scenarios} for s in systems}
+        made.append((title, _glance(figures, times, "{:.2f}".format, phase)))
+    return made
+
+
+def _median(figures: Figures, scenario: str, system: str, phase: str) -> float | None:
+    found = figures.spread(scenario, system, phase, figures.main)
+    return None if found is None else found.median
+
+
+def _glance(figures: Figures, values: _Values, shown: Callable[[float], str], phase: str) -> Rows:
+    rows = [text("", *figures.plan.scenarios)]
+    for system, title in figures.plan.systems.items():
+        row = [Cell(title)]
+        for name in figures.plan.scenarios:
+            value = values[system][name]
+            others = [other[name] for other in values.values()]
+            best = value is not None and value == min(each for each in others if each is not None)
+            row.append(
+                absent(figures, name, system, phase, figures.main)
+                if value is None
+                else Cell(shown(value), "best" if best and len(others) > 1 else "")
+            )
+        rows.append(row)
+    return rows
+
+
+def promised(figures: Figures, promises: Iterable[Promise], *, peers: bool) -> Rows:
+    """Promises down, applications across; with ``peers`` for every pair of systems, else for Docker's alone."""
+    rows = [text("figure", "promised", *(["against"] if peers else []), *figures.plan.scenarios)]
+    for promise in promises:
+        for pair, name in pairs(figures).items() if peers else {DOCKER: ""}.items():
+            found = promise.results(figures, pair)
+            if pair == DOCKER or any(result.value is not None for result in found):
+                row = text(promise.what, promise.text, *([name] if peers else []))
+                rows.append([*row, *(Cell(_result(result), result.state) for result in found)])
+    return rows
+
+
+def _result(result: Result) -> str:
+    return result.text if result.value is None else f"{result.text} {result.state}"
+
+
+def missed(figures: Figures, promises: Iterable[Promise], causes: Causes) -> list[tuple[str, list[str]]]:
+    """Goals that were missed: what, where and by how much; then the causes that were found."""
+    made: list[tuple[str, list[str]]] = []
+    for promise in promises:
+        gaps = [result for result in promise.results(figures) if result.state == "missed"]
+        if not gaps:
+            continue
+        where = "; ".join(f"{result.scenario} {result.text}, {result.gap}" for result in gaps)
+        found: dict[str, list[str]] = {}
+        for result in gaps:
+            for each in causes.of(promise.key, result.scenario):
+                found.setdefault(f"{each.cause} Found: {each.found}", []).append(result.scenario)
+        said = [f"Cause ({', '.join(names)}): {cause}" for cause, names in found.items()]
+        left = [result.scenario for result in gaps if not causes.of(promise.key, result.scenario)]
+        said += [f"Cause ({', '.join(left)}): not found yet."] if left else []
+        made.append((f"{promise.what}, {promise.text} promised: {where}.", said))
+    return made
+
+
+def times(figures: Figures, scenario: str) -> Rows:
+    """Seconds of every phase and system over the main link."""
+    systems = figures.plan.systems
+    rows = [text("seconds", *systems.values())]
+    for phase, title in phases.TITLES.items():
+        if any(figures.plan.wanted(scenario, system, phase, figures.main) for system in systems):
+            cells = (time(figures, scenario, system, phase, figures.main) for system in systems)
+            rows.append([Cell(title), *cells])
+    return rows
+
+
+def swept(figures: Figures, scenario: str) -> Rows:
+    """Seconds over the other links, of systems and phases that are measured there."""
+    plan = figures.plan
+    systems = [system for system in plan.systems if system in plan.swept]
+    rows = [text("seconds", *(plan.systems[system] for system in systems))]
+    for phase, title in phases.TITLES.items():
+        for link in list(plan.links)[1:]:
+            if any(plan.wanted(scenario, system, phase, link) for system in systems):
+                cells = (time(figures, scenario, system, phase, link) for system in systems)
+                rows.append([Cell(f"{title}, {link}"), *cells])
+    return rows
+
+
+def taken(figures: Figures, scenario: str) -> Rows:
+    """What the phases that matter most take of the machine."""
+    systems = figures.plan.systems
+    rows = [text("the machine's", *systems.values())]
+    for metric, name, shown_for in _TAKEN:
+        for phase in shown_for:
+            if not any(figures.plan.wanted(scenario, system, phase, figures.main) for system in systems):
+                continue
+            row = [Cell(f"{name}: {phases.TITLES[phase]}")]
+            for system in systems:
+                found = figures.spread(scenario, system, phase, figures.main, metric)
+                number = found and (f"{found.median:.2f}" if metric == "cpu" else bytes_shown(found.median))
+                row.append(Cell(number) if number else absent(figures, scenario, system, phase, figures.main))
+            rows.append(row)
+    return rows
+
+
+def sizes(figures: Figures, kinds: Iterable[str]) -> Rows:
+    """Bytes in the registry for one application and all, for one platform and two."""
+    systems, every = figures.plan.systems, figures.plan.scenarios
+    wanted = tuple(kinds)
+    rows = [text("", *systems.values())]
+    for name in (*every, ""):
+        for phase, words in ((phases.PUSH, "one platform"), (phases.PUSH_PLATFORMS, "two platforms")):
+            if any(phase in planned for planned in figures.plan.phases.values()):
+                chosen = (name,) if name else figures.plan.having(phase)
+                found = {system: figures.size(system, chosen, wanted, phase) for system in systems}
+                row = [Cell(f"{name or f'all {len(chosen)}'}, {words}")]
+                for system, size in found.items():
+                    row.append(
+                        absent(figures, chosen[0], system, phase, figures.main)
+                        if size is None
+                        else Cell(bytes_shown(size))
+                    )
+                rows.append(row)
+    return rows
+
+
+def kept(figures: Figures) -> Rows:
+    """Files a maintainer keeps, and their lines."""
+    systems = figures.plan.systems
+    rows = [text("files, lines", *systems.values())]
+    for scenario in figures.plan.scenarios:
+        known = [figures.plan.kept.get(system, {}).get(scenario) for system in systems]
+        cells = (Cell("missing", "missing") if k is None else Cell(f"{k[0]}, {k[1]}") for k in known)
+        rows.append([Cell(scenario), *cells])
+    return rows
+
+
+def machine(figures: Figures) -> Rows:
+    """The machine that the samples are from, and versions of everything that took part."""
+    return [text("machine and versions", ""), *(text(*item) for item in figures.machine.items())]
+
+
+def failed(figures: Figures) -> list[str]:
+    """Every sample that failed, with what it said."""
+    return [
+        f"{key.scenario}, {figures.plan.systems.get(key.system, key.system)}, "
+        f"{phases.TITLES.get(key.phase, key.phase)}, {key.link}: {one_line(error)}"
+        for key, error in figures.failures()
+    ]
+
+
+def gaps(figures: Figures) -> list[str]:
+    """What was not measured."""
+    found = figures.missing()
+    if len([rate for rate in figures.plan.links.values() if rate > 0]) < 2:
+        found.append("bandwidth curves: they need two shaped links, and fewer were measured")
+    return found
+
+
+def time(figures: Figures, scenario: str, system: str, phase: str, link: str, *, spread: bool = True) -> Cell:
+    """A median, with its spread where that is wanted; or why there is none."""
+    found = figures.spread(scenario, system, phase, link)
+    if found is None:
+        return absent(figures, scenario, system, phase, link)
+    return Cell(shown(found) if spread else f"{found.median:.2f}")
+
+
+def absent(figures: Figures, scenario: str, system: str, phase: str, link: str) -> Cell:
+    """Why a cell has no figure: it does not exist, failed, or was not measured."""
+    if not figures.plan.wanted(scenario, system, phase, link):
+        return Cell("-")
+    word = "failed" if figures.failure(scenario, system, phase, link) else "missing"
+    return Cell(word, word)
+
+
+def shown(found: Spread) -> str:
+    """Median (lowest to highest)."""
+    if found.count == 1:
+        return f"{found.median:.2f}"
+    return f"{found.median:.2f} ({found.low:.2f}-{found.high:.2f})"
+
+
+def bytes_shown(size: float) -> str:
+    """Bytes as people read them."""
+    for unit, factor in (("GB", 1e9), ("MB", 1e6), ("kB", 1e3)):
+        if abs(size) >= factor:
+            return f"{size / factor:.1f} {unit}"
+    return f"{size:.0f} B"
+
+
+def one_line(words: str) -> str:
+    """The beginning of a message that may have many lines."""
+    line = " ".join(words.split())
+    return line if len(line) <= 240 else f"{line[:160]} ... {line[-70:]}"

@@ -1,0 +1,1 @@
+"""The engine ``host``: an application of a Cirfile on this machine itself, without an engine."""

@@ -1,0 +1,103 @@
+"""What the pages say of the comparison with other builders, from its committed samples, while there are any."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from bench.compare import phases
+from bench.compare.report import causes, rows
+from bench.compare.report.figures import Figures
+from bench.compare.report.promises import DOCKER, GOALS, PAPER
+from bench.compare.report.table import markdown
+from bench.compare.report.write import reports
+from bench.compare.samples import read
+
+ROOT = Path(__file__).resolve().parent.parent
+RESULTS = ROOT / "bench" / "results"
+SAMPLES = RESULTS / "compare.jsonl"
+README = ROOT / "README.md"
+#: What stands between these in the README is written by `readme`.
+BEGIN = "<!-- figures: begin; written by `python -m docs.generate` from bench/results/compare.jsonl -->"
+END = "<!-- figures: end -->"
+
+_NOT_YET = """\
+See [docs/performance.md](docs/performance.md): every figure beside the stock frontend's, measured in the same run by
+`./dev bench`."""
+_README = """\
+CIR on Docker / the best Dockerfile we could write on Docker, seconds and bytes, medians of {rounds} rounds on \
+{machine}; registry and package index behind a link of {link}. Deployment is pull, create and start until the first \
+useful line.
+
+{table}
+
+Of {all} goals {met} are met; those that are missed are listed with their gaps and causes in the \
+[report](bench/results/compare.md) ([page with charts](bench/results/compare.html)), beside Buildah, Apptainer, \
+`uv run` and the paper's figures. {rerun}"""
+_RERUN = "`./dev bench --compare` measures it again; more in [docs/performance.md](docs/performance.md)."
+_TIMES = (
+    ("build, nothing cached", phases.BUILD_COLD),
+    ("deployment, base present", phases.DEPLOY_BASE),
+    ("deployment, components shared", phases.DEPLOY_SHARED),
+)
+
+
+def figures() -> Figures | None:
+    """Those of the committed samples."""
+    return Figures.of(read(SAMPLES.read_text().splitlines())) if SAMPLES.exists() else None
+
+
+def files() -> dict[Path, str]:
+    """The README with its figures, and the report of the committed samples."""
+    found = {README: readme()}
+    if (known := figures()) is not None:
+        found |= {RESULTS / name: text for name, text in reports(known, causes.read(RESULTS)).items()}
+    return found
+
+
+def readme() -> str:
+    """Return the README with the present figures between its markers.
+
+    :raises ValueError: when it has no markers
+    """
+    before, begin, rest = README.read_text().partition(BEGIN)
+    _, end, after = rest.partition(END)
+    if not (begin and end):
+        raise ValueError(f"{README} has no `{BEGIN}` and `{END}`")
+    return f"{before}{begin}\n{summary(figures())}\n{end}{after}"
+
+
+def summary(known: Figures | None) -> str:
+    """The README's section: ours and the best Dockerfile, for every application."""
+    if known is None:
+        return _NOT_YET
+    states = [result.state for goal in GOALS for result in goal.results(known) if result.exists]
+    described = [f"{known.machine[name]} {name}" for name in ("cores", "memory") if name in known.machine]
+    return _README.format(
+        rounds=known.plan.rounds, machine=", ".join(described), link=known.main, table=markdown(_pairs(known)),
+        all=len(states), met=states.count("met"), rerun=_RERUN,
+    )  # fmt: skip
+
+
+def _pairs(known: Figures) -> rows.Rows:
+    made = [rows.text("application", "image, beyond its base", *(title for title, _ in _TIMES))]
+    for scenario in known.plan.scenarios:
+        sizes = [known.size(system, [scenario], rows.BEYOND_BASE) for system in DOCKER]
+        cells = [" / ".join("missing" if size is None else rows.bytes_shown(size) for size in sizes)]
+        for _, phase in _TIMES:
+            both = (rows.time(known, scenario, system, phase, known.main, spread=False) for system in DOCKER)
+            cells.append(" / ".join(cell.text for cell in both))
+        made.append(rows.text(scenario, *cells))
+    return made
+
+
+def section() -> list[str]:
+    """What the page of figures says of it, as paragraphs."""
+    if (known := figures()) is None:
+        return []
+    return [
+        "## Beside other builders",
+        "`./dev bench --compare`: whole lives of images on Docker, Buildah and Apptainer, and `uv run` in a container "
+        "([report](../bench/results/compare.md), [page with charts](../bench/results/compare.html)).",
+        markdown(rows.promised(known, PAPER, peers=True)),
+        markdown(rows.promised(known, GOALS, peers=False)),
+    ]
