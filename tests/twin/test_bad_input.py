@@ -16,8 +16,8 @@ from pathlib import Path
 import pytest
 
 from tests.support.registryproxy import RegistryProxy
-from tests.twin.conftest import Account, Contexts
 from tests.support.restrict import NO_RANGES
+from tests.twin.conftest import Account, Contexts
 
 _BUD = ("python3", "-m", "buildah_plugin.cli", "bud")
 _A: dict[str, object] = {"a.txt": "a"}
