@@ -16,8 +16,8 @@ from pathlib import Path
 import pytest
 
 from tests.support.registryproxy import RegistryProxy
+from tests.support.restrict import NO_RANGES
 from tests.twin.conftest import Account, Contexts
-from tests.twin.test_few_rights import NO_RANGES
 
 _BUD = ("python3", "-m", "buildah_plugin.cli", "bud")
 _A: dict[str, object] = {"a.txt": "a"}
