@@ -83,15 +83,21 @@ def test_ten_starts_assemble_once(root: Root) -> None:
     assert leftovers(store_of(root)) == []
 
 
+def seconds_of(root: Root, argv: list[str]) -> float:
+    """How long a first start takes."""
+    forget(store_of(root))
+    begun = time.monotonic()
+    subprocess.run(argv, check=True, capture_output=True)
+    return time.monotonic() - begun
+
+
 @pytest.mark.slow
 def test_killed_at_any_moment(root: Root) -> None:
     """SIGKILL during a hundred assemblies; after each the very next start finds a store that heals."""
     application(root, *(f"part{number}" for number in range(8)))
     chance = random.Random(7)
     argv = root.argv(Start(environment={"FAKE_FILES": "20", "CIR_LOG": "quiet"}), "/.cir/shim", "hello")
-    begun = time.monotonic()
-    subprocess.run(argv, check=True, capture_output=True)
-    whole = time.monotonic() - begun
+    whole = min(seconds_of(root, argv) for _ in range(3))  # the machine may be busy during one of them
     killed = attempts = 0
     while killed < KILLS:
         attempts += 1
