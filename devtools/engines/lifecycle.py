@@ -75,13 +75,21 @@ def make_layers(instance: Instance) -> None:
 
 
 def publish(instance: Instance) -> None:
-    """Push the base images unless the registry has them; of a name that changed Docker forgets the old image."""
+    """Push the base images unless the registry has them; of a name that changed no engine keeps the old image."""
     bases.ensure_foreign_musl(log_path(instance, "bases-arm64"))
     bases.forget_others()
     for name, variants in bases.images().items():
         if not registry.has(instance.registry, name, variants):
+            forget(instance, name)
             registry.push(instance.registry, name, variants)
-            inside(instance)(["docker", "rmi", "--force", name.removeprefix("library/")])
+
+
+def forget(instance: Instance, name: str) -> None:
+    """Take an image out of all storages: a build takes what is there before it asks the registry."""
+    inside(instance)(["docker", "rmi", "--force", name.removeprefix("library/")])
+    podman = ["podman", "rmi", "--force", "--ignore", f"docker.io/{name}"]
+    inside(instance)(podman)
+    inside(instance, user=True)(podman)
 
 
 def is_published(instance: Instance) -> bool:
@@ -237,20 +245,24 @@ def wait_for_exit(holder: state.Process) -> None:
         time.sleep(0.02)
 
 
-def runner(instance: Instance, holder: int | None) -> network.Run:
-    """Return what runs a program of the root filesystem: in the namespace, or without one, by chroot."""
+def runner(instance: Instance, holder: int | None, *, user: bool = False) -> network.Run:
+    """Return what runs a program of the root filesystem: in the namespace, or without one, by chroot.
+
+    :param user: in the namespace as the unprivileged account
+    """
 
     def run(argv: list[str]) -> subprocess.CompletedProcess[str]:
-        prefixed = command(instance, holder, argv, "/") if holder else ["chroot", str(instance.rootfs), *argv]
+        among = command(instance, holder, argv, "/", user=user) if holder else None
+        prefixed = among or ["chroot", str(instance.rootfs), *argv]
         return subprocess.run(prefixed, stdin=subprocess.DEVNULL, capture_output=True, text=True)
 
     return run
 
 
-def inside(instance: Instance) -> network.Run:
+def inside(instance: Instance, *, user: bool = False) -> network.Run:
     """Return what runs a program among the engines that are up."""
     holder = state.load(instance.root)
-    return runner(instance, holder.pid if holder else None)
+    return runner(instance, holder.pid if holder else None, user=user)
 
 
 def resolver() -> str:

@@ -24,7 +24,7 @@ from pathlib import Path
 import pytest
 
 from devtools import paths
-from devtools.engines import bases, images, network, registry
+from devtools.engines import bases, images, lifecycle, network, registry
 from devtools.engines.api import Engines, own_docker
 from devtools.engines.instance import Instance
 from devtools.errors import DevError
@@ -461,6 +461,18 @@ class TestRegistry:
         shown = json.loads(engines.run(["skopeo", "inspect", "--override-arch=arm64", target]).stdout)
         assert (shown["Architecture"], shown["Env"]) == ("arm64", ["A=b"])
         engines.run(["docker", "pull", "--quiet", f"{engines.registry}/{name}"])
+
+    def test_no_engine_keeps_a_base_that_changed(self, engines: Engines) -> None:
+        """Storages outlive checkouts; a build takes what is there before it asks the registry."""
+        name = f"library/forgotten-{uuid.uuid4().hex[:8]}:1"
+        storages = [("docker", False), ("podman", False), ("podman", True)]
+        for program, user in storages:
+            engines.run([program, "pull", "--quiet", "musl:1"], user=user, cwd=Path("/tmp"))
+            engines.run([program, "tag", "musl:1", f"docker.io/{name}"], user=user, cwd=Path("/tmp"))
+        lifecycle.forget(engines.instance, name)
+        for program, user in storages:
+            inspect = [program, "image", "inspect", f"docker.io/{name}"]
+            assert engines.run(inspect, user=user, cwd=Path("/tmp"), check=False).returncode != 0, program
 
     def test_a_blob_that_lies_is_refused(self, engines: Engines, tmp_path: Path) -> None:
         with pytest.raises(DevError, match="the registry does not take blob"):
