@@ -133,9 +133,8 @@ def small_archive() -> bytes:
     return buffer.getvalue()
 
 
-@pytest.mark.parametrize("case", [*CASES, *MORE], ids=lambda case: case.name)
-def test_same_as_stock(case: Case, build: Build, bases: dict[str, str], tmp_path: Path) -> None:
-    """Build with both; everything but the intended differences is equal."""
+def inputs(case: Case, bases: dict[str, str]) -> tuple[str, dict[str, object]]:
+    """Text and files of a case, with real names of its bases and real archives."""
     text = case.text
     for word, reference in bases.items():
         text = text.replace(word, reference)
@@ -143,6 +142,13 @@ def test_same_as_stock(case: Case, build: Build, bases: dict[str, str], tmp_path
     own_ignore = files.pop("@ignore", None)
     if own_ignore is not None:
         files["Cirfile.dockerignore"] = own_ignore
+    return text, files
+
+
+@pytest.mark.parametrize("case", [*CASES, *MORE], ids=lambda case: case.name)
+def test_same_as_stock(case: Case, build: Build, bases: dict[str, str], tmp_path: Path) -> None:
+    """Build with both; everything but the intended differences is equal."""
+    text, files = inputs(case, bases)
     contexts = tmp_path / "named"
     contexts.mkdir()
     lay_out(contexts, files)

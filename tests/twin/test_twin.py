@@ -31,7 +31,7 @@ import pytest
 from devtools.docker import Docker, certificate_secret
 from devtools.engines.api import Engines
 from tests.e2e.differential_cases import CASES, TREE, Case
-from tests.e2e.test_differential import push, small_archive
+from tests.e2e.test_differential import inputs, push, small_archive
 from tests.twin.conftest import CHECKOUT, Account, Contexts
 
 DIFFERENCES = {
@@ -155,13 +155,7 @@ def listed(archive: bytes) -> list[tuple[object, ...]]:
 @pytest.mark.parametrize("case", [*CASES, *OWN_CASES], ids=lambda case: case.name)
 def test_same_image(case: Case, pair: Pair, bases: dict[str, str], contexts: Contexts) -> None:
     """Every file that BuildKit's stock frontend is compared with, and those of our own."""
-    text = case.text
-    for word, reference in bases.items():
-        text = text.replace(word, reference)
-    files = {name: small_archive() if value == b"@tar" else value for name, value in case.files.items()}
-    own_ignore = files.pop("@ignore", None)
-    if own_ignore is not None:
-        files["Cirfile.dockerignore"] = own_ignore
+    text, files = inputs(case, bases)
     context = contexts.make(text, files)
     named = contexts.make("", files)
     flags = tuple(flag.replace("@context", str(named)) for flag in case.flags)
