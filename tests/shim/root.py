@@ -142,7 +142,9 @@ class Root:
         become = f"chroot --userspec={start.user}:{start.user} --groups= ." if start.user else "chroot ."
         variables = {"PATH": PATH} | dict(start.environment)
         settings = [f"{name}={value}" for name, value in variables.items()]
-        script = f'{_ENTER.replace("#MOUNTS", mounts)}exec {become} /usr/bin/env -i -C /work "$@"'
+        script = (
+            f'{_ENTER.replace("#MOUNTS", mounts)}exec {become} /usr/bin/env -i --default-signal -C /work "$@"'
+        )
         shell = [
             "sh",
             "-c",
