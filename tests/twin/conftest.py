@@ -22,6 +22,8 @@ from devtools.engines.api import Engines
 # Fixtures of the front door that serve here as well.
 from tests.e2e.conftest import (  # noqa: F401
     build,
+    company_index,
+    company_netrc,
     docker,
     engines,
     frontend_ref,

@@ -32,6 +32,7 @@ from devtools.docker import Docker, certificate_secret
 from devtools.engines.api import Engines
 from tests.e2e.differential_cases import CASES, TREE, Case
 from tests.e2e.test_differential import inputs, push, small_archive
+from tests.support.index import Index
 from tests.twin.conftest import CHECKOUT, Account, Contexts
 
 DIFFERENCES = {
@@ -167,6 +168,21 @@ def test_same_application(app: str, pair: Pair, contexts: Contexts) -> None:
     """Every application, locked by both, for two architectures."""
     context = contexts.copy(CHECKOUT / "testdata/apps" / app)
     same(*pair.build(context, "--platform=linux/amd64,linux/arm64"))
+
+
+def test_same_private_application(
+    pair: Pair, contexts: Contexts, company_index: Index, company_netrc: Path
+) -> None:
+    """What takes a password to resolve; it is in neither image."""
+    context = contexts.copy(CHECKOUT / "testdata/apps/private")
+    login = contexts.make("", {"netrc": company_netrc.read_text()}) / "netrc"
+    flags = (f"--build-arg=INDEX={company_index.url}", f"--secret=id=cir_netrc,src={login}")
+    stock, ours = pair.build(context, "--platform=linux/amd64,linux/arm64", *flags)
+    same(stock, ours)
+    for platform in ours.manifests:
+        held = ours.app(platform) + ours.config(platform)
+        assert b"acme-greeting" in held
+        assert company_index.password.encode() not in held
 
 
 @pytest.fixture(scope="module")
