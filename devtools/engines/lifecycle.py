@@ -15,6 +15,7 @@ import socket
 import subprocess
 import sys
 import time
+import warnings
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
@@ -193,7 +194,11 @@ def start_holder(instance: Instance, spec: Path) -> int:
     if said != "ok":
         holder.wait()
         raise DevError("cannot start the engines", said or tail(log_path(instance, "holder")))
-    return holder.pid
+    pid = holder.pid
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", ResourceWarning)  # it outlives this process, on purpose
+        del holder
+    return pid
 
 
 def wait_until_healthy(instance: Instance) -> None:
