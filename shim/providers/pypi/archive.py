@@ -8,7 +8,7 @@ share bytes of the archive, which is how small archives unpack to huge trees.
 from __future__ import annotations
 
 import struct
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
 STORED, DEFLATED = 0, 8
@@ -24,7 +24,11 @@ _LOCAL = struct.Struct("<4s2B4HL2L2H")
 _FULL = 0xFFFFFFFF
 _REGULAR, _FOLDER, _TYPE = 0o100000, 0o040000, 0o170000
 
+_SIZES_FOLLOW = 8
+
 Buffer = bytes | bytearray | memoryview
+#: Gives the bytes of an archive from one place to another.
+Part = Callable[[int, int], memoryview]
 
 
 class ArchiveError(ValueError):
@@ -56,10 +60,33 @@ def members(data: Buffer) -> list[Member]:
         found = list(_located(view, entries, offset))
     except (struct.error, IndexError) as error:
         raise ArchiveError(f"the archive is cut short or damaged: {error}") from None
-    total = sum(member.size for member in found)
-    if total > _LARGE and total > _RATIO * len(view):
-        raise ArchiveError(f"{len(view)} bytes would unpack to {total}")
+    check_growth(sum(member.size for member in found), len(view))
     return found
+
+
+def following(part: Part, place: int) -> Member | None:
+    """The member whose local header is at ``place``, `None` behind the last; whether it may be executed is not known.
+
+    A folder is a member here, too. The header is only one of two: `members` has the last word.
+
+    :raises ArchiveError: where it is odd, or does not tell sizes, as proper archives may do
+    """
+    signature, *fields = _LOCAL.unpack(part(place, place + _LOCAL.size))
+    if signature != b"PK\3\4":
+        return None
+    flags, method, crc, compressed, size, name_size, extra_size = fields[2], fields[3], *fields[6:]
+    begin = place + _LOCAL.size
+    name = _name(bytes(part(begin, begin + name_size)), flags)
+    if flags & _SIZES_FOLLOW or _FULL in (compressed, size):
+        raise ArchiveError(f"the local header of `{name}` does not tell its sizes")
+    _acceptable(name, flags, method, 0, 0)
+    return Member(name, begin + name_size + extra_size, compressed, size, method, crc, False)
+
+
+def check_growth(total: int, packed: int) -> None:
+    """Raise `ArchiveError` where so many bytes of an archive would become too many."""
+    if total > _LARGE and total > _RATIO * packed:
+        raise ArchiveError(f"{packed} bytes would unpack to {total}")
 
 
 def _directory(view: memoryview) -> tuple[int, int, int]:

@@ -10,6 +10,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from shim.provider import Choice
+from shim.providers.pypi.ahead import Ahead
 from shim.providers.pypi.archive import Buffer
 
 _STEP = 0.1
@@ -72,10 +73,11 @@ class Crew:
 
 @dataclass(frozen=True, slots=True)
 class Parcel:
-    """A verified archive: its bytes, how much of the budget they take, and what is to be closed after use."""
+    """A verified archive: its bytes, what unpacked it ahead, its part of the budget, what to close in the end."""
 
     choice: Choice
     data: Buffer
+    ahead: Ahead
     size: int
     held: contextlib.ExitStack
 

@@ -12,6 +12,7 @@ from shim.errors import UNAVAILABLE, ShimError
 from shim.provider import Choice, Progress
 from shim.providers.pypi.access import Access
 from shim.providers.pypi.address import Address, parse
+from shim.providers.pypi.ahead import Ahead
 from shim.providers.pypi.archive import Buffer
 from shim.providers.pypi.cache import Cache
 from shim.providers.pypi.client import CONNECT_SECONDS, Client, MissingError, TransientError
@@ -48,12 +49,15 @@ class Fetcher:
         self._client.close()
 
     @contextlib.contextmanager
-    def fetch(self, choice: Choice) -> Iterator[Buffer]:
-        """The verified bytes of a component's archive, valid inside the ``with``.
+    def fetch(self, choice: Choice, follower: Ahead | None = None) -> Iterator[Buffer]:
+        """The verified bytes of a component's archive, valid inside the ``with``; a follower sees them arrive.
 
         :raises ShimError: 69 where it cannot be had or is another than the lock says
         """
-        with open_sink(choice, self._shared.cache) as sink:
+        with open_sink(choice, self._shared.cache) as sink, contextlib.ExitStack() as ends:
+            if follower is not None:
+                ends.callback(follower.lose)
+                sink.tell(follower)
             continued = sink.received > 0
             if not sink.right():
                 self._retrying(choice, sink)
@@ -86,6 +90,8 @@ class Fetcher:
             sink.reset()
             if answer.start:
                 raise TransientError(f"{place} answered another part than was asked for")
+        if answer.length > 0:
+            sink.expect(sink.received + answer.length)
         while count := answer.read(sink.room()):
             sink.took(count)
             self._shared.progress.advance(count)

@@ -17,7 +17,8 @@ from pathlib import Path
 from typing import Any
 
 from shim.providers.pypi import machine
-from shim.providers.pypi.archive import DEFLATED, ArchiveError, Buffer, Member
+from shim.providers.pypi.archive import DEFLATED, ArchiveError, Buffer, Member, Part
+from shim.providers.pypi.files import write_all
 
 LIBRARY = "libdeflate.so.0"
 _PIECE = 1 << 20
@@ -26,17 +27,20 @@ _AT_ONCE, _PART = 256 << 20, 16
 
 
 class Inflater:
-    """Unpacks members of one archive held in memory; not shared between threads."""
+    """Unpacks members of one archive; not shared between threads.
 
-    def __init__(self, data: Buffer) -> None:
-        self._data = memoryview(data)
+    :param part: gives the archive's bytes; writable ones save fast inflaters a copy
+    """
+
+    def __init__(self, part: Part) -> None:
+        self._part = part
 
     def read(self, member: Member) -> Buffer:
         """The unpacked bytes of a member, exactly `member.size` of them; to be used before the next call.
 
         :raises ArchiveError: where the data are damaged or of another size
         """
-        packed = self._data[member.start : member.start + member.compressed]
+        packed = self._part(member.start, member.start + member.compressed)
         if member.method != DEFLATED:
             return packed
         stream = zlib.decompressobj(-zlib.MAX_WBITS)
@@ -50,7 +54,7 @@ class Inflater:
         return content
 
     def copy(self, member: Member, target: int) -> bytes:
-        """Unpack a large member into an open, empty file, with little memory; return its SHA-256.
+        """Unpack a member into an open, empty file, with little memory; return its SHA-256.
 
         :raises ArchiveError: where the data are damaged or of another size
         """
@@ -66,10 +70,10 @@ class Inflater:
         return digest.digest()
 
     def _pieces(self, member: Member) -> Iterator[Buffer]:
-        packed = self._data[member.start : member.start + member.compressed]
+        end = member.start + member.compressed
         stream = zlib.decompressobj(-zlib.MAX_WBITS)
-        for place in range(0, len(packed), _PIECE):
-            rest: Buffer = packed[place : place + _PIECE]
+        for place in range(member.start, end, _PIECE):
+            rest: Buffer = self._part(place, min(place + _PIECE, end))
             if member.method != DEFLATED:
                 yield rest
                 continue
@@ -79,22 +83,26 @@ class Inflater:
                 except zlib.error as error:
                     raise ArchiveError(f"`{member.name}` is damaged: {error}") from None
                 rest = stream.unconsumed_tail
+            if rest and stream.eof:
+                break
         if member.method == DEFLATED:
             yield stream.flush()
+            if not stream.eof or stream.unused_data:
+                raise ArchiveError(f"`{member.name}` does not have the size it claims")
 
 
 class FastInflater(Inflater):
     """The same through libdeflate."""
 
-    def __init__(self, data: Buffer, library: Library) -> None:
-        super().__init__(data)
+    def __init__(self, part: Part, library: Library) -> None:
+        super().__init__(part)
         self._library = library
 
     def read(self, member: Member) -> Buffer:
         """The unpacked bytes of a member; see `Inflater.read`."""
         if member.method != DEFLATED or not member.size:
             return super().read(member)
-        packed = self._data[member.start : member.start + member.compressed]
+        packed = self._part(member.start, member.start + member.compressed)
         content = self._library.scratch(member.size)
         if not self._library.inflate(packed, content):
             raise ArchiveError(f"`{member.name}` is damaged, or not of the size it claims")
@@ -158,13 +166,6 @@ class Library:
         return self._ctypes.addressof(self._ctypes.c_char.from_buffer(packed))
 
 
-def write_all(target: int, content: Buffer) -> None:
-    """Write everything to a file; one `write` takes at most 2 GiB and may take less."""
-    written = os.write(target, content)
-    while written < len(content):
-        written += os.write(target, memoryview(content)[written:])
-
-
 class _Decompressor:
     """A handle of libdeflate, freed with its thread."""
 
@@ -187,6 +188,12 @@ def library(path: str = "") -> Library | None:
         return None
 
 
-def inflater(data: Buffer, fast: Library | None) -> Inflater:
+def inflater(part: Part, fast: Library | None) -> Inflater:
     """The best inflater there is for an archive."""
-    return FastInflater(data, fast) if fast else Inflater(data)
+    return FastInflater(part, fast) if fast else Inflater(part)
+
+
+def whole(data: Buffer) -> Part:
+    """Parts of an archive that is there."""
+    view = memoryview(data)
+    return lambda begin, end: view[begin:end]

@@ -17,7 +17,8 @@ from shim.facts import Interpreter
 from shim.provider import Choice, Selection, Workplace
 from shim.providers.pypi import indexes, inflate, machine
 from shim.providers.pypi.access import Access
-from shim.providers.pypi.archive import ArchiveError, Buffer
+from shim.providers.pypi.ahead import Ahead
+from shim.providers.pypi.archive import ArchiveError
 from shim.providers.pypi.bytecode import Compiler, Scope
 from shim.providers.pypi.cache import Cache, Entry
 from shim.providers.pypi.crew import Channel, Crew, Parcel
@@ -104,21 +105,42 @@ class Pipeline:
         archives.expect(fetchers)
         with self._cache.workspace() as workspace:
             for _ in range(fetchers):
-                self._crew.start(lambda: _fetch_all(shared, jobs, archives))
+                self._crew.start(lambda: self._fetch_all(shared, jobs, archives, workspace))
             for _ in range(min(workers + 1, len(missing))):
-                self._crew.start(lambda: self._unpack_all(archives, str(workspace)))
+                self._crew.start(lambda: self._unpack_all(archives, workspace))
             self._crew.wait()
 
-    def _unpack_all(self, archives: Channel, workspace: str) -> None:
+    def _fetch_all(
+        self, shared: Surroundings, jobs: deque[Choice], archives: Channel, workspace: Path
+    ) -> None:
+        """Fetch jobs until none is left. Archives are handed over open; whoever unpacks them closes them."""
+        fetcher = Fetcher(shared)
+        try:
+            while True:
+                try:
+                    choice = jobs.popleft()
+                except IndexError:
+                    return
+                size = choice.artifact.size if choice.artifact.size <= IN_MEMORY else 0
+                archives.reserve(size)
+                ahead = Ahead(workspace / choice.artifact.sha256, self._fast, self._crew.check)
+                with contextlib.ExitStack() as stack:
+                    data = stack.enter_context(fetcher.fetch(choice, ahead))
+                    archives.put(Parcel(choice, data, ahead, size, stack.pop_all()))
+        finally:
+            fetcher.close()
+            archives.leave()
+
+    def _unpack_all(self, archives: Channel, workspace: Path) -> None:
         while parcel := archives.take():
-            entry = self._unpack(parcel.choice, parcel.data, workspace)
+            entry = self._unpack(parcel, workspace / parcel.choice.artifact.sha256)
             archives.done(parcel)
             self._link(entry, parcel.choice)
 
-    def _unpack(self, choice: Choice, data: Buffer, workspace: str) -> Entry:
-        folder = Path(workspace, choice.artifact.sha256)
+    def _unpack(self, parcel: Parcel, folder: Path) -> Entry:
+        choice, ahead = parcel.choice, parcel.ahead.placed()
         try:
-            contents = Unpacker(data, choice.name, folder, self._fast).run()
+            contents = Unpacker(parcel.data, choice.name, folder, self._fast, ahead).run()
         except ArchiveError as error:
             message = f"{choice.artifact.name} is not a proper wheel: {error}"
             hint = "nothing of it was kept; require another version, or report it to its authors"
@@ -128,25 +150,6 @@ class Pipeline:
     def _link(self, entry: Entry, choice: Choice) -> None:
         self._layer.add(entry, choice.name)
         self._compiler.add(entry, choice.name)
-
-
-def _fetch_all(shared: Surroundings, jobs: deque[Choice], archives: Channel) -> None:
-    """Fetch jobs until none is left. Archives are handed over open; whoever unpacks them closes them."""
-    fetcher = Fetcher(shared)
-    try:
-        while True:
-            try:
-                choice = jobs.popleft()
-            except IndexError:
-                return
-            size = choice.artifact.size if choice.artifact.size <= IN_MEMORY else 0
-            archives.reserve(size)
-            with contextlib.ExitStack() as stack:
-                data = stack.enter_context(fetcher.fetch(choice))
-                archives.put(Parcel(choice, data, size, stack.pop_all()))
-    finally:
-        fetcher.close()
-        archives.leave()
 
 
 def _scope(workplace: Workplace) -> Scope:

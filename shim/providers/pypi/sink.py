@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import errno
 import fcntl
 import hashlib
 import mmap
@@ -11,9 +12,10 @@ from collections.abc import Iterator
 
 from shim.errors import UNAVAILABLE, ShimError
 from shim.provider import Choice
+from shim.providers.pypi.ahead import Ahead
 from shim.providers.pypi.archive import Buffer
 from shim.providers.pypi.cache import Cache
-from shim.providers.pypi.inflate import write_all
+from shim.providers.pypi.files import write_all
 
 #: Larger archives, and those of unknown size, go to a file, which a later start continues.
 IN_MEMORY = 64 << 20
@@ -21,10 +23,12 @@ _PIECE = 1 << 20
 
 
 class Sink:
-    """Bytes received so far; ``received`` counts them."""
+    """Bytes received so far; ``received`` counts them, ``size`` is how many there will be, 0 while nobody knows."""
 
     def __init__(self, choice: Choice) -> None:
         self.received = 0
+        self.size = choice.artifact.size
+        self._follower: Ahead | None = None
         self._choice = choice
         self._digest = hashlib.sha256()
 
@@ -40,8 +44,29 @@ class Sink:
         """Everything that was received."""
         raise NotImplementedError
 
+    def part(self, begin: int, end: int) -> memoryview:
+        """Bytes that were received, writable, while others arrive; only until the next `reset`."""
+        raise NotImplementedError
+
+    def tell(self, follower: Ahead) -> None:
+        """Tell somebody what arrives, once the size is known, until the next `reset`."""
+        self._follower = follower
+        follower.arrived(self.received)
+        if self.size:
+            follower.follow(self)
+
+    def expect(self, size: int) -> None:
+        """Note the size that a server tells; a lock need not know it, since not every index does."""
+        if not self.size and size > 0:
+            self.size = size
+            if self._follower is not None:
+                self._follower.follow(self)
+
     def reset(self) -> None:
         """Begin again with nothing."""
+        if self._follower is not None:
+            self._follower.lose()
+            self._follower = None
         self.received = 0
         self._digest = hashlib.sha256()
 
@@ -54,6 +79,10 @@ class Sink:
         self.received += len(piece)
         if 0 < self._choice.artifact.size < self.received:
             raise wrong(self._choice, "longer")
+
+    def _arrived(self) -> None:
+        if self._follower is not None:
+            self._follower.arrived(self.received)
 
 
 class MemorySink(Sink):
@@ -72,10 +101,15 @@ class MemorySink(Sink):
     def took(self, count: int) -> None:
         """Hash what was put there."""
         self._count(self.room()[:count])
+        self._arrived()
 
     def data(self) -> Buffer:
         """The whole, which fast inflaters want writable."""
         return self._data
+
+    def part(self, begin: int, end: int) -> memoryview:
+        """Just these bytes of the whole."""
+        return self._view[begin:end]
 
 
 class FileSink(Sink):
@@ -99,6 +133,18 @@ class FileSink(Sink):
         """Hash and write what was put there."""
         self._count(self._room[:count])
         write_all(self._descriptor, self._room[:count])
+        self._arrived()
+
+    def part(self, begin: int, end: int) -> memoryview:
+        """Read them from the file. Raise `OSError` where it has become shorter."""
+        found = memoryview(bytearray(end - begin))
+        read = 0
+        while read < len(found):
+            count = os.preadv(self._descriptor, [found[read:]], begin + read)
+            if not count:
+                raise OSError(errno.EIO, "the file of a download has become shorter")
+            read += count
+        return found
 
     def reset(self) -> None:
         """Empty the file."""

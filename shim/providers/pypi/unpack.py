@@ -7,15 +7,20 @@ code of the wheel runs.
 from __future__ import annotations
 
 import hashlib
-import os
+import shutil
 import zlib
+from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
+from types import MappingProxyType
 
 from shim.contents import spelled
 from shim.providers.pypi import scripts, wheel
+from shim.providers.pypi.ahead import Placed, place
 from shim.providers.pypi.archive import ArchiveError, Buffer, Member, members
 from shim.providers.pypi.cache import Contents, File
-from shim.providers.pypi.inflate import Inflater, Library, inflater, write_all
+from shim.providers.pypi.files import Folder
+from shim.providers.pypi.inflate import Inflater, Library, inflater, whole
 
 #: Larger members need not go through memory as a whole.
 _LARGE = 16 << 20
@@ -24,17 +29,24 @@ _INSTALLER = b"cir\n"
 _OWN = ("RECORD", "INSTALLER", "REQUESTED", "direct_url.json")
 _SIGNATURES = ("RECORD.jws", "RECORD.p7s")
 _HASHES = ("sha256", "sha384", "sha512")
-_FLAGS = os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
 
 
 class Unpacker:
     """One wheel on its way into a folder."""
 
-    def __init__(self, data: Buffer, project: str, folder: Path, fast: Library | None) -> None:
+    def __init__(
+        self,
+        data: Buffer,
+        project: str,
+        folder: Path,
+        fast: Library | None,
+        ahead: Mapping[str, Placed] = MappingProxyType({}),
+    ) -> None:
+        """``ahead`` is what lies in the folder already, by name; whether it is right is seen here."""
         self._members = {member.name: member for member in members(data)}
-        self._inflater: Inflater = inflater(data, fast)
-        self._root = str(folder)
-        self._made: set[str] = set()
+        self._inflater: Inflater = inflater(whole(data), fast)
+        self._ahead = self._right(ahead, folder)
+        self._files = Folder(folder)
         self._rows: dict[str, tuple[str, int]] = {}
         self.dist_info = wheel.dist_info(list(self._members), project)
 
@@ -65,17 +77,27 @@ class Unpacker:
             raise ArchiveError(f"{name} is too large")
         return bytes(self._inflater.read(member))
 
+    def _right(self, ahead: Mapping[str, Placed], folder: Path) -> Mapping[str, Placed]:
+        """What was unpacked ahead, if all of it is of this archive: its headers agreed with the central directory."""
+        for name, placed in ahead.items():
+            member = self._members.get(name)
+            if member is None or replace(member, executable=False) != placed.member:
+                ahead = {}
+                break
+        if not ahead and folder.exists():
+            shutil.rmtree(folder)
+        return ahead
+
     def _place(self, member: Member, path: str, expected: tuple[str, str] | None) -> None:
         if path in self._rows:
             raise ArchiveError(f"`{member.name}` and another member are the same file")
+        if member.name in self._ahead and self._take_over(self._ahead[member.name], member, expected):
+            return
         script = path.startswith(f"{wheel.SCRIPTS}/")
         mode = 0o755 if member.executable or script else 0o644
         if member.size > _LARGE:
-            target = self._open(path, mode)
-            try:
+            with self._files.opened(path, mode) as target:
                 digest = self._inflater.copy(member, target)
-            finally:
-                os.close(target)
             self._rows[path] = (_check(member, "sha256", digest, expected), member.size)
             return
         content = self._inflater.read(member)
@@ -83,35 +105,23 @@ class Unpacker:
         if script and (changed := scripts.with_interpreter(bytes(content))) != content:
             self._add(path, changed, mode)
             return
-        self._write(path, content, mode)
+        self._files.write(path, content, mode)
         self._rows[path] = (written, member.size)
 
+    def _take_over(self, placed: Placed, member: Member, expected: tuple[str, str] | None) -> bool:
+        """Whether a file that was unpacked ahead is what RECORD lists; one of another hash is unpacked anew."""
+        path = place(member)
+        if expected is None or not expected[0].startswith("sha256="):
+            self._files.remove(path)
+            return False
+        self._rows[path] = (_check(member, "sha256", placed.digest, expected), member.size)
+        if member.executable:
+            self._files.make_executable(path)
+        return True
+
     def _add(self, path: str, content: bytes, mode: int) -> None:
-        self._write(path, content, mode)
+        self._files.write(path, content, mode)
         self._rows[path] = (spelled("sha256", hashlib.sha256(content).digest()), len(content))
-
-    def _write(self, path: str, content: Buffer, mode: int) -> None:
-        target = self._open(path, mode)
-        try:
-            write_all(target, content)
-        finally:
-            os.close(target)
-
-    def _open(self, path: str, mode: int) -> int:
-        folder = path.rpartition("/")[0]
-        try:
-            if folder not in self._made:
-                self._make(folder)
-            return os.open(f"{self._root}/{path}", _FLAGS, mode)
-        except (FileExistsError, NotADirectoryError, IsADirectoryError):
-            # Also where two names differ in case only and the store's file system does not tell them apart.
-            raise ArchiveError(f"`{path}` and another file of the wheel are in each other's way") from None
-
-    def _make(self, folder: str) -> None:
-        Path(self._root, folder).mkdir(parents=True, exist_ok=True)
-        while folder and folder not in self._made:
-            self._made.add(folder)
-            folder = folder.rpartition("/")[0]
 
     def _record(self) -> None:
         """Write RECORD anew: with the files added, and with the places of those outside ``site``."""

@@ -14,6 +14,8 @@ from cirfile.manifest import Manifest, Requirement
 from shim.facts import Facts, Interpreter
 from shim.provider import Selection, Workplace
 from shim.providers.pypi import PROVIDER
+from shim.providers.pypi.ahead import Ahead
+from shim.providers.pypi.inflate import Library
 from shim.providers.pypi.selection import select
 from tests.support.index import Index
 from tests.support.wheels import Wheel, sha256
@@ -95,3 +97,23 @@ def tree(folder: Path) -> dict[str, tuple[bytes, int]]:
         elif path.is_file():
             found[str(path.relative_to(folder))] = (path.read_bytes(), path.stat().st_mode & 0o777)
     return found
+
+
+class Download:
+    """An archive that arrives as a test says."""
+
+    def __init__(self, data: bytes) -> None:
+        self.size = len(data)
+        self._data = bytearray(data)
+
+    def part(self, begin: int, end: int) -> memoryview:
+        return memoryview(self._data)[begin:end]
+
+
+def arrived(folder: Path, data: bytes, fast: Library | None = None, steps: int = 7) -> Ahead:
+    """All of an archive has arrived, in so many steps."""
+    made = Ahead(folder, fast, lambda: None)
+    made.follow(Download(data))
+    for step in range(1, steps + 1):
+        made.arrived(len(data) * step // steps)
+    return made

@@ -9,11 +9,12 @@ from pathlib import Path
 
 import pytest
 
+from shim.providers.pypi import ahead
 from shim.providers.pypi import wheel as metadata
 from shim.providers.pypi.names import normalise
 from shim.providers.pypi.unpack import Unpacker
 from tests.shim.providers.conftest import CACHE
-from tests.shim.providers.support import tree
+from tests.shim.providers.support import arrived, tree
 
 #: Small enough to fetch in a test, and together they use every scheme, namespace packages, scripts and data files.
 PROJECTS = (
@@ -72,12 +73,17 @@ def _comparable(found: dict[str, tuple[bytes, int]]) -> dict[str, object]:
 
 
 @pytest.mark.slow
-def test_popular_wheels_are_installed_as_uv_installs_them(wheels: list[Path], tmp_path: Path) -> None:
+def test_popular_wheels_are_installed_as_uv_installs_them(
+    wheels: list[Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(ahead, "LARGE", 1)
     assert len(wheels) >= len(PROJECTS)
     for wheel in wheels:
         folder = tmp_path / wheel.stem
         project = normalise(wheel.name.split("-")[0])
-        Unpacker(bytearray(wheel.read_bytes()), project, folder / "mine", None).run()
+        data = wheel.read_bytes()
+        made = arrived(folder / "mine", data).placed()
+        Unpacker(bytearray(data), project, folder / "mine", None, made).run()
         mine = tree(folder / "mine")
         theirs = dict(_theirs(_uv(wheel, folder / "uv"), mine))
         assert _comparable(mine) == _comparable(theirs), wheel.name
