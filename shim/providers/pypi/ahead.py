@@ -8,24 +8,28 @@ descriptors, zip64) and everything that is odd just ends the work here.
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
+import struct
 import threading
-import zlib
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
 
-from shim.providers.pypi import wheel
-from shim.providers.pypi.archive import ArchiveError, Member, check_growth, following
+from shim.providers.pypi import machine, wheel
+from shim.providers.pypi.archive import ArchiveError, Member, following
 from shim.providers.pypi.files import Folder, write_all
 from shim.providers.pypi.inflate import Inflater, Library, inflater
 
 #: Archives of so many bytes are worth a thread of their own.
 LARGE = 4 << 20
-#: Members above this size are unpacked piece by piece as they arrive, others once they are there.
-_IN_PIECES = 16 << 20
+#: Members above this size, or this part of the container's memory, are unpacked piece by piece as they arrive, others
+#: once they are there.
+_IN_PIECES, _PART = 16 << 20, 256
 _WINDOW = 1 << 20
+#: Before an archive is verified less is believed than afterwards: members, bytes, and times what has arrived.
+_MOST_MEMBERS, _MUCH, _RATIO = 100_000, 256 << 20, 20
 _STEP = 0.1
 
 
@@ -46,34 +50,40 @@ class Arriving(Protocol):
         """Bytes that were received."""
 
 
-class LostError(Exception):
-    """What was received is thrown away, or nobody waits for it any more."""
+class Starter(Protocol):
+    """Who has threads and ends them together."""
+
+    def start(self, work: Callable[[], None]) -> threading.Thread:
+        """Run something in a thread."""
+
+    def check(self) -> None:
+        """Raise what shall end the work."""
+
+
+class EndedError(Exception):
+    """What is waited for does not come."""
 
 
 class Ahead:
     """Unpacks one archive into a folder, in a thread of its own, as far as it has come."""
 
-    def __init__(self, folder: Path, fast: Library | None, check: Callable[[], None]) -> None:
-        """``check`` raises what shall end the work from outside."""
-        self._folder, self._files = folder, Folder(folder)
+    def __init__(self, folder: Path, fast: Library | None, crew: Starter) -> None:
+        self._files = Folder(folder)
         self._fast = fast
-        self._check = check
+        self._crew = crew
+        self._in_pieces = min(_IN_PIECES, machine.memory() // _PART)
         self._changed = threading.Condition()
         self._received = 0
-        self._lost = False
+        self._complete = self._lost = False
         self._placed: dict[str, Placed] = {}
         self._thread: threading.Thread | None = None
 
     def follow(self, download: Arriving) -> None:
         """Begin, where it is worth it and a thread can be had; the archive is unpacked later otherwise."""
-        if download.size < LARGE:
-            return
-        source = _Window(download, self._wait)
-        self._thread = threading.Thread(target=self._run, args=(source, download.size), daemon=True)
-        try:
-            self._thread.start()
-        except RuntimeError:
-            self._thread = None
+        if download.size >= LARGE:
+            source = _Window(download, self._wait)
+            with contextlib.suppress(RuntimeError):
+                self._thread = self._crew.start(lambda: self._run(source))
 
     def arrived(self, received: int) -> None:
         """So many bytes are there now."""
@@ -86,46 +96,52 @@ class Ahead:
         with self._changed:
             self._lost = True
             self._changed.notify_all()
-        if self._thread is not None:
-            self._thread.join()
+        self._end()
 
     def placed(self) -> dict[str, Placed]:
         """What was unpacked, by name, once all has arrived; waits for the thread."""
-        if self._thread is not None:
-            self._thread.join()
+        with self._changed:
+            self._complete = True
+            self._changed.notify_all()
+        self._end()
         return {} if self._lost else self._placed
 
-    def _run(self, source: _Window, size: int) -> None:
-        slow, fast = Inflater(source), inflater(source, self._fast)
-        try:
-            place = total = 0
-            while member := following(source, place):
-                place, total = member.start + member.compressed, total + member.size
-                check_growth(total, size)
-                if _has_known_place(member):
-                    self._place(member, slow if member.size > _IN_PIECES and not source.has(place) else fast)
-        except (ArchiveError, OSError, LostError, zlib.error):
-            pass  # whatever it is, it is met again, and told, when the whole is unpacked
-        except BaseException:  # the work as a whole ends, for a reason that others tell
-            self._lost = True
+    def _end(self) -> None:
+        if self._thread is not None:
+            self._thread.join()
 
-    def _place(self, member: Member, source: Inflater) -> None:
+    def _run(self, source: _Window) -> None:
+        """Unpack what comes. An odd header ends this; after anything else nothing of it can be told to be whole."""
+        try:
+            for member in _members(source):
+                if _has_known_place(member):
+                    self._place(member, source)
+        except _OddError:
+            pass
+        except BaseException as error:
+            self._lost = True
+            if not isinstance(error, ArchiveError | OSError | EndedError):
+                raise  # the end of the work, or a mistake: the crew's
+
+    def _place(self, member: Member, source: _Window) -> None:
         with self._files.opened(place(member), 0o644) as target:
-            try:
-                digest = _unpack(member, source, target)
-            except BaseException:
-                self._files.remove(place(member))
-                raise
+            if member.size > self._in_pieces:
+                digest = Inflater(source).copy(member, target)
+            else:
+                content = inflater(source, self._fast).read(member)
+                write_all(target, content)
+                digest = hashlib.sha256(content).digest()
         self._placed[member.name] = Placed(member, digest)
 
     def _wait(self, end: int) -> int:
         """Wait until so many bytes are there; the result is how many are."""
+        self._crew.check()
         with self._changed:
-            while self._received < end and not self._lost:
+            while self._received < end and not self._lost and not self._complete:
                 self._changed.wait(_STEP)
-                self._check()
-            if self._lost:
-                raise LostError
+                self._crew.check()
+            if self._lost or self._received < end:
+                raise EndedError
             return self._received
 
 
@@ -144,18 +160,25 @@ class _Window:
             self._begin, self._held = begin, self._download.part(begin, max(end, min(there, begin + _WINDOW)))
         return self._held[begin - self._begin : end - self._begin]
 
-    def has(self, end: int) -> bool:
-        """Whether what comes before ``end`` is there already."""
-        return self._wait(0) >= end
+
+class _OddError(Exception):
+    """A header that members cannot be told from, which does not say that those before are wrong."""
 
 
-def _unpack(member: Member, source: Inflater, target: int) -> bytes:
-    """Unpack a member into an open, empty file; return its SHA-256."""
-    if member.size > _IN_PIECES:
-        return source.copy(member, target)
-    content = source.read(member)
-    write_all(target, content)
-    return hashlib.sha256(content).digest()
+def _members(source: _Window) -> Iterator[Member]:
+    """Members in the order of their data, until something is odd or too much."""
+    place = count = total = 0
+    while True:
+        try:
+            member = following(source, place)
+        except (ArchiveError, struct.error) as error:
+            raise _OddError from error
+        if member is None:
+            return
+        place, count, total = member.start + member.compressed, count + 1, total + member.size
+        if count > _MOST_MEMBERS or total > max(_MUCH, _RATIO * place):
+            raise _OddError
+        yield member
 
 
 def place(member: Member) -> str:

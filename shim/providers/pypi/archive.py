@@ -25,6 +25,8 @@ _FULL = 0xFFFFFFFF
 _REGULAR, _FOLDER, _TYPE = 0o100000, 0o040000, 0o170000
 
 _SIZES_FOLLOW = 8
+#: Deflated data are hardly longer than what they hold.
+_SLACK = 1 << 10
 
 Buffer = bytes | bytearray | memoryview
 #: Gives the bytes of an archive from one place to another.
@@ -60,7 +62,9 @@ def members(data: Buffer) -> list[Member]:
         found = list(_located(view, entries, offset))
     except (struct.error, IndexError) as error:
         raise ArchiveError(f"the archive is cut short or damaged: {error}") from None
-    check_growth(sum(member.size for member in found), len(view))
+    total = sum(member.size for member in found)
+    if total > _LARGE and total > _RATIO * len(view):
+        raise ArchiveError(f"{len(view)} bytes would unpack to {total}")
     return found
 
 
@@ -80,13 +84,9 @@ def following(part: Part, place: int) -> Member | None:
     if flags & _SIZES_FOLLOW or _FULL in (compressed, size):
         raise ArchiveError(f"the local header of `{name}` does not tell its sizes")
     _acceptable(name, flags, method, 0, 0)
+    if compressed > size + size // 8 + _SLACK or (method == STORED and compressed != size):
+        raise ArchiveError(f"the sizes of `{name}` cannot be")
     return Member(name, begin + name_size + extra_size, compressed, size, method, crc, False)
-
-
-def check_growth(total: int, packed: int) -> None:
-    """Raise `ArchiveError` where so many bytes of an archive would become too many."""
-    if total > _LARGE and total > _RATIO * packed:
-        raise ArchiveError(f"{packed} bytes would unpack to {total}")
 
 
 def _directory(view: memoryview) -> tuple[int, int, int]:

@@ -6,7 +6,7 @@ import contextlib
 import threading
 import time
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
 from shim.provider import Choice
@@ -31,6 +31,7 @@ class Crew:
         self._threads: list[threading.Thread] = []
         self._errors: list[BaseException] = []
         self._stopping = False
+        self._lasting = threading.Lock()
 
     def check(self) -> None:
         """Raise whatever shall end the calling thread's work."""
@@ -38,11 +39,19 @@ class Crew:
             raise StoppedError
         self._outer()
 
-    def start(self, work: Callable[[], None]) -> None:
-        """Run ``work`` in a thread of its own."""
+    @contextlib.contextmanager
+    def lasting(self) -> Iterator[None]:
+        """For what stays when the work ends: raise whatever shall end it, or be done before `stop` begins."""
+        with self._lasting:
+            self.check()
+            yield
+
+    def start(self, work: Callable[[], None]) -> threading.Thread:
+        """Run ``work`` in a thread of its own. Raise `RuntimeError` where none can be had."""
         thread = threading.Thread(target=self._run, args=(work,), daemon=True)
-        self._threads.append(thread)
         thread.start()
+        self._threads.append(thread)
+        return thread
 
     def wait(self) -> None:
         """Wait until all have ended; raise the first error of any."""
@@ -56,7 +65,8 @@ class Crew:
 
     def stop(self) -> None:
         """Make all of them end, for a failure; does nothing after `wait` has returned."""
-        self._stopping = True
+        with self._lasting:
+            self._stopping = True
         end = time.monotonic() + _PATIENCE
         for thread in self._threads:
             thread.join(max(0.0, end - time.monotonic()))

@@ -13,7 +13,10 @@ _FLAGS = os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
 
 
 class Folder:
-    """A folder that is filled by paths that were checked; nothing in it is ever overwritten."""
+    """A folder that is filled by paths that were checked; nothing in it is ever overwritten.
+
+    It is made with its first file, its parents are not: where they have been removed, nothing comes back.
+    """
 
     def __init__(self, root: Path) -> None:
         self._root = str(root)
@@ -54,10 +57,13 @@ class Folder:
             raise ArchiveError(f"`{path}` and another file of the wheel are in each other's way") from None
 
     def _make(self, folder: str) -> None:
-        Path(self._root, folder).mkdir(parents=True, exist_ok=True)
-        while folder and folder not in self._made:
-            self._made.add(folder)
-            folder = folder.rpartition("/")[0]
+        if not folder:
+            Path(self._root).mkdir(exist_ok=True)
+        else:
+            if (parent := folder.rpartition("/")[0]) not in self._made:
+                self._make(parent)
+            Path(self._root, folder).mkdir(exist_ok=True)
+        self._made.add(folder)
 
 
 def write_all(target: int, content: Buffer) -> None:

@@ -103,7 +103,8 @@ class Pipeline:
         jobs, archives = deque(missing), Channel(min(_BUDGET, machine.memory() // 4), self._crew.check)
         fetchers = min(FETCHERS, len(missing))
         archives.expect(fetchers)
-        with self._cache.workspace() as workspace:
+        with self._cache.workspace() as workspace, contextlib.ExitStack() as ends:
+            ends.callback(self._crew.stop)  # before the workspace goes
             for _ in range(fetchers):
                 self._crew.start(lambda: self._fetch_all(shared, jobs, archives, workspace))
             for _ in range(min(workers + 1, len(missing))):
@@ -123,7 +124,7 @@ class Pipeline:
                     return
                 size = choice.artifact.size if choice.artifact.size <= IN_MEMORY else 0
                 archives.reserve(size)
-                ahead = Ahead(workspace / choice.artifact.sha256, self._fast, self._crew.check)
+                ahead = Ahead(workspace / choice.artifact.sha256, self._fast, self._crew)
                 with contextlib.ExitStack() as stack:
                     data = stack.enter_context(fetcher.fetch(choice, ahead))
                     archives.put(Parcel(choice, data, ahead, size, stack.pop_all()))
@@ -145,7 +146,8 @@ class Pipeline:
             message = f"{choice.artifact.name} is not a proper wheel: {error}"
             hint = "nothing of it was kept; require another version, or report it to its authors"
             raise ShimError(UNAVAILABLE, message, hint) from None
-        return self._cache.publish(folder, choice.artifact.sha256, contents)
+        with self._crew.lasting():
+            return self._cache.publish(folder, choice.artifact.sha256, contents)
 
     def _link(self, entry: Entry, choice: Choice) -> None:
         self._layer.add(entry, choice.name)

@@ -15,6 +15,7 @@ from shim.facts import Facts, Interpreter
 from shim.provider import Selection, Workplace
 from shim.providers.pypi import PROVIDER
 from shim.providers.pypi.ahead import Ahead
+from shim.providers.pypi.crew import Crew
 from shim.providers.pypi.inflate import Library
 from shim.providers.pypi.selection import select
 from tests.support.index import Index
@@ -111,9 +112,14 @@ class Download:
 
 
 def arrived(folder: Path, data: bytes, fast: Library | None = None, steps: int = 7) -> Ahead:
-    """All of an archive has arrived, in so many steps."""
-    made = Ahead(folder, fast, lambda: None)
+    """All of an archive has arrived, in so many steps; each comes when the one before was used up."""
+    reached = iter(range(1, steps + 1))
+
+    def more() -> None:
+        made.arrived(len(data) * next(reached, steps) // steps)
+
+    crew = Crew(more)
+    made = Ahead(folder, fast, crew)
     made.follow(Download(data))
-    for step in range(1, steps + 1):
-        made.arrived(len(data) * step // steps)
+    crew.wait()
     return made

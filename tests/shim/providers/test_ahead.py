@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-import random
+import shutil
 import tempfile
-import threading
 import time
 import zipfile
 from pathlib import Path
@@ -17,6 +16,7 @@ from shim.providers.pypi import ahead as module
 from shim.providers.pypi.ahead import Ahead
 from shim.providers.pypi.archive import ArchiveError
 from shim.providers.pypi.cache import Contents
+from shim.providers.pypi.crew import Crew
 from shim.providers.pypi.inflate import Library
 from shim.providers.pypi.unpack import Unpacker
 from tests.shim.providers.support import Download, arrived, tree
@@ -37,6 +37,8 @@ Outcome = tuple[dict[str, tuple[bytes, int]], Contents] | str
 def _all_are_large(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(module, "LARGE", 1)
     monkeypatch.setattr(module, "_IN_PIECES", 50_000)
+    monkeypatch.setattr(module, "_WINDOW", 4096)
+    monkeypatch.setattr(module, "_STEP", 0.001)
 
 
 def archive(wheel: Wheel) -> bytes:
@@ -63,7 +65,7 @@ def test_the_result_is_that_of_the_whole_archive(tmp_path: Path, fast: Library |
 
 def test_files_are_there_before_the_rest_has_arrived(tmp_path: Path) -> None:
     data = archive(DEMO)
-    made = Ahead(tmp_path, None, lambda: None)
+    made = Ahead(tmp_path, None, Crew(lambda: None))
     made.follow(Download(data))
     made.arrived(len(data) // 2)
     end = time.monotonic() + 10
@@ -129,17 +131,27 @@ def test_names_lead_nowhere_else(tmp_path: Path, name: str) -> None:
     """Neither header tells the same as the other here; the local one alone is what is seen ahead."""
     data = archive(Wheel("demo", files={"demo/first.py": "", "x" * len(name): "evil"}))
     hostile = data.replace(b"x" * len(name), name.encode(), 1)
+    (tmp_path / "in").mkdir()
     made = arrived(tmp_path / "in/ahead", hostile)
     assert made.placed().keys() <= {"demo/first.py"}
     assert [path.name for path in tmp_path.rglob("*evil*")] == []
     assert isinstance(outcome(hostile, tmp_path / "in/ahead", None, made), str)
 
 
-def test_a_bomb_is_not_unpacked(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("shim.providers.pypi.archive._LARGE", 1 << 20)
-    data = archive(Wheel("demo", files={f"demo/{number}": bytes(1 << 19) for number in range(8)}))
-    made = arrived(tmp_path, data)
-    assert len(made.placed()) <= 2
+def test_less_is_believed_before_than_after_the_whole_is_verified(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(module, "_MUCH", 1 << 20)
+    bomb = archive(Wheel("demo", files={f"demo/{number}": bytes(1 << 19) for number in range(8)}))
+    assert len(arrived(tmp_path / "bomb", bomb).placed()) == 2
+    monkeypatch.setattr(module, "_MOST_MEMBERS", 5)
+    assert len(arrived(tmp_path / "flood", archive(DEMO)).placed()) == 5
+
+
+def test_a_header_may_not_claim_more_than_its_file_can_need(tmp_path: Path) -> None:
+    data = bytearray(archive(Wheel("demo", files={"demo/first.py": "x = 1\n"})))
+    data[18:22] = (1 << 30).to_bytes(4, "little")
+    assert arrived(tmp_path, bytes(data)).placed() == {}
 
 
 def test_what_a_local_header_does_not_tell_is_left_to_the_central_directory(tmp_path: Path) -> None:
@@ -154,15 +166,44 @@ def test_what_a_local_header_does_not_tell_is_left_to_the_central_directory(tmp_
     assert not isinstance(found, str)
 
 
-def test_an_end_of_the_work_ends_the_thread(tmp_path: Path) -> None:
-    def check() -> None:
-        raise KeyboardInterrupt
-
-    before = threading.active_count()
-    made = Ahead(tmp_path, None, check)
-    made.follow(Download(random.Random(0).randbytes(1000)))
+def test_the_end_of_the_work_ends_the_thread_though_nothing_is_missing(tmp_path: Path) -> None:
+    data = archive(DEMO)
+    crew = Crew(lambda: None)
+    made = Ahead(tmp_path, None, crew)
+    crew.stop()
+    made.arrived(len(data))
+    made.follow(Download(data))
     assert made.placed() == {}
-    assert threading.active_count() == before
+    crew.wait()
+
+
+def test_who_waits_for_the_result_does_not_wait_for_bytes_that_never_come(tmp_path: Path) -> None:
+    made = Ahead(tmp_path, None, Crew(lambda: None))
+    download = Download(archive(DEMO))
+    made.follow(download)
+    made.arrived(download.size // 2)
+    assert made.placed() == {}
+
+
+def test_a_mistake_is_not_hidden(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def mistake(*_: object) -> None:
+        raise LookupError("a mistake")
+
+    monkeypatch.setattr(module, "following", mistake)
+    with pytest.raises(LookupError):
+        arrived(tmp_path, archive(DEMO))
+
+
+def test_nothing_comes_back_where_the_workspace_has_gone(tmp_path: Path) -> None:
+    """An entry that lacks what was unpacked ahead would be taken for whole until the host starts anew."""
+    data = archive(DEMO)
+    (tmp_path / "workspace").mkdir()
+    made = arrived(tmp_path / "workspace/entry", data)
+    assert made.placed()
+    shutil.rmtree(tmp_path / "workspace")
+    with pytest.raises(OSError, match="No such file"):
+        Unpacker(bytearray(data), "demo", tmp_path / "workspace/entry", None, made.placed()).run()
+    assert not (tmp_path / "workspace").exists()
 
 
 class _Unseekable:

@@ -7,6 +7,7 @@ import random
 import subprocess
 import time
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -14,6 +15,8 @@ from cirfile import manifest as manifests
 from cirfile.manifest import Manifest, Requirement
 from shim.errors import ShimError
 from shim.providers.pypi import ahead, sink
+from shim.providers.pypi.ahead import Placed
+from shim.providers.pypi.unpack import Unpacker
 from tests.shim.providers.support import Recorded, assemble, serve, workplace
 from tests.support.index import Fault, Index, make_certificate
 from tests.support.proxy import Proxy
@@ -45,6 +48,26 @@ def failure(index: Index, wheels: list[Path], folder: Path, **changes: object) -
         assemble(index, wheels, workplace(folder, **changes))
     assert caught.value.hint
     return caught.value
+
+
+@pytest.mark.parametrize("in_memory", [0, sink.IN_MEMORY])
+def test_a_wheel_is_unpacked_while_it_arrives(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, in_memory: int
+) -> None:
+    taken: list[str] = []
+
+    def take_over(self: Unpacker, placed: Placed, *others: Any) -> bool:
+        taken.append(placed.member.name)
+        return genuine(self, placed, *others)
+
+    genuine = Unpacker._take_over
+    monkeypatch.setattr(Unpacker, "_take_over", take_over)
+    monkeypatch.setattr(sink, "IN_MEMORY", in_memory)
+    wheels = serve(tmp_path / "index", DEMO)
+    with Index(tmp_path / "index") as index:
+        assemble(index, wheels, workplace(tmp_path))
+    assert installed(tmp_path)
+    assert sorted(taken) == sorted(DEMO.files)
 
 
 @pytest.mark.parametrize(
@@ -93,7 +116,8 @@ def test_a_disk_that_fills_up_while_fetching(
 ) -> None:
     """What was fetched is kept, and the next start with more room goes on from there."""
     monkeypatch.setattr(sink, "IN_MEMORY", 1 << 20)
-    large = Wheel("demo", files={"demo/large.bin": random.Random(0).randbytes(12 << 20)})
+    noise = random.Random(0)
+    large = Wheel("demo", files={f"demo/large{number}.bin": noise.randbytes(1 << 20) for number in range(12)})
     wheels = serve(tmp_path / "index", large)
     with Index(tmp_path / "index") as index:
         with pytest.raises(OSError, match="No space left"):
@@ -101,9 +125,9 @@ def test_a_disk_that_fills_up_while_fetching(
         subprocess.run(["mount", "-o", "remount,size=200m", small_disk], check=True)
         assemble(index, wheels, workplace(small_disk))
         ranges = [request.headers.get("range", "") for request in index.requests]
-    assert list(small_disk.glob("layer/lib/*/site-packages/demo/large.bin"))
+    assert list(small_disk.glob("layer/lib/*/site-packages/demo/large11.bin"))
     assert ranges[0] == ""
-    assert int(ranges[1].removeprefix("bytes=").rstrip("-")) > 4 << 20
+    assert int(ranges[1].removeprefix("bytes=").rstrip("-")) > 2 << 20
 
 
 def test_retry_after_is_honoured(tmp_path: Path) -> None:

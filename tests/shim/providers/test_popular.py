@@ -81,6 +81,7 @@ def test_popular_wheels_are_installed_as_uv_installs_them(
     for wheel in wheels:
         folder = tmp_path / wheel.stem
         project = normalise(wheel.name.split("-")[0])
+        folder.mkdir()
         data = wheel.read_bytes()
         made = arrived(folder / "mine", data).placed()
         Unpacker(bytearray(data), project, folder / "mine", None, made).run()
