@@ -31,8 +31,8 @@ useful line.
 {table}
 
 Of {all} goals {met} are met; those that are missed are listed with their gaps and causes in the \
-[report](bench/results/compare.md) ([page with charts](bench/results/compare.html)), beside Buildah, Apptainer, \
-`uv run` and the paper's figures. {rerun}"""
+[report](bench/results/compare.md) ([page with charts](bench/results/compare.html)), beside the paper's figures. \
+{others}{rerun}"""
 _RERUN = "`./dev bench --compare` measures it again; more in [docs/performance.md](docs/performance.md)."
 _TIMES = (
     ("build, nothing cached", phases.BUILD_COLD),
@@ -74,8 +74,13 @@ def summary(known: Figures | None) -> str:
     described = [f"{known.machine[name]} {name}" for name in ("cores", "memory") if name in known.machine]
     return _README.format(
         rounds=known.plan.rounds, machine=", ".join(described), link=known.main, table=markdown(_pairs(known)),
-        all=len(states), met=states.count("met"), rerun=_RERUN,
+        all=len(states), met=states.count("met"), others=_others(known), rerun=_RERUN,
     )  # fmt: skip
+
+
+def _others(known: Figures) -> str:
+    titles = [title for name, title in known.plan.systems.items() if name not in DOCKER]
+    return f"It also has {'; '.join(titles)}. " if titles else ""
 
 
 def _pairs(known: Figures) -> rows.Rows:
