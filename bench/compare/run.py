@@ -19,8 +19,8 @@ from bench.compare.scenario import Scenario
 from bench.compare.systems import Job, System
 
 _Item = TypeVar("_Item")
-#: What the deployments of one round may take on the disk, bytes: eight systems, two of them over three links.
-_ROUND = 16_000_000_000
+#: What one round may take on the disk, bytes: builds or deployments of eight systems, three of them over three links.
+_ROUND = 24_000_000_000
 
 
 class MissedError(RuntimeError):
@@ -119,7 +119,8 @@ class Runner:
             jobs: dict[str, Job] = {}
             for system in systems:
                 jobs[system.name] = system.open(scenario, self.folder / f"{scenario.name}-{system.name}")
-                ends.callback(self._tidy, system.name, jobs[system.name])
+                ends.callback(self._tidy, system.name, jobs[system.name].forget_builds)
+                ends.callback(self._tidy, system.name, jobs[system.name].tidy)
             cold = {phase.name for phase in self.phases if phase.cold}
             last = None
             for key in [key for key in self._left if key.scenario == scenario.name]:
@@ -134,7 +135,7 @@ class Runner:
                 self._left.remove(key)
 
     def _is_full(self) -> bool:
-        """Whether the images of another round may not fit beside those of the phase's earlier ones."""
+        """Whether another round may not fit beside what earlier ones left."""
         return self.room(self.folder) < _ROUND
 
     def _sample(self, job: Job, key: Key, cold: bool) -> Sample:
@@ -180,14 +181,17 @@ class Runner:
 
     def _between(self, jobs: dict[str, Job]) -> None:
         for name, job in jobs.items():
-            self._tidy(name, job)
+            self._tidy(name, job.tidy)
+        if self._is_full():
+            for name, job in jobs.items():
+                self._tidy(name, job.forget_builds)
         if self.settle:
             self._say(f"waiting {self.settle:.0f} s for the file system to settle")
             time.sleep(self.settle)
 
-    def _tidy(self, name: str, job: Job) -> None:
+    def _tidy(self, name: str, work: Callable[[], None]) -> None:
         try:
-            job.tidy()
+            work()
         except Exception as error:
             self._say(f"{name}: not tidied: {error}")
 

@@ -62,6 +62,7 @@ class Fake:
     recipe: str = "Dockerfile"
     done: list[tuple[str, str, int]] = field(default_factory=list)
     tidied: list[int] = field(default_factory=list)
+    forgotten: list[int] = field(default_factory=list)
 
     @property
     def phases(self) -> frozenset[str]:
@@ -106,6 +107,10 @@ class FakeJob:
     def tidy(self) -> None:
         """Note that it was asked for."""
         self.system.tidied.append(len(self.system.done))
+
+    def forget_builds(self) -> None:
+        """Note that it was asked for."""
+        self.system.forgotten.append(len(self.system.done))
 
 
 def scenarios(folder: Path, *names: str) -> list[Scenario]:

@@ -42,6 +42,14 @@ def test_images_of_a_phase_go_between_rounds_where_the_disk_is_full(
     first = done.index(phases.DEPLOY_SHARED)
     last = len(done) - 1 - done[::-1].index(phases.DEPLOY_SHARED)
     assert sum(first < place <= last for place in chosen[1].tidied) == after
+    assert sum(first < place <= last for place in chosen[1].forgotten) == after
+
+
+def test_builds_of_an_application_go_when_it_is_done(tmp_path: Path, apps: list[Scenario]) -> None:
+    chosen = systems()
+    measure(tmp_path / "samples.jsonl", apps, chosen)
+    each = len(chosen[1].done) // len(apps)
+    assert chosen[1].forgotten == [each * number for number in range(1, len(apps) + 1)]
 
 
 def test_a_known_system_gives_the_known_report(tmp_path: Path, apps: list[Scenario], update: bool) -> None:

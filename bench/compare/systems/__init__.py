@@ -36,6 +36,9 @@ class Job(Protocol):
     def tidy(self) -> None:
         """Delete what earlier phases left on the host and in the registry and later ones do not need."""
 
+    def forget_builds(self) -> None:
+        """Delete what was built and what building cached: where the disk is full, and in the end."""
+
 
 class System(Protocol):
     """A way to build, ship and start applications.

@@ -97,6 +97,11 @@ class ApptainerJob:
         for file in self._made.glob("pulled-*.sif"):
             file.unlink()
 
+    def forget_builds(self) -> None:
+        """Delete the built file."""
+        self._file.unlink(missing_ok=True)
+        self._pushed = False
+
     def _build(self, *, cold: bool = False) -> None:
         self._make(self._file, cold=cold)
         self._pushed = False

@@ -47,6 +47,9 @@ class Client(Protocol):
     def remove(self, images: Sequence[str], volumes: Sequence[str]) -> None:
         """Remove, where they are there."""
 
+    def forget_builds(self, images: Sequence[str]) -> None:
+        """Remove images where they are there, and what building has cached, whoever built."""
+
 
 @dataclass(frozen=True)
 class Docker:
@@ -101,6 +104,11 @@ class Docker:
         if volumes:
             self.host.run("docker", "volume", "rm", "-f", *volumes)
 
+    def forget_builds(self, images: Sequence[str]) -> None:
+        """`docker image rm`, `docker builder prune`."""
+        self.host.run("docker", "image", "rm", "-f", *images)
+        self.host.run("docker", "builder", "prune", "--all", "--force")
+
 
 @dataclass(frozen=True)
 class Buildah:
@@ -148,6 +156,11 @@ class Buildah:
             self.host.run("podman", "rmi", "-f", "-i", *images)
         if volumes:
             self.host.run("podman", "volume", "rm", "-f", *volumes)
+
+    def forget_builds(self, images: Sequence[str]) -> None:
+        """`podman rmi`, and what `--layers` keeps, which are images without a name."""
+        self.host.run("podman", "rmi", "-f", "-i", *images)
+        self.host.run("podman", "image", "prune", "--force")
 
 
 @dataclass(frozen=True)

@@ -70,7 +70,7 @@ class ImageJob:
         self._tag_of_two = f"{self._host.registry}/{self._two}:1"
         self._cache = uuid.uuid4().hex
         self._built = self._pushed = self._built_two = False
-        self._added = False
+        self._added = self._forgotten = False
         self._shared: tuple[int, int] | None = None
         self._image = self._store = self._sibling = ""
         self._images: list[str] = []
@@ -79,6 +79,7 @@ class ImageJob:
     def ready(self, phase: str, number: int) -> None:
         """Bring about what the phase begins with."""
         if phase in (phases.BUILD_COLD, phases.BUILD_PLATFORMS):
+            self._remember(phase)
             self._cache = uuid.uuid4().hex
             return
         if phase == phases.BUILD_DEPENDENCY:
@@ -121,6 +122,18 @@ class ImageJob:
         """Delete images and volumes of earlier deployments."""
         self._client.remove(self._images, self._volumes)
         self._images, self._volumes, self._sibling, self._image = [], [], "", ""
+
+    def forget_builds(self) -> None:
+        """Delete both images, and the caches of all builds."""
+        self._client.forget_builds([self._tag, self._tag_of_two])
+        self._built = self._pushed = self._built_two = False
+        self._forgotten = True
+
+    def _remember(self, phase: str) -> None:
+        """Bring base and frontend back, which a machine that builds has; a cold build lacks its own caches alone."""
+        if self._forgotten:
+            self._build_two() if phase == phases.BUILD_PLATFORMS else self._build()
+            self._forgotten = False
 
     def _build(self, *, cold: bool = False) -> bool:
         self._make(self._system.recipe, self._tag, self._system.flags, cold=cold)
