@@ -10,7 +10,6 @@ Usage: python3 -m shim.pack DEBIAN_ROOT VENDOR_ROOT UV_PINS SOURCE OUTPUT
 
 from __future__ import annotations
 
-import ast
 import os
 import py_compile
 import shutil
@@ -21,6 +20,7 @@ from pathlib import Path
 
 from cirfile import hostenv
 from cirfile.layout import ACTIVE_BIN, ACTIVE_LAYER, FRONT_DOORS, SHIM
+from shim import pack_modules
 from shim.paths import RUN, SCRIPT, SHARED_LINK
 
 PYTHON = "python3.11"
@@ -31,14 +31,6 @@ OPENED = ("libdeflate.so.0",)
 INTERPRETER = "/.cir/ld.so"
 LIBRARIES = "/.cir/lib"
 
-#: Parts of the standard library the shim can never need; what remains is kept whole.
-LEFT_OUT = (
-    "__phello__", "_aix_support", "_bootsubprocess", "_osx_support", "antigravity", "asyncio", "cProfile",
-    "curses", "dbm", "distutils", "doctest", "ensurepip", "idlelib", "imaplib", "lib2to3", "mailbox",
-    "mailcap", "multiprocessing/dummy", "nntplib", "pdb", "poplib", "pydoc", "pydoc_data", "pyclbr", "sched",
-    "sitecustomize", "smtplib", "sqlite3", "telnetlib", "test", "this", "tkinter", "turtle", "turtledemo",
-    "unittest", "venv", "webbrowser", "wsgiref", "xmlrpc", "zoneinfo",
-)  # fmt: skip
 #: Compiled modules worth their libraries; the interpreter has the others built in.
 DYNLOAD = (
     "_bz2",
@@ -74,11 +66,11 @@ def main(arguments: list[str]) -> None:
     library = root / "lib" / PYTHON
     library.mkdir(parents=True)
     _interpreter(debian, root)
-    _standard_library(debian, library)
+    _modules([source, vendor / "usr/lib/python3/dist-packages", debian / "usr/lib" / PYTHON], library)
+    _compiled_modules(debian, library)
     _libraries(debian, root)
-    _vendored(vendor / "usr/lib/python3/dist-packages/packaging", library)
     _certificates(vendor / "usr/share/ca-certificates/mozilla", root / "lib" / "ca-certificates.crt")
-    _own_code(source, uv_pins, library)
+    shutil.copyfile(uv_pins, library / "shim" / "uv.json")
     _doors(output)
     _apptainer(output)
     _fix_times(output)
@@ -98,24 +90,31 @@ def _interpreter(debian: Path, root: Path) -> None:
     (root / "ld.so").chmod(0o755)
 
 
-def _standard_library(debian: Path, library: Path) -> None:
-    source = debian / "usr/lib" / PYTHON
-    for path in _files(source):
-        relative = path.relative_to(source)
-        if relative.suffix == ".py" and not _left_out(relative):
-            _compile(path, library / relative.with_suffix(".pyc"), f"{LIBRARIES}/{PYTHON}/{relative}")
+def _modules(places: list[Path], library: Path) -> None:
+    """Compile our code and all that it can import, from where it is found first."""
+    own = [module_name(path, places[0]) for path in _files(places[0] / "shim") if is_carried(path)]
+    for name, path in sorted(pack_modules.reached(own, places).items()):
+        stem = Path(*name.split("."), *(["__init__"] if path.name == "__init__.py" else []))
+        _compile(path, library / stem.with_suffix(".pyc"), f"{LIBRARIES}/{PYTHON}/{stem}.py")
+
+
+def is_carried(path: Path) -> bool:
+    """Whether a file of ours is a module that the layer has."""
+    return path.suffix == ".py" and path.stem not in ("pack", "pack_modules")
+
+
+def module_name(path: Path, source: Path) -> str:
+    """The name that a module below `source` is imported by."""
+    parts = path.relative_to(source).with_suffix("").parts
+    return ".".join(parts[:-1] if parts[-1] == "__init__" else parts)
+
+
+def _compiled_modules(debian: Path, library: Path) -> None:
     dynload = library / "lib-dynload"
     dynload.mkdir()
-    for path in sorted((source / "lib-dynload").glob("*.so")):
+    for path in sorted((debian / "usr/lib" / PYTHON / "lib-dynload").glob("*.so")):
         if path.name.split(".")[0] in DYNLOAD:
             shutil.copyfile(path, dynload / path.name)
-
-
-def _left_out(relative: Path) -> bool:
-    name = str(relative.with_suffix(""))
-    if name.startswith(("_sysconfigdata", "config-")):
-        return True
-    return any(name == part or name.startswith(part + "/") for part in LEFT_OUT)
 
 
 def _libraries(debian: Path, root: Path) -> None:
@@ -161,45 +160,9 @@ def _patchelf(*arguments: str) -> None:
     subprocess.run(["patchelf", *arguments], check=True)
 
 
-def _vendored(vendor: Path, library: Path) -> None:
-    for path in _files(vendor):
-        if path.suffix == ".py":
-            relative = Path("packaging") / path.relative_to(vendor)
-            _compile(path, library / relative.with_suffix(".pyc"), f"{LIBRARIES}/{PYTHON}/{relative}")
-
-
 def _certificates(folder: Path, target: Path) -> None:
     """Join the authorities that Debian ships: the last resort on a base that has none."""
     target.write_bytes(b"".join(path.read_bytes() for path in sorted(folder.glob("*.crt"))))
-
-
-def _own_code(source: Path, uv_pins: Path, library: Path) -> None:
-    packages = [path for path in _files(source / "shim") if path.suffix == ".py" and path.name != "pack.py"]
-    for path in [*packages, *_shared(packages, source)]:
-        relative = path.relative_to(source)
-        _compile(path, library / relative.with_suffix(".pyc"), f"{LIBRARIES}/{PYTHON}/{relative}")
-    shutil.copyfile(uv_pins, library / "shim" / "uv.json")
-
-
-def _shared(packages: list[Path], source: Path) -> list[Path]:
-    """Return the modules of the language package that ours import, directly or through each other."""
-    found = {source / "cirfile" / "__init__.py"}
-    wanted = list(packages)
-    while wanted:
-        for name in _imports(wanted.pop()):
-            path = source / f"{name.replace('.', '/')}.py"
-            if path.is_file() and path not in found:
-                found.add(path)
-                wanted.append(path)
-    return sorted(found)
-
-
-def _imports(module: Path) -> Iterator[str]:
-    """Yield what a module imports of the language package, by either form of ``from``."""
-    for node in ast.walk(ast.parse(module.read_text())):
-        if isinstance(node, ast.ImportFrom) and node.module and node.module.partition(".")[0] == "cirfile":
-            yield node.module
-            yield from (f"{node.module}.{alias.name}" for alias in node.names)
 
 
 def _compile(source: Path, target: Path, shown: str) -> None:
