@@ -10,13 +10,12 @@ import argparse
 import json
 import os
 import secrets as tokens
-import tempfile
 from dataclasses import replace
 from pathlib import Path
 
 from buildah_plugin import engine as front
 from buildah_plugin import outputs
-from buildah_plugin.apptainer import squashfs
+from buildah_plugin.apptainer import squashfs, workplace
 from buildah_plugin.apptainer.engine import Engine
 from buildah_plugin.build import opened
 from buildah_plugin.process import ProcessError
@@ -84,13 +83,13 @@ def _target(given: list[str]) -> Path:
 
 def _make(engine: Engine, settings: Settings, target: Path) -> str:
     """Compose, convert, put in place; return the digest of the image that it was made of."""
-    with opened(settings) as (build, _, work), tempfile.TemporaryDirectory(prefix="cir-") as node:
+    with opened(settings) as (build, _, work):
         built = build.run(complete=True)
         if missing := built.layout(work / "layout"):
             raise CliError(INTERNAL, f"layers are missing from the layout: {', '.join(missing)}")
         aside = target.absolute().with_name(f".{target.name}.{tokens.token_hex(6)}")
         try:
-            with settings.talk.phase(f"{target} written"):
+            with settings.talk.phase(f"{target} written"), workplace.make(work / "layout") as node:
                 _convert(engine, settings, work / "layout", aside, Path(node))
             aside.replace(target)
         finally:

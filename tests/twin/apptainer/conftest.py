@@ -110,6 +110,11 @@ class Account:
             stdin=subprocess.DEVNULL,
         )
 
+    @property
+    def shared_memory(self) -> Path:
+        """The engines' ``/dev/shm``, which is not this process's."""
+        return Path(f"/proc/{self.engines.holder}/root/dev/shm")
+
     def owned(self, path: Path) -> Path:
         """Make a folder of this account."""
         path.mkdir(parents=True)

@@ -173,7 +173,7 @@ def test_no_room_on_the_node(account: Account, sif: Path, store: Path, place: Pa
         assert f"{small} has no room" in done.stderr or f"cannot be unpacked in {small}" in done.stderr
     finally:
         account.as_root("umount", str(small))
-        shutil.rmtree(f"/dev/shm/cir-{account.engines.instance.user_id}", ignore_errors=True)
+        shutil.rmtree(account.shared_memory / f"cir-{account.engines.instance.user_id}", ignore_errors=True)
 
 
 @pytest.fixture

@@ -7,6 +7,8 @@ import json
 import os
 import shutil
 import stat
+import subprocess
+import time
 from pathlib import Path
 
 import pytest
@@ -243,3 +245,22 @@ def test_a_platform_of_its_own(account: Account, context: Path, env: dict[str, s
     done = account.cir("run", str(sif), env=env)
     assert (done.returncode, done.stdout) == (78, ""), done.stderr
     assert "is for arm64, this machine is amd64" in done.stderr
+
+
+@pytest.mark.parametrize("named", [False, True])
+def test_where_the_tree_is_unpacked(named: bool, account: Account, shim_ref: str, place: Path) -> None:
+    """In memory, where this machine has enough of it, or where the user says; nothing is left there."""
+    (place / "Cirfile").write_text("FROM python:3.11-slim\n")
+    folder = account.owned(place / "node") if named else account.shared_memory
+    before = set(folder.glob("cir-*"))
+    env = {"CIR_SHIM": shim_ref} | ({"APPTAINER_TMPDIR": str(folder)} if named else {})
+    words = account.cir_words("build", "--engine", "apptainer", "-o", str(place / "app.sif"), str(place))
+    with subprocess.Popen(account.argv(*words, env=env), stderr=subprocess.PIPE, text=True) as process:
+        trees = set()
+        while process.poll() is None:
+            trees |= {path.parent.parent.parent for path in folder.glob("cir-*/*/*/etc/debian_version")}
+            time.sleep(0.01)
+        assert process.stderr
+        assert process.returncode == 0, process.stderr.read()
+    assert len(trees - before) == 1
+    assert set(folder.glob("cir-*")) <= before

@@ -181,7 +181,7 @@ def test_a_stranger_in_shared_memory_changes_nothing(
     for name in ("python3", "greet", "sh"):
         (trap / name).write_text("#!/bin/sh\necho trapped\n")
         (trap / name).chmod(0o755)
-    shared = Path("/dev/shm/.cir")
+    shared = account.shared_memory / ".cir"
     shared.mkdir()
     (shared / "layer").symlink_to(place / "trap")
     os.chown(shared, 4321, 4321)
