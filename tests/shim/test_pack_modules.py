@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 import sysconfig
+from functools import cache
 from pathlib import Path
 
 from shim import pack, pack_modules
@@ -65,6 +66,7 @@ def test_the_layer_is_a_part_of_the_standard_library() -> None:
     assert not {"pip", "test", "_pyio", "xml", "difflib"} & kept.keys()
 
 
+@cache
 def layer() -> dict[str, Path]:
     own = [
         pack.module_name(path, ROOT)

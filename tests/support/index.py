@@ -104,7 +104,7 @@ class Index:
                 self._server.socket, server_side=True, do_handshake_on_connect=False
             )
         self._scheme = "https" if tls else "http"
-        self._thread = threading.Thread(target=self._server.serve_forever, args=(0.05,), daemon=True)
+        self._thread = threading.Thread(target=self._server.serve_forever, args=(0.02,), daemon=True)
 
     @property
     def port(self) -> int:

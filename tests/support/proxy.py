@@ -29,7 +29,7 @@ class Proxy:
 
         self._server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
         self._server.daemon_threads = True
-        self._thread = threading.Thread(target=self._server.serve_forever, args=(0.05,), daemon=True)
+        self._thread = threading.Thread(target=self._server.serve_forever, args=(0.02,), daemon=True)
         self.authority = f"127.0.0.1:{self._server.server_address[1]}"
         self.url = f"http://{f'{user}:{password}@' if user else ''}{self.authority}"
 

@@ -41,7 +41,7 @@ class RegistryProxy:
 
         self._server = ThreadingHTTPServer((address.split(":")[0], int(address.split(":")[1])), Handler)
         self._server.daemon_threads = True
-        self._thread = threading.Thread(target=self._server.serve_forever, args=(0.05,), daemon=True)
+        self._thread = threading.Thread(target=self._server.serve_forever, args=(0.02,), daemon=True)
 
     @property
     def address(self) -> str:

@@ -193,7 +193,7 @@ def web(engines: Engines, tmp_path_factory: pytest.TempPathFactory) -> Iterator[
     (folder / "data.tar.gz").write_bytes(small_archive())
     handler = partial(_Quiet, directory=str(folder))
     with ThreadingHTTPServer((engines.bridge_ip, 0), handler) as server:
-        threading.Thread(target=server.serve_forever, daemon=True).start()
+        threading.Thread(target=server.serve_forever, args=(0.02,), daemon=True).start()
         yield f"http://{engines.bridge_ip}:{server.server_address[1]}"
         server.shutdown()
 
