@@ -43,7 +43,7 @@ def left(cache: Cache) -> list[str]:
 def test_a_sweep_before_the_lock_is_made(cache: Cache, monkeypatch: pytest.MonkeyPatch) -> None:
     """The owner was stopped for a while after it had made the folder."""
     really = os.open
-    swept = []
+    swept: list[Path] = []
 
     def late(path: Path, flags: int, mode: int = 0o777, *, dir_fd: int | None = None) -> int:
         if flags & os.O_CREAT and not swept:
@@ -59,7 +59,7 @@ def test_a_sweep_before_the_lock_is_made(cache: Cache, monkeypatch: pytest.Monke
 
 def test_a_sweep_before_the_lock_is_taken(cache: Cache, monkeypatch: pytest.MonkeyPatch) -> None:
     really = fcntl.flock
-    calls = []
+    calls: list[int] = []
 
     def late(handle: int, operation: int) -> None:
         calls.append(handle)
@@ -127,11 +127,15 @@ def test_a_removal_cut_short(death: str, cache: Cache, monkeypatch: pytest.Monke
             raise Killed
         really(path, **options)
 
-    with monkeypatch.context() as patched, pytest.raises(Killed), cache.workspace() as folder:
-        (folder / "entry").mkdir()
-        for name in ("entry/file", "entry/other"):
-            (folder / name).touch()
+    workspace = cache.workspace()
+    folder = workspace.__enter__()
+    (folder / "entry").mkdir()
+    for name in ("entry/file", "entry/other"):
+        (folder / name).touch()
+    with monkeypatch.context() as patched:
         patched.setattr(os, "unlink", unlink)
+        with pytest.raises(Killed):
+            workspace.__exit__(None, None, None)
     assert f"{folder.name}/lock" in left(cache)
     close_handles_of(folder / "lock")  # as the kernel does
     cache.sweep()
@@ -140,7 +144,7 @@ def test_a_removal_cut_short(death: str, cache: Cache, monkeypatch: pytest.Monke
 
 def close_handles_of(path: Path) -> None:
     for link in Path("/proc/self/fd").iterdir():
-        if link.is_symlink() and os.readlink(link) == str(path):
+        if link.is_symlink() and link.readlink() == path:
             os.close(int(link.name))
 
 
