@@ -93,10 +93,11 @@ class Hold:
     def release(self) -> None:
         """Let others have it: remove the file, then the lock."""
         self._released.set()
-        self._mine.discard(self.path)
-        if _is(self.path, self._handle):
-            self.path.unlink(missing_ok=True)
-        os.close(self._handle)
+        with self._one_at_a_time:  # else a sweep of this process takes it in between, and loses its file
+            self._mine.discard(self.path)
+            if _is(self.path, self._handle):
+                self.path.unlink(missing_ok=True)
+            os.close(self._handle)
 
     def _beat(self) -> None:
         while not self._released.wait(HEARTBEAT):

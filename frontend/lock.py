@@ -16,6 +16,7 @@ from pathlib import Path
 from cirfile import references
 from cirfile.plan import Platform
 from frontend import platforms
+from frontend.gateway.caps import Capabilities
 from frontend.llb import ops, state
 from frontend.options import Options
 from frontend.proto import ops_pb2 as pb
@@ -69,8 +70,15 @@ def own_image(options: Options, platform: Platform, path: Path = OWN_IMAGE) -> o
     return state.image(name, platforms.to_llb(platform))
 
 
-def lower(step: LockStep, image: ops.State, options: Options, platform: Platform) -> ops.State:
-    """Return the file system with the lock at ``/<ecosystem>.json``; ``platform`` is the server's own."""
+def lower(
+    step: LockStep, image: ops.State, options: Options, platform: Platform, caps: Capabilities
+) -> ops.State:
+    """Return the file system with the lock at ``/<ecosystem>.json``; ``platform`` is the server's own.
+
+    The file with the question is made from the question alone, so the cache key needs no look at it. A server
+    that looks (one before BuildKit 0.13) gives it up once the answer is found, and may then show the
+    remembered step as CANCELED.
+    """
     question = state.file(
         ops.SCRATCH,
         ops.Mkfile("/question.json", step.question, 0o644),
@@ -81,7 +89,7 @@ def lower(step: LockStep, image: ops.State, options: Options, platform: Platform
         env=_environment(),
         mounts=(
             ops.Mount("/", image),
-            ops.Mount("/in", question, readonly=True),
+            ops.Mount("/in", question, readonly=True, as_defined="exec.mount.cache.content" in caps.llb),
             ops.Mount(_OUTPUT),
             ops.Mount(
                 _CACHE, cache=posixpath.join(options.build_arg("BUILDKIT_CACHE_MOUNT_NS"), "cir-resolver")

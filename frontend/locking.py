@@ -57,7 +57,7 @@ class Locker:
             requirements = len(plan.manifest.of(ecosystem))
             step = lock.LockStep(question, ecosystem, requirements, self._written(plan, ecosystem), no_cache)
             own = lock.own_image(self._options, platform)
-            files[ecosystem] = lock.lower(step, own, self._options, platform)
+            files[ecosystem] = lock.lower(step, own, self._options, platform, self._gateway.caps)
             locks[ecosystem] = self._read(files[ecosystem], step)
         return Locked(locking.complete(plan.manifest, locks), files, locks)
 

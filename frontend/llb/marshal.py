@@ -226,6 +226,8 @@ def _exec_op(result: pb.Op, op: ops.Exec, edge: Callable[[ops.State], pb.Input])
         if mount.tmpfs:
             message.mountType = pb.MountType.TMPFS
             message.TmpfsOpt.SetInParent()
+        if mount.as_defined:
+            message.contentCache = pb.MountContentCache.OFF
     for secret in op.secrets:
         options = pb.SecretOpt(
             ID=secret.id, uid=secret.uid, gid=secret.gid, mode=secret.mode, optional=secret.optional
@@ -280,6 +282,7 @@ def _exec_caps(op: ops.Exec) -> set[str]:
         (bool(op.secrets), ("exec.mount.secret",)),
         (any(m.cache for m in op.mounts), ("exec.mount.cache", "exec.mount.cache.sharing")),
         (any(m.tmpfs for m in op.mounts), ("exec.mount.tmpfs",)),
+        (any(m.as_defined for m in op.mounts), ("exec.mount.cache.content",)),
         (any(m.selector for m in op.mounts), ("exec.mount.selector",)),
         (any(m.source.vertex is not None for m in op.mounts), ("exec.mount.bind",)),
     )

@@ -153,7 +153,8 @@ class Mount(NamedTuple):
     """A file system in an `Exec`.
 
     ``readonly`` or ``discard`` mounts have no output. A ``cache`` mount is shared between builds under
-    its id; a ``tmpfs`` mount lives as long as the command.
+    its id; a ``tmpfs`` mount lives as long as the command. With ``as_defined`` the cache key has the
+    operations that make the source, and the server need not read its files for it; else it has both.
     """
 
     dest: str
@@ -164,6 +165,7 @@ class Mount(NamedTuple):
     cache: str = ""
     locked: bool = False
     tmpfs: bool = False
+    as_defined: bool = False
 
     @property
     def has_output(self) -> bool:

@@ -51,15 +51,17 @@ def test_cache_export_and_import(
     build(text, {}, f"--cache-from=type=registry,ref={name}")
 
 
-def test_no_cache_for_a_stage(build: Build, greeting_index: str) -> None:
+def test_no_cache_for_a_stage(build: Build, index: Index) -> None:
     """`--no-cache-filter` with the stage's name means everything: there is no other stage."""
-    head = f"FROM musl:1 AS app\nREQUIRE pypi --index-url {greeting_index} greeting>=1\n"
+    head = f"FROM musl:1 AS app\nREQUIRE pypi --index-url {index.url} greeting>=1\n"
     text = f"{head}COPY main.py /x/\n"
     build(text, FILES)
     steps = (LOCK, r"\[1/1\] COPY")
     for name, remembered in (("other", True), ("app", False)):
+        index.requests.clear()
         talk = build(text, FILES, f"--no-cache-filter={name}").talk
         assert [cached(talk, each) for each in steps] == [remembered] * 2
+        assert bool(index.requests) != remembered
 
 
 def test_the_network_of_the_resolver(build: Build, wheels: Path, engines: Engines) -> None:

@@ -46,6 +46,7 @@ source.git source.git.fullurl source.http source.http.checksum file.base
 """
 _LLB_SINCE = """
 mergeop diffop file.copy.includeexcludepatterns file.copy.modestring source.ocilayout source.git.mtime
+exec.mount.cache.content
 """
 OLD_FRONTEND = tuple(_FRONTEND.split())
 NEW_FRONTEND = tuple((_FRONTEND + _FRONTEND_SINCE).split())

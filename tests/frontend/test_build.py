@@ -201,6 +201,19 @@ def test_the_resolver_s_cache_has_the_namespace_of_cache_mounts(
     assert [mount.cacheOpt.ID for mount in mounts if mount.mountType == pb.MountType.CACHE] == [cache]
 
 
+@pytest.mark.parametrize("known", [True, False])
+def test_the_question_is_not_read_back_for_the_cache_key(known: bool, server: Server, frontend: Run) -> None:
+    """On servers that can be told so; else a remembered lock is shown as CANCELED now and then."""
+    cap = "exec.mount.cache.content"
+    server.llb_caps = tuple(name for name in server.llb_caps if known or name != cap)
+    frontend()
+    solve = next(solve for solve in server.solves if kinds(graph(solve))[-1] == "exec")
+    modes = {mount.dest: mount.contentCache for mount in graph(solve)[-1].exec.mounts}
+    assert modes.pop("/in") == (pb.MountContentCache.OFF if known else pb.MountContentCache.DEFAULT)
+    assert set(modes.values()) == {pb.MountContentCache.DEFAULT}
+    assert solve.Definition.metadata[digest_of(solve, -2)].caps.get(cap, False) == known
+
+
 def digest_of(solve: gw.SolveRequest, position: int) -> str:
     return "sha256:" + hashlib.sha256(solve.Definition.ops[position]).hexdigest()
 

@@ -8,6 +8,7 @@ import random
 import signal
 import subprocess
 import sys
+import threading
 import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
@@ -333,6 +334,35 @@ def test_hold_is_exclusive_between_processes(tmp_path: Path) -> None:
     again = Hold.take(path)
     assert again
     again.release()
+
+
+def test_a_hold_taken_during_a_release_keeps_its_file(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """By a sweep of the same process, to which the kernel grants every lock that the process has."""
+    path = tmp_path / "hold"
+    mine = Hold.take(path)
+    assert mine
+    taken: list[Hold | None] = []
+    taker = threading.Thread(target=lambda: taken.append(Hold.take(path)))
+    really = hold._is
+
+    def slowly(path: Path, handle: int) -> bool:
+        found = really(path, handle)
+        if threading.current_thread() is not taker:
+            taker.start()
+            taker.join(0.3)
+        return found
+
+    with monkeypatch.context() as patched:
+        patched.setattr(hold, "_is", slowly)
+        mine.release()
+    taker.join(10)
+    (other,) = taken
+    assert other
+    assert path.exists()
+    other.release()
+    assert not path.exists()
 
 
 def test_hold_without_locks_rests_on_its_heartbeat(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

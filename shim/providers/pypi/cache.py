@@ -33,7 +33,7 @@ ENTRY = "entry.json"
 BYTECODE = "bytecode"
 _VERSION = 2
 _TEMPORARY, _PARTIAL, _LOCK = "tmp", "partial", "lock"
-#: A workspace of another host cannot be asked for its lock; after this many seconds it is left over.
+#: Seconds after which a workspace is left over whose lock tells nothing: of another host, or without locks.
 _LEFT_OVER = 2 * 24 * 3600.0
 
 
@@ -121,44 +121,40 @@ class Cache:
     @contextlib.contextmanager
     def workspace(self) -> Iterator[Path]:
         """A private folder on the same file system, removed at the end whatever happens."""
-        folder = self.folder / _TEMPORARY / f"{self._boot[:8]}-{os.urandom(8).hex()}"
-        folder.mkdir(parents=True)
-        lock = os.open(folder / _LOCK, os.O_CREAT | os.O_RDWR | os.O_CLOEXEC, 0o600)
+        lock = None
+        while lock is None:
+            folder = self.folder / _TEMPORARY / f"{self._boot[:8]}-{os.urandom(8).hex()}"
+            lock = _claim(folder)
         try:
-            with contextlib.suppress(OSError):  # a file system without locks: `sweep` goes by age there
-                fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
             yield folder
         finally:
-            shutil.rmtree(folder, ignore_errors=True)
+            _remove(folder)
             os.close(lock)
 
     def sweep(self) -> None:
         """Remove what killed processes have left in ``tmp``."""
         with contextlib.suppress(OSError):
             for folder in (self.folder / _TEMPORARY).iterdir():
-                if self._abandoned(folder):
-                    shutil.rmtree(folder, ignore_errors=True)
+                with contextlib.suppress(OSError):
+                    self._sweep(folder)
 
-    def _abandoned(self, folder: Path) -> bool:
-        """Whether nobody works in a workspace: on this kernel its lock tells, elsewhere its age."""
+    def _sweep(self, folder: Path) -> None:
+        """Remove a workspace in which nobody works: on this kernel its lock tells, elsewhere its age."""
+        if not folder.name.startswith(self._boot[:8]):
+            if _is_old(folder):
+                _remove(folder)
+            return
         try:
-            age = time.time() - folder.stat().st_mtime
-            if not folder.name.startswith(self._boot[:8]):
-                return age > _LEFT_OVER
             lock = os.open(folder / _LOCK, os.O_RDWR | os.O_CLOEXEC)
         except FileNotFoundError:
-            return (
-                folder.is_dir() and time.time() - folder.stat().st_mtime > 60
-            )  # killed before it had a lock
-        except OSError:
-            return False
+            folder.rmdir()  # works only while it is empty; an owner who is about to lock it makes another
+            return
         try:
-            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except OSError:
-            return False
+            free = _lock(lock)
+            if free or (free is None and _is_old(folder)):
+                _remove(folder)  # with the lock held, so that an owner who has yet to lock it notices
         finally:
             os.close(lock)
-        return True
 
 
 def boot_id() -> str:
@@ -167,6 +163,43 @@ def boot_id() -> str:
         return Path(BOOT_ID).read_text("ascii").strip()
     except OSError:
         return "unknown"
+
+
+def _claim(folder: Path) -> int | None:
+    """Make a workspace and lock it; `None` if a sweep took it before it was locked."""
+    folder.mkdir(parents=True)
+    try:
+        lock = os.open(folder / _LOCK, os.O_CREAT | os.O_RDWR | os.O_CLOEXEC, 0o600)
+    except FileNotFoundError:
+        return None
+    if _lock(lock) is not False and (folder / _LOCK).exists():
+        return lock
+    os.close(lock)
+    return None
+
+
+def _lock(handle: int) -> bool | None:
+    """Whether the lock was free; `None` where the file system has none."""
+    try:
+        fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return False
+    except OSError:
+        return None
+    return True
+
+
+def _remove(folder: Path) -> None:
+    """Remove a workspace, its lock last: death in the middle leaves one that can be asked for its lock."""
+    with contextlib.suppress(OSError):
+        for path in folder.iterdir():
+            if path.name != _LOCK:
+                shutil.rmtree(path, ignore_errors=True)
+    shutil.rmtree(folder, ignore_errors=True)
+
+
+def _is_old(folder: Path) -> bool:
+    return time.time() - folder.stat().st_mtime > _LEFT_OVER
 
 
 def _intact(entry: Entry) -> bool:

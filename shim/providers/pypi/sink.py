@@ -171,12 +171,12 @@ def open_sink(choice: Choice, cache: Cache) -> Iterator[Sink]:
     try:
         try:
             fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except (
-            OSError
-        ):  # another process fetches the same, or there are no locks here: use a file without a name
-            os.close(descriptor)
+        except OSError:
+            # another process fetches the same, or there are no locks here: use a file without a name
             place = place.with_name(f"{place.name}.{os.urandom(8).hex()}")
-            descriptor = os.open(place, flags | os.O_EXCL, 0o644)
+            nameless = os.open(place, flags | os.O_EXCL, 0o644)
+            os.close(descriptor)
+            descriptor = nameless
             place.unlink()
         yield FileSink(choice, descriptor)
         place.unlink(missing_ok=True)

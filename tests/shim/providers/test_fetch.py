@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import random
 import subprocess
@@ -12,10 +13,13 @@ from typing import Any
 import pytest
 
 from cirfile import manifest as manifests
+from cirfile.lock import Artifact
 from cirfile.manifest import Manifest, Requirement
 from shim.errors import ShimError
+from shim.provider import Choice
 from shim.providers.pypi import ahead, sink
 from shim.providers.pypi.ahead import Placed
+from shim.providers.pypi.cache import Cache
 from shim.providers.pypi.unpack import Unpacker
 from tests.shim.providers.support import Recorded, assemble, serve, workplace
 from tests.support.index import Fault, Index, make_certificate
@@ -300,6 +304,24 @@ class TestLargeFiles:
         with Index(tmp_path / "index") as index:
             assemble(index, wheels, workplace(tmp_path))
         assert installed(tmp_path)
+
+    def test_no_room_while_another_process_fetches_it(
+        self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        """The second file cannot be made: that is said, and no handle is closed twice."""
+        choice = Choice("demo", "1.0", Artifact("demo.whl", "http://index/demo.whl", "0" * 64, 10))
+        really = os.open
+
+        def full(path: Path, flags: int, mode: int = 0o777) -> int:
+            if flags & os.O_EXCL:
+                raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+            return really(path, flags, mode)
+
+        with sink.open_sink(choice, Cache(tmp_path)), monkeypatch.context() as patched:
+            patched.setattr(os, "open", full)
+            with pytest.raises(OSError, match="No space") as caught, sink.open_sink(choice, Cache(tmp_path)):
+                pass
+        assert caught.value.errno == errno.ENOSPC
 
 
 def test_basic_auth_from_netrc(tmp_path: Path) -> None:
