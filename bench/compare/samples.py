@@ -76,6 +76,37 @@ class Plan:
         """The scenarios that a phase exists for."""
         return tuple(name for name in self.scenarios if phase not in self.lacking.get(name, ()))
 
+    def joined(self, later: Plan) -> Plan:
+        """What two runs are to measure together: runs may take some applications, systems or links each.
+
+        The main link is that of the run with more links.
+        """
+        first, second = sorted((self.links, later.links), key=len, reverse=True)
+        return Plan(
+            scenarios=_union(self.scenarios, later.scenarios),
+            systems={**self.systems, **later.systems},
+            phases=_unions(self.phases, later.phases),
+            links={**first, **second},
+            rounds=max(self.rounds, later.rounds),
+            swept=_unions(self.swept, later.swept),
+            fewer={**self.fewer, **later.fewer},
+            kept={
+                name: {**self.kept.get(name, {}), **later.kept.get(name, {})}
+                for name in _union(self.kept, later.kept)
+            },
+            lacking=_unions(self.lacking, later.lacking),
+        )
+
+
+def _union(first: Iterable[str], second: Iterable[str]) -> tuple[str, ...]:
+    return tuple(dict.fromkeys((*first, *second)))
+
+
+def _unions(
+    first: Mapping[str, tuple[str, ...]], second: Mapping[str, tuple[str, ...]]
+) -> dict[str, tuple[str, ...]]:
+    return {name: _union(first.get(name, ()), second.get(name, ())) for name in _union(first, second)}
+
 
 class Log:
     """The file of samples, read once and appended to."""
@@ -122,7 +153,7 @@ def _cell(key: Key) -> tuple[str, str, str, str]:
 
 @dataclass(frozen=True)
 class Record:
-    """Everything a file of samples says; machine and plan are the last run's."""
+    """Everything a file of samples says: of machine and versions the last, of plans all."""
 
     machine: Mapping[str, str]
     plan: Plan | None
@@ -140,8 +171,10 @@ def read(lines: Iterable[str]) -> Record:
     for number, line in enumerate(lines, 1):
         try:
             given = json.loads(line)
-            machine = given.get("machine", machine)
-            plan = Plan(**given["plan"]) if "plan" in given else plan
+            machine |= given.get("machine", {})
+            if "plan" in given:
+                planned = Plan(**given["plan"])
+                plan = plan.joined(planned) if plan else planned
             if "sample" in given:
                 samples.append(_sample(given["sample"]))
         except (ValueError, TypeError, KeyError, AttributeError) as error:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from dataclasses import replace
+from dataclasses import asdict, replace
 from pathlib import Path
 
 import pytest
@@ -16,7 +16,7 @@ from bench.compare.report.page import page
 from bench.compare.report.promises import GOALS, PAPER, Result
 from bench.compare.report.table import table
 from bench.compare.report.write import write
-from bench.compare.samples import Key, Log, Sample, read
+from bench.compare.samples import Key, Log, Plan, Sample, read
 from bench.compare.scenario import Copy, Scenario, find
 from tests.bench.conftest import LINKS, measure, systems
 from tests.bench.fake import FakeNetwork
@@ -246,6 +246,35 @@ def test_an_application_for_one_platform_has_no_gap(tmp_path: Path, apps: list[S
 def test_a_broken_line_is_named() -> None:
     with pytest.raises(ValueError, match="line 2 is no line of samples"):
         read(['{"machine": {}}', '{"sample": {"key": {}}}'])
+
+
+def test_runs_of_parts_are_one_record() -> None:
+    """Applications, systems and links of each run, in the order they came; the main link, versions, all files."""
+    first = Plan(
+        scenarios=("b",), systems={"cir": "CIR"}, phases={"cir": ("push",)}, links={"100": 100.0}, rounds=5,
+        fewer={"push": 2}, kept={"cir": {"b": (2, 7)}},
+    )  # fmt: skip
+    second = Plan(
+        scenarios=("a", "b"), systems={"docker": "Docker", "cir": "CIR!"},
+        phases={"cir": ("cold", "push"), "docker": ("cold",)},
+        links={"500": 500.0, "100": 100.0}, rounds=1, swept={"cir": ("cold",)}, kept={"cir": {"a": (1, 1)}},
+        lacking={"a": ("push",)},
+    )  # fmt: skip
+    lines = [
+        {"machine": {"cores": "2", "docker": "28"}}, {"plan": asdict(first)},
+        {"machine": {"docker": "29", "buildah": "1"}}, {"plan": asdict(second)},
+    ]  # fmt: skip
+    record = read(json.dumps(line) for line in lines)
+    assert record.machine == {"cores": "2", "docker": "29", "buildah": "1"}
+    assert record.plan
+    expected = Plan(
+        scenarios=("b", "a"), systems={"cir": "CIR!", "docker": "Docker"},
+        phases={"cir": ("push", "cold"), "docker": ("cold",)}, links={"500": 500.0, "100": 100.0}, rounds=5,
+        swept={"cir": ("cold",)}, fewer={"push": 2}, kept={"cir": {"b": (2, 7), "a": (1, 1)}}, lacking={"a": ("push",)},
+    )  # fmt: skip
+    assert json.loads(json.dumps(asdict(record.plan))) == json.loads(json.dumps(asdict(expected)))
+    assert record.plan.main == "500"
+    assert record.plan.joined(record.plan) == record.plan
 
 
 def test_a_log_keeps_what_it_has(tmp_path: Path) -> None:
