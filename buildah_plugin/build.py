@@ -61,9 +61,9 @@ class Build:
 
     def close(self) -> None:
         """End what is still looked for."""
-        if self._ahead is not None and self._ahead.is_alive():
-            process.end_all()
-            self._ahead.join()
+        while self._ahead is not None and self._ahead.is_alive():
+            process.end_all()  # again and again: it may be about to start one
+            self._ahead.join(_MOMENT)
 
     @property
     def epoch(self) -> int:
@@ -190,6 +190,6 @@ def _sweep(root: Path) -> None:
                 shutil.rmtree(left) if left.is_dir() else left.unlink()
 
 
-_DAY = 24 * 3600
+_DAY, _MOMENT = 24 * 3600, 0.1
 #: No space, quota used up.
 _FULL = (28, 122)

@@ -6,18 +6,23 @@ ends the program as well.
 
 from __future__ import annotations
 
+import os
+import selectors
 import shlex
 import subprocess
-import threading
 from collections import deque
 from collections.abc import Callable, Mapping, Sequence
-from typing import IO, cast
+from typing import IO
 
 from cirfile.cli.errors import UNAVAILABLE, CliError
 from cirfile.errors import printable
 
 _TAIL = 12
 _GRACE = 10
+#: Seconds after which a wait looks up. Python handles a signal between two steps of the main thread, so one that comes
+#: as a wait begins, or that the kernel gives to another thread, is handled by then.
+_LOOK_UP = 0.5
+_PIECE = 1 << 16
 _RUNNING: set[subprocess.Popen[bytes]] = set()
 
 #: Words of options whose value is nobody's business.
@@ -70,23 +75,18 @@ def run(
         ) from None
     except OSError as error:
         raise CliError(UNAVAILABLE, f"`{argv[0]}` cannot be started: {error.strerror}") from None
-    tail: deque[str] = deque(maxlen=_TAIL)
     _RUNNING.add(child)
-    said = cast("IO[bytes]", child.stderr)
-    reader = threading.Thread(target=_follow, args=(said, tail, follow), daemon=True)
-    reader.start()
     try:
-        output = b"" if child.stdout is None else child.stdout.read()
-        status = child.wait()
-        reader.join()
+        output, tail = _listen(child, follow)
+        status = _ended(child)
     finally:
         _end(child)
         _RUNNING.discard(child)
-        for stream in (child.stdout, said):
+        for stream in (child.stdout, child.stderr):
             if stream is not None:
                 stream.close()
     if status != 0:
-        raise ProcessError(argv, status, "".join(tail))
+        raise ProcessError(argv, status, tail)
     return output
 
 
@@ -96,12 +96,57 @@ def end_all() -> None:
         _end(child)
 
 
-def _follow(stream: IO[bytes], tail: deque[str], follow: Callable[[str], None] | None) -> None:
-    for line in stream:
+def _listen(child: subprocess.Popen[bytes], follow: Callable[[str], None] | None) -> tuple[bytes, str]:
+    """What a program writes until it closes its outputs, and the last lines of what it says."""
+    output: list[bytes] = []
+    said = _Lines(follow)
+    with selectors.DefaultSelector() as waiting:
+        for stream, take in ((child.stdout, output.append), (child.stderr, said.take)):
+            if stream is not None:
+                waiting.register(stream, selectors.EVENT_READ, take)
+        while waiting.get_map():
+            for key, _ in waiting.select(_LOOK_UP):
+                piece = os.read(key.fd, _PIECE)
+                if piece:
+                    key.data(piece)
+                else:
+                    waiting.unregister(key.fileobj)
+    said.end()
+    return b"".join(output), "".join(said.tail)
+
+
+class _Lines:
+    """The lines of a stream that comes in pieces: each is told, the last ones are kept."""
+
+    def __init__(self, follow: Callable[[str], None] | None) -> None:
+        self.tail: deque[str] = deque(maxlen=_TAIL)
+        self._follow = follow
+        self._begun = b""
+
+    def take(self, piece: bytes) -> None:
+        """Take what comes next."""
+        *lines, self._begun = (self._begun + piece).split(b"\n")
+        for line in lines:
+            self._tell(line + b"\n")
+
+    def end(self) -> None:
+        """Take what is left, which no line feed ends."""
+        if self._begun:
+            self._tell(self._begun)
+
+    def _tell(self, line: bytes) -> None:
         text = line.decode(errors="replace")
-        tail.append(text)
-        if follow is not None:
-            follow(text.rstrip())
+        self.tail.append(text)
+        if self._follow is not None:
+            self._follow(text.rstrip())
+
+
+def _ended(child: subprocess.Popen[bytes]) -> int:
+    while True:
+        try:
+            return child.wait(_LOOK_UP)
+        except subprocess.TimeoutExpired:
+            continue
 
 
 def _end(child: subprocess.Popen[bytes]) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import signal
 import sys
+import threading
 import time
 from pathlib import Path
 
@@ -40,23 +41,66 @@ def test_a_program_that_is_not_there() -> None:
         process.run(["no-such-program"])
 
 
-def test_an_interrupt_ends_the_program() -> None:
-    """What interrupts us while we wait ends the program, too; `sleep` has no output to wait for."""
+class Interrupt:
+    """Raises in the main thread when a signal is handled, which arrives after a while."""
 
-    def interrupt(_number: int, _frame: object) -> None:
+    def __enter__(self) -> Interrupt:
+        self._before = signal.signal(signal.SIGALRM, self._raise)
+        self._started = time.monotonic()
+        return self
+
+    def _raise(self, _number: int, _frame: object) -> None:
         raise KeyboardInterrupt
 
-    before = signal.signal(signal.SIGALRM, interrupt)
-    signal.setitimer(signal.ITIMER_REAL, 0.5)
-    started = time.monotonic()
-    try:
-        with pytest.raises(KeyboardInterrupt):
-            process.run([sys.executable, "-c", "import time; time.sleep(30)"])
-    finally:
-        signal.signal(signal.SIGALRM, before)
-    assert time.monotonic() - started < 15
+    def __exit__(self, *_: object) -> None:
+        signal.signal(signal.SIGALRM, self._before)
+        assert time.monotonic() - self._started < 15
+
+    def to_thread(self) -> None:
+        """Send it to a thread that is not the main one, as the kernel may: no wait of the main one is cut short."""
+        other = threading.Thread(target=time.sleep, args=(3,))
+        other.start()
+        threading.Timer(0.5, lambda: signal.pthread_kill(other.ident or 0, signal.SIGALRM)).start()
+
+
+def survivors(mark: bytes) -> list[str]:
     children = Path(f"/proc/self/task/{os.getpid()}/children").read_text().split()
-    assert not [pid for pid in children if b"time.sleep(30)" in Path(f"/proc/{pid}/cmdline").read_bytes()]
+    return [pid for pid in children if mark in Path(f"/proc/{pid}/cmdline").read_bytes()]
+
+
+@pytest.mark.parametrize(
+    "program",
+    [
+        "import time; time.sleep(30)",
+        "import os, time; os.close(1); os.close(2); time.sleep(30)",
+        "import subprocess, time; subprocess.Popen(['sleep', '30']); time.sleep(30)",
+    ],
+    ids=["silent", "without-outputs", "outputs-are-held"],
+)
+@pytest.mark.parametrize("to_thread", [False, True])
+def test_an_interrupt_ends_the_program(program: str, to_thread: bool) -> None:
+    """What interrupts us while we wait ends the program, too, whichever thread gets the signal."""
+    with Interrupt() as interrupt:
+        if to_thread:
+            interrupt.to_thread()
+        else:
+            signal.setitimer(signal.ITIMER_REAL, 0.5)
+        with pytest.raises(KeyboardInterrupt):
+            process.run([sys.executable, "-c", program])
+    assert not survivors(b"time.sleep(30)")
+
+
+def test_much_of_both(tmp_path: Path) -> None:
+    """More than pipes hold, on both at once; lines in pieces, the last without its end; or all into a file."""
+    said: list[str] = []
+    program = "import sys\nfor n in range(30000): print(n); print('é', n, file=sys.stderr)\n"
+    program += "print('end', end='', file=sys.stderr)"
+    output = process.run([sys.executable, "-X", "utf8", "-c", program], follow=said.append)
+    assert output.split() == [str(n).encode() for n in range(30000)]
+    assert said == [*(f"é {n}" for n in range(30000)), "end"]
+    with (tmp_path / "file").open("wb") as file:
+        assert process.run([sys.executable, "-c", program], into=file) == b""
+    assert (tmp_path / "file").read_bytes() == output
 
 
 def test_credentials_do_not_show() -> None:
