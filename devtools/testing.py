@@ -28,7 +28,7 @@ def run(args: argparse.Namespace) -> int:
     """Bring up what the tests need and run them; the result is pytest's exit status."""
     home = venv.ensure()
     if args.unit:
-        return _pytest(home, ["-m", "not engines and not slow", "-n", "2", *args.arguments])
+        return _pytest(home, ["-m", "not engines and not slow", "-n", "3", *args.arguments])
     images.ensure(docker.for_tests(Engines.ensure(), own=not args.engines))
     chosen = ["--engines"] if args.engines else []
     if args.arguments:
