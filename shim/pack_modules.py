@@ -18,12 +18,8 @@ UNSEEN = (
 #: Imported by what is kept, and never needed there: for other systems, for a module's own command or tests, for
 #: what only other programs ask of it, or where a compiled module is built in.
 LEFT_OUT = (
-    "__phello__", "_aix_support", "_bootsubprocess", "_osx_support", "_pydecimal", "_pyio", "antigravity",
-    "argparse", "asyncio", "cProfile", "curses", "dbm", "distutils", "doctest", "email._header_value_parser",
-    "email.contentmanager", "email.generator", "email.headerregistry", "email.policy", "encodings.mbcs",
-    "encodings.oem", "ensurepip", "gettext", "http.cookiejar", "idlelib", "lib2to3", "mailbox", "mailcap",
-    "multiprocessing.dummy", "nturl2path", "optparse", "pdb", "plistlib", "pydoc", "pydoc_data", "sqlite3",
-    "statistics", "test", "tkinter", "turtle", "turtledemo", "unittest", "venv", "webbrowser", "wsgiref", "xmlrpc",
+    "argparse", "asyncio", "doctest", "email.generator", "email.policy", "encodings.mbcs", "encodings.oem",
+    "gettext", "plistlib", "pydoc", "statistics",
 )  # fmt: skip
 
 
@@ -42,7 +38,7 @@ def reached(own: Iterable[str], places: Iterable[Path]) -> dict[str, Path]:
         if source:
             found[name] = source
             wanted.extend(_parents(name))
-            wanted.extend(_imports(source, name))
+            wanted.extend(imports(source, name))
     return found
 
 
@@ -71,7 +67,7 @@ def _source(name: str, folders: tuple[Path, ...]) -> Path | None:
     return None
 
 
-def _imports(source: Path, name: str) -> Iterator[str]:
+def imports(source: Path, name: str) -> Iterator[str]:
     """Every name that an import statement may mean a module by."""
     package = name if source.name == "__init__.py" else name.rpartition(".")[0]
     for node in ast.walk(ast.parse(source.read_bytes())):
