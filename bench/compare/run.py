@@ -100,7 +100,7 @@ class Runner:
 
     def _exists(self, scenario: Scenario, system: System, phase: Phase, link: str) -> bool:
         is_main = link == next(iter(self.links))
-        there = phase.name in system.phases - scenario.lacking
+        there = phase.name in system.phases - scenario.lacking - system.alike.keys()
         return there and (is_main or system.name in self.swept)
 
     def _prepared(self, scenario: Scenario) -> bool:
@@ -216,6 +216,7 @@ def plan(scenarios: Sequence[Scenario], systems: Sequence[System], runner: Runne
         fewer={p.name: found for p in runner.phases if (found := runner.rounds_of(p)) < runner.rounds},
         kept={s.name: {c.name: c.kept(s.recipe) for c in scenarios} for s in systems},
         lacking={s.name: tuple(sorted(s.lacking)) for s in scenarios if s.lacking},
+        alike={s.name: dict(s.alike) for s in systems if s.alike},
     )
 
 

@@ -60,6 +60,8 @@ class Plan:
     kept: Mapping[str, Mapping[str, tuple[int, int]]] = field(default_factory=dict)
     #: Phases that do not exist for a scenario, whatever the system.
     lacking: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    #: By system: phases that are the same to it as another one, which is measured for both.
+    alike: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
 
     @property
     def main(self) -> str:
@@ -95,6 +97,7 @@ class Plan:
                 for name in _union(self.kept, later.kept)
             },
             lacking=_unions(self.lacking, later.lacking),
+            alike={**self.alike, **later.alike},
         )
 
 

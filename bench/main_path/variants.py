@@ -1,12 +1,13 @@
-"""Images that no host has seen: copies in the registry whose own layers each have one small file more.
+"""Images that no host has seen: copies in the registry whose own layers each have a few bytes more.
 
 A cold start must be measured on a host without the image. Deleting the image before each sample would spoil the
 next ones: ext4 does not hand out the inodes of files deleted within the last five minutes and searches around
 them, which was seen to triple the time that either side needs to unpack. And what was built on the host is still
 in its build cache. So every sample gets an image of its own, and nothing is deleted before the end.
 
-A layer is a gzip file of a tar archive, and both may be put together from pieces: a member with the new file in
-front of the old bytes makes another layer without compressing it again.
+A layer is a gzip file of a tar archive, and both may be put together from pieces: a member with another archive after
+the old bytes makes another layer without compressing it again. What comes after the end of an archive is part of the
+layer's content, which engines hash and do not unpack; so that content has to be hashed once for all variants.
 """
 
 from __future__ import annotations
@@ -23,8 +24,8 @@ from urllib.parse import quote
 
 TYPES = "application/vnd.oci.image.manifest.v1+json, application/vnd.docker.distribution.manifest.v2+json"
 _PIECE = 1 << 20
-#: A tar archive ends with zeros; without them another archive may follow.
-_HEADER = 512
+#: Hashes of the contents of layers, by their digests.
+_CONTENTS: dict[str, hashlib._Hash] = {}
 
 
 class Variants:
@@ -52,14 +53,13 @@ class Variants:
         return f"{self._reference}:{tag}"
 
     def _layer(self, layer: dict[str, Any], number: int) -> str:
-        """Push the layer with a file in front; note its digest and size, return the digest of its content."""
-        archive = _archive(f"variant-{number}")
+        """Push the layer with something after it; note its digest and size, return the digest of its content."""
+        more = _archive(f"variant-{number}")
         with self._get(f"blobs/{layer['digest']}") as answer:
-            blob = gzip.compress(archive, mtime=0) + answer.read()
-        content = hashlib.sha256()
-        with gzip.open(io.BytesIO(blob)) as unpacked:
-            while piece := unpacked.read(_PIECE):
-                content.update(piece)
+            blob = answer.read()
+        content = _content(layer["digest"], blob)
+        content.update(more)
+        blob += gzip.compress(more, mtime=0)
         layer |= {"digest": self._push(blob), "size": len(blob)}
         return f"sha256:{content.hexdigest()}"
 
@@ -85,9 +85,20 @@ class Variants:
         return urllib.request.urlopen(request, timeout=60)
 
 
+def _content(digest: str, blob: bytes) -> hashlib._Hash:
+    """The hash of what a layer unpacks to, to go on with."""
+    if digest not in _CONTENTS:
+        found = hashlib.sha256()
+        with gzip.open(io.BytesIO(blob)) as unpacked:
+            while piece := unpacked.read(_PIECE):
+                found.update(piece)
+        _CONTENTS[digest] = found
+    return _CONTENTS[digest].copy()
+
+
 def _archive(name: str) -> bytes:
-    """The beginning of a tar archive: one empty file."""
+    """A tar archive of one empty file."""
     whole = io.BytesIO()
     with tarfile.open(fileobj=whole, mode="w", format=tarfile.USTAR_FORMAT) as archive:
         archive.addfile(tarfile.TarInfo(name))
-    return whole.getvalue()[:_HEADER]
+    return whole.getvalue()

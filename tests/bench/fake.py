@@ -60,6 +60,7 @@ class Fake:
     slow: dict[str, float] = field(default_factory=dict)
     network: FakeNetwork = field(default_factory=FakeNetwork)
     recipe: str = "Dockerfile"
+    alike: dict[str, str] = field(default_factory=dict)
     done: list[tuple[str, str, int]] = field(default_factory=list)
     tidied: list[int] = field(default_factory=list)
     forgotten: list[int] = field(default_factory=list)

@@ -19,7 +19,7 @@ from bench.compare.report.write import write
 from bench.compare.samples import Key, Log, Plan, Sample, read
 from bench.compare.scenario import Copy, Scenario, find
 from tests.bench.conftest import LINKS, measure, systems
-from tests.bench.fake import FakeNetwork
+from tests.bench.fake import Fake, FakeNetwork
 
 GOLDEN = Path(__file__).with_name("known.md")
 SWEPT = {phases.BUILD_COLD, phases.DEPLOY_BASE, phases.DEPLOY_SHARED}
@@ -224,6 +224,26 @@ def test_phases_that_take_minutes_have_fewer_rounds(tmp_path: Path, apps: list[S
     assert figures.missing() == []
 
 
+def test_phases_that_are_alike_are_measured_once(tmp_path: Path, apps: list[Scenario]) -> None:
+    """The figures have them all, failures are listed once, and the method says which are meant."""
+    seconds = {phases.BUILD_SAME: 5.0, phases.BUILD_CODE: 5.0, phases.PUSH: 1.0}
+    alike = {phases.BUILD_SAME: phases.BUILD_CODE}
+    chosen = [
+        Fake("cir", "CIR", seconds, 1),
+        Fake("sif", "One file", seconds, 1, phases.BUILD_CODE, alike=alike),
+    ]
+    whole = [chosen[0], replace(chosen[1], broken="", done=[])]
+    link = "500 Mbit/s"
+    figures = measure(tmp_path / "samples.jsonl", apps[:1], whole)
+    assert {phase for _, phase, _ in whole[1].done} == {phases.BUILD_CODE, phases.PUSH}
+    assert figures.rounds("a", "sif", phases.BUILD_SAME, link) == {0: 5.0, 1: 6.0, 2: 7.0}
+    assert figures.missing() == []
+    assert "for all of it: One file, build, nothing changed as build, code changed." in table(figures, NONE)
+    broken = measure(tmp_path / "broken.jsonl", apps[:1], chosen)
+    assert broken.failure("a", "sif", phases.BUILD_SAME, link)
+    assert [key.phase for key, _ in broken.failures()] == [phases.BUILD_CODE]
+
+
 def test_an_application_for_one_platform_has_no_gap(tmp_path: Path, apps: list[Scenario]) -> None:
     """A phase that does not exist for it is neither taken nor missed, and no sum waits for it."""
     (apps[1].folder / "Cirfile").write_text("FROM base\nPLATFORMS libc=glibc arch=amd64\n")
@@ -258,7 +278,7 @@ def test_runs_of_parts_are_one_record() -> None:
         scenarios=("a", "b"), systems={"docker": "Docker", "cir": "CIR!"},
         phases={"cir": ("cold", "push"), "docker": ("cold",)},
         links={"500": 500.0, "100": 100.0}, rounds=1, swept={"cir": ("cold",)}, kept={"cir": {"a": (1, 1)}},
-        lacking={"a": ("push",)},
+        lacking={"a": ("push",)}, alike={"docker": {"push": "cold"}},
     )  # fmt: skip
     lines = [
         {"machine": {"cores": "2", "docker": "28"}}, {"plan": asdict(first)},
@@ -271,6 +291,7 @@ def test_runs_of_parts_are_one_record() -> None:
         scenarios=("b", "a"), systems={"cir": "CIR!", "docker": "Docker"},
         phases={"cir": ("push", "cold"), "docker": ("cold",)}, links={"500": 500.0, "100": 100.0}, rounds=5,
         swept={"cir": ("cold",)}, fewer={"push": 2}, kept={"cir": {"b": (2, 7), "a": (1, 1)}}, lacking={"a": ("push",)},
+        alike={"docker": {"push": "cold"}},
     )  # fmt: skip
     assert json.loads(json.dumps(asdict(record.plan))) == json.loads(json.dumps(asdict(expected)))
     assert record.plan.main == "500"

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 import statistics
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import pairwise
 
 from bench.compare import phases
@@ -32,13 +32,18 @@ class Figures:
 
     @classmethod
     def of(cls, record: Record) -> Figures:
-        """Take the last sample of each key.
+        """Take the last sample of each key; phases that are alike have the same ones.
 
         :raises ValueError: when the samples do not say what they were to be
         """
         if record.plan is None:
             raise ValueError("the samples have no plan: no run has begun with them")
-        return cls(record.plan, record.machine, {sample.key: sample for sample in record.samples})
+        samples = {sample.key: sample for sample in record.samples}
+        for system, alike in record.plan.alike.items():
+            for phase, same in alike.items():
+                found = [key for key in samples if (key.system, key.phase) == (system, same)]
+                samples |= {replace(key, phase=phase): samples[key] for key in found}
+        return cls(record.plan, record.machine, samples)
 
     @property
     def main(self) -> str:
@@ -122,7 +127,9 @@ class Figures:
 
     def failures(self) -> list[tuple[Key, str]]:
         """Every sample that failed."""
-        return [(key, sample.error) for key, sample in self.samples.items() if sample.error]
+        return [
+            (key, sample.error) for key, sample in self.samples.items() if sample.error and key == sample.key
+        ]
 
     def missing(self) -> list[str]:
         """Cells of the plan that have fewer rounds than planned and did not fail; those of the same gap together."""

@@ -20,7 +20,8 @@ _METHOD = (
         "each kind of work has a warm-up round that does not count. Phases that take minutes have fewer rounds: "
         "{fewer}. The page cache is dropped before phases that begin cold. Figures are medians (lowest to highest),"
         " ratios are medians of the ratios round by round. A cell with fewer rounds than planned is listed under "
-        "what is missing; a cell of which one round failed has no figure.",
+        "what is missing; a cell of which one round failed has no figure. What is the same work for a system is "
+        "measured once and shown for all of it: {alike}.",
     ),
     (
         "Builds",
@@ -104,7 +105,17 @@ _DOES = {
 def method(figures: Figures) -> list[tuple[str, str]]:
     """The paragraphs for one run."""
     fewer = "; ".join(f"{TITLES.get(phase, phase)}, {rounds}" for phase, rounds in figures.plan.fewer.items())
-    return [(what, words.replace("{fewer}", fewer or "none in this run")) for what, words in _METHOD]
+    given = {"fewer": fewer or "none in this run", "alike": _alike(figures) or "nothing in this run"}
+    return [(what, words.format(**given)) for what, words in _METHOD]
+
+
+def _alike(figures: Figures) -> str:
+    said = []
+    for system, alike in figures.plan.alike.items():
+        for same in dict.fromkeys(alike.values()):
+            titles = [TITLES.get(phase, phase) for phase, other in alike.items() if other == same]
+            said.append(f"{figures.plan.systems[system]}, {' and '.join(titles)} as {TITLES.get(same, same)}")
+    return "; ".join(said)
 
 
 def does(figures: Figures) -> list[list[str]]:

@@ -43,7 +43,8 @@ class Job(Protocol):
 class System(Protocol):
     """A way to build, ship and start applications.
 
-    A phase that is not among ``phases`` does not exist for the system, and is no gap in the report.
+    A phase that is not among ``phases`` does not exist for the system, and is no gap in the report. One that ``alike``
+    names is the same work as the phase it gives, and is measured with that.
     """
 
     @property
@@ -61,6 +62,10 @@ class System(Protocol):
     @property
     def phases(self) -> frozenset[str]:
         """What it does."""
+
+    @property
+    def alike(self) -> Mapping[str, str]:
+        """Phases by those that are the same to it."""
 
     def versions(self) -> Mapping[str, str]:
         """Programs and their versions."""

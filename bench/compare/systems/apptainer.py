@@ -1,19 +1,25 @@
 """Apptainer: an image is one file, which travels as one blob and is run where it lies; made of a definition, or by CIR.
 
-It runs as an ordinary user, as on clusters. Nothing of a file is shared with others, so for a definition *base
-present* and *components shared* are as *base absent*; each pull writes another file. CIR's files share a store of
-platform layers: for it *components shared* means that another file with the same dependencies was run with that store.
+It runs as an ordinary user, as on clusters. Each pull writes another file, of which nothing is shared with others:
+*base present* is *base absent*, and for a definition *components shared* is, too. CIR's files share a store of platform
+layers: for it *components shared* means that another file with the same dependencies was run with that store. A
+definition is built anew whatever changed, be it nothing.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from bench.compare import phases
 from bench.compare.scenario import Copy, Scenario
 from bench.compare.systems import Blobs, Job, Taken
 from bench.compare.systems.host import Host, seconds
+
+_ONE_FILE = {phases.DEPLOY_BASE: phases.DEPLOY_ABSENT}
+_NO_LAYERS = dict.fromkeys((phases.BUILD_SAME, phases.BUILD_DEPENDENCY), phases.BUILD_CODE)
+_NO_STORE = {phases.DEPLOY_SHARED: phases.DEPLOY_ABSENT}
 
 
 @dataclass(frozen=True)
@@ -25,6 +31,7 @@ class Apptainer:
     title: str = "Apptainer, definition file"
     recipe: str = "Apptainer.def"
     phases: frozenset[str] = phases.USUAL
+    alike: Mapping[str, str] = field(default_factory=lambda: _ONE_FILE | _NO_LAYERS | _NO_STORE)
 
     def versions(self) -> dict[str, str]:
         """Of the program."""
@@ -42,6 +49,7 @@ class CirApptainer(Apptainer):
     name: str = "cir-apptainer"
     title: str = "CIR on Apptainer"
     recipe: str = "Cirfile"
+    alike: Mapping[str, str] = field(default_factory=lambda: _ONE_FILE)
 
     def open(self, scenario: Scenario, folder: Path) -> Job:
         """Begin with a scenario."""

@@ -13,7 +13,7 @@ Each deployment gets an image the host has never seen (bench/main_path/variants.
 from __future__ import annotations
 
 import uuid
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from itertools import takewhile
 from pathlib import Path
@@ -48,6 +48,11 @@ class Images:
         """What it does."""
         return phases.USUAL | self.also
 
+    @property
+    def alike(self) -> Mapping[str, str]:
+        """Nothing: layers and stores make each phase another."""
+        return {}
+
     def versions(self) -> dict[str, str]:
         """Of the client's programs."""
         return self.client.versions()
@@ -72,7 +77,8 @@ class ImageJob:
         self._built = self._pushed = self._built_two = False
         self._added = self._forgotten = False
         self._shared: tuple[int, int] | None = None
-        self._image = self._store = self._sibling = ""
+        self._image = self._store = ""
+        self._sibling: str | None = None  # its store: empty for a system that keeps none
         self._images: list[str] = []
         self._volumes: list[str] = []
 
@@ -121,7 +127,7 @@ class ImageJob:
     def tidy(self) -> None:
         """Delete images and volumes of earlier deployments."""
         self._client.remove(self._images, self._volumes)
-        self._images, self._volumes, self._sibling, self._image = [], [], "", ""
+        self._images, self._volumes, self._sibling, self._image = [], [], None, ""
 
     def forget_builds(self) -> None:
         """Delete both images, and the caches of all builds."""
@@ -230,7 +236,7 @@ class ImageJob:
             return
         present = {phases.DEPLOY_ABSENT: 0, phases.DEPLOY_BASE: base, phases.DEPLOY_SHARED: common}[phase]
         if phase == phases.DEPLOY_SHARED:
-            if not self._sibling:
+            if self._sibling is None:
                 self._new_image(digests[:common])
                 self._store = self._sibling = self._new_store()
                 self._deploy(pull=True)
