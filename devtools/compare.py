@@ -79,8 +79,8 @@ def run(args: argparse.Namespace) -> int:
             "cir": ["env", *words, "cir"],
         }  # fmt: skip
         argv = [
-            str(home / "bin/python"), "-m", "bench.compare", "--engines", json.dumps(given), "--folder", str(temporary),
-            "--samples", str(samples), "--report", str(results), "--rounds", str(rounds),
+            str(home / "bin/python"), "-m", "bench.compare", "--engines", json.dumps(given), "--folder", "/tmp",
+            "--disk", str(temporary), "--samples", str(samples), "--report", str(results), "--rounds", str(rounds),
             "--settle", str(args.settle), "--record", str(paths.cache() / "index"), "--link", *links,
         ]  # fmt: skip
         for name in ("scenario", "system"):

@@ -32,6 +32,8 @@ from bench.compare.systems.host import Host
 #: Scenarios of a quick run.
 QUICK_SCENARIOS = ("fastapi", "sklearn")
 UNSHAPED = "unshaped"
+#: Folders of runs begin with this.
+_PREFIX = "cir-compare-"
 #: The link that everything is measured on, where it is among those of the run, in Mbit/s.
 _MAIN = 500.0
 
@@ -65,7 +67,7 @@ def _measure(args: argparse.Namespace) -> None:
     systems = _chosen(every(host, user), args.system or (list(QUICK) if args.quick else None))
     chosen = [phase for phase in phases.PHASES if phase.quick or not args.quick]
     with ExitStack() as ends:
-        folder = ends.enter_context(_folder(args.folder))
+        folder = ends.enter_context(_folder(args.folder, args.disk))
         found = ends.enter_context(
             network(
                 host.enter, tuple(given["link"]), host.registry, host.index, folder / "registry", args.record
@@ -74,7 +76,16 @@ def _measure(args: argparse.Namespace) -> None:
         log = Log(args.samples)
         prepare = Preparation(host, found.mirror, args.rounds, frozenset(phase.name for phase in chosen))
         runner = Runner(
-            log, folder, found, _links(args.link), args.rounds, SWEPT, chosen, prepare, args.settle
+            log,
+            folder,
+            found,
+            _links(args.link),
+            args.rounds,
+            SWEPT,
+            chosen,
+            prepare,
+            args.settle,
+            disk=args.disk,
         )
         versions = {name: version for system in systems for name, version in system.versions().items()}
         log.begin(machine.describe() | versions, plan(scenarios, systems, runner))
@@ -82,19 +93,19 @@ def _measure(args: argparse.Namespace) -> None:
 
 
 @contextmanager
-def _folder(parent: Path) -> Iterator[Path]:
+def _folder(parent: Path, disk: Path) -> Iterator[Path]:
     """A folder for one run; those that killed ones left go.
 
-    :raises ValueError: where another run is using the engines
+    :raises ValueError: where another run is using the engines, whose disk that is
     """
-    with (parent / "compare.lock").open("w") as lock:
+    with (disk / "compare.lock").open("w") as lock:
         try:
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
             raise ValueError("another comparison is running on the same engines") from None
-        for left in parent.glob("compare-*"):
+        for left in parent.glob(f"{_PREFIX}*"):
             shutil.rmtree(left, ignore_errors=True)
-        with tempfile.TemporaryDirectory(prefix="compare-", dir=parent) as name:
+        with tempfile.TemporaryDirectory(prefix=_PREFIX, dir=parent) as name:
             Path(name).chmod(0o755)
             yield Path(name)
 
@@ -139,7 +150,10 @@ def arguments() -> argparse.Namespace:
         "--engines", help="JSON: enter, user, link, registry, index, frontend, uv, ca; without, only report"
     )
     parser.add_argument("--scenarios", type=Path, default=Path(__file__).parents[1] / "scenarios")
-    parser.add_argument("--folder", type=Path, help="where temporary files go; the engines must see it")
+    parser.add_argument(
+        "--folder", type=Path, help="where temporary files go; the engines and the user must see it"
+    )
+    parser.add_argument("--disk", type=Path, help="a folder on the engines' disk")
     parser.add_argument("--samples", type=Path, required=True, help="raw samples, JSON lines; appended to")
     parser.add_argument("--report", type=Path, required=True, help="folder for the HTML page and the table")
     parser.add_argument("--rounds", type=int, default=5)

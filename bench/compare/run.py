@@ -31,7 +31,8 @@ class MissedError(RuntimeError):
 class Runner:
     """Takes what the log does not have yet.
 
-    :param folder: for files of the systems; on the disk whose use is measured
+    :param folder: for files of the systems
+    :param disk: a folder on the disk whose use is measured; empty for that of ``folder``
     :param network: the way to registry and index
     :param links: Mbit/s by name, 0 for no limit; everything is measured on the first one
     :param swept: names of the systems that are measured on the others, too
@@ -49,6 +50,7 @@ class Runner:
     phases: Sequence[Phase] = PHASES
     prepare: Callable[[Scenario], None] = lambda _: None
     settle: float = 0.0
+    disk: Path | None = None
     clock: Callable[[], float] = time.monotonic
     room: Callable[[Path], int] = lambda folder: shutil.disk_usage(folder).free
     progress: Progress = field(default_factory=Progress)
@@ -136,7 +138,7 @@ class Runner:
 
     def _is_full(self) -> bool:
         """Whether another round may not fit beside what earlier ones left."""
-        return self.room(self.folder) < _ROUND
+        return self.room(self.disk or self.folder) < _ROUND
 
     def _sample(self, job: Job, key: Key, cold: bool) -> Sample:
         """Take one sample; whatever goes wrong in it becomes its error."""
@@ -170,7 +172,7 @@ class Runner:
         if cold:
             machine.drop_page_cache()
         try:
-            with machine.Meter(self.folder, self.network.received, self.network.sent) as meter:
+            with machine.Meter(self.disk or self.folder, self.network.received, self.network.sent) as meter:
                 taken = job.act(key.phase, key.round)
         finally:
             missed = self.network.missed()
