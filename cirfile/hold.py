@@ -6,9 +6,13 @@ signs tell whether the owner is alive:
 - its POSIX record lock, which the kernel drops when the owner dies, however it dies, and which
   containers of one host see of each other whatever process namespaces they have;
 - its heartbeat, the modification time, renewed every few seconds. It decides where the file system
-  has no locks (Lustre without ``-o flock``, some NFS mounts) and where the owner is alive but
+  has no locks (Lustre without ``-o flock``, some NFS mounts), where locks hold within one host only
+  (Lustre with ``-o localflock``, NFS with ``local_lock=all``) and where the owner is alive but
   stopped. A waiter compares it only with itself and measures with its own clock, so clocks of
   different hosts need not agree.
+
+So a free lock says that the owner is dead if it was an owner of this host and boot, whose identifier is
+in the file; the file of another one is taken when nobody has touched it for a long time.
 """
 
 from __future__ import annotations
@@ -25,6 +29,8 @@ from typing import ClassVar
 #: Seconds between heartbeats, and without one after which an owner is passed over.
 HEARTBEAT = 5.0
 STALE = 30.0
+#: Seconds after which a file of another host or boot is one that was left; clocks may be apart by that much.
+LEFT = 600.0
 #: Seconds between two looks at another's work: the first and the longest pause.
 _FIRST_PAUSE, _LONGEST_PAUSE = 0.01, 0.25
 #: A pause after which the wait is worth a line.
@@ -32,6 +38,7 @@ _TELL = 0.04
 
 _BUSY = (errno.EACCES, errno.EAGAIN)
 _NO_LOCKS = b"no locks\n"
+_BOOT_ID = Path("/proc/sys/kernel/random/boot_id")
 
 
 class Hold:
@@ -73,10 +80,10 @@ class Hold:
                 raise
             try:
                 locked = _lock(handle)
-                mine = created if locked is None else locked and _marked(handle) is False
+                mine = created if locked is None else locked and (created or not _is_anothers(handle))
                 if mine and _is(path, handle):
-                    if locked is None:
-                        os.write(handle, _NO_LOCKS)
+                    os.ftruncate(handle, 0)
+                    os.pwrite(handle, _NO_LOCKS if locked is None else _boot(), 0)
                     return cls(path, handle)
             except BaseException:
                 os.close(handle)
@@ -180,9 +187,20 @@ def _lock(handle: int) -> bool | None:
     return True
 
 
-def _marked(handle: int) -> bool:
-    """Whether the owner is on a host where the file system gave it no lock."""
-    return os.pread(handle, len(_NO_LOCKS), 0) == _NO_LOCKS
+def _is_anothers(handle: int) -> bool:
+    """Whether a file whose lock is free may have an owner: one that got no lock, or whose lock is not seen here."""
+    owner = os.pread(handle, 100, 0)
+    if owner == _NO_LOCKS:
+        return True
+    return owner not in (b"", _boot()) and abs(time.time() - os.fstat(handle).st_mtime) < LEFT
+
+
+def _boot() -> bytes:
+    """What tells this host and boot from others; containers have it in common."""
+    try:
+        return _BOOT_ID.read_bytes()
+    except OSError:
+        return b""
 
 
 def _is(path: Path, handle: int) -> bool:

@@ -397,6 +397,37 @@ def test_owner_without_locks_is_respected_by_one_with_locks(tmp_path: Path) -> N
     assert Hold.take(path) is None
 
 
+def test_owner_on_another_host_is_respected_where_locks_hold_within_one(store: Store) -> None:
+    """As on Lustre with ``-o localflock``: its lock is not seen here, its heartbeat is."""
+    theirs = store.root / "tmp/0123.node7.1.abc"
+    theirs.mkdir()
+    files = [theirs.with_name(f"{theirs.name}.hold"), store.claim(KEY)]
+    for path in files:
+        path.write_bytes(b"9e3f2c9a-0000-4000-8000-000000000000\n")
+        assert Hold.take(path) is None
+    store.sweep()
+    assert theirs.is_dir()
+    assert all(path.exists() for path in files)
+    for path in files:
+        os.utime(path, (time.time() - hold.LEFT - 1,) * 2)
+    store.sweep()
+    assert not theirs.exists()
+    assert not any(path.exists() for path in files)
+
+
+def test_owner_of_another_boot_is_passed_over(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(hold, "STALE", 0.2)
+    path = tmp_path / "hold"
+    path.write_bytes(b"9e3f2c9a-0000-4000-8000-000000000000\n")
+    watch = Watch(path)
+    assert not watch.stopped()
+    time.sleep(0.3)
+    mine = Hold.take(path, seize=watch.stopped())
+    assert mine
+    assert path.read_text() == Path("/proc/sys/kernel/random/boot_id").read_text()
+    mine.release()
+
+
 def test_stopped_owner_is_passed_over(root: Root, monkeypatch: pytest.MonkeyPatch) -> None:
     """An owner that is alive and frozen (`docker pause`) holds its lock; its heartbeat tells."""
     monkeypatch.setattr(hold, "STALE", 0.2)
