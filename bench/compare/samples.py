@@ -156,11 +156,15 @@ def _cell(key: Key) -> tuple[str, str, str, str]:
 
 @dataclass(frozen=True)
 class Record:
-    """Everything a file of samples says: of machine and versions the last, of plans all."""
+    """Everything a file of samples says: of machine and versions the last, of plans all.
+
+    :param runs: the machine of each run that took samples, with the keys of those
+    """
 
     machine: Mapping[str, str]
     plan: Plan | None
     samples: tuple[Sample, ...]
+    runs: tuple[tuple[Mapping[str, str], tuple[Key, ...]], ...] = ()
 
 
 def read(lines: Iterable[str]) -> Record:
@@ -171,18 +175,24 @@ def read(lines: Iterable[str]) -> Record:
     machine: dict[str, str] = {}
     plan: Plan | None = None
     samples: list[Sample] = []
+    runs: list[tuple[Mapping[str, str], list[Key]]] = []
     for number, line in enumerate(lines, 1):
         try:
             given = json.loads(line)
-            machine |= given.get("machine", {})
+            if "machine" in given:
+                machine |= given["machine"]
+                runs.append((given["machine"], []))
             if "plan" in given:
                 planned = Plan(**given["plan"])
                 plan = plan.joined(planned) if plan else planned
             if "sample" in given:
                 samples.append(_sample(given["sample"]))
+                if runs:
+                    runs[-1][1].append(samples[-1].key)
         except (ValueError, TypeError, KeyError, AttributeError) as error:
             raise ValueError(f"line {number} is no line of samples: {error}") from error
-    return Record(machine, plan, tuple(samples))
+    took_some = tuple((described, tuple(keys)) for described, keys in runs if keys)
+    return Record(machine, plan, tuple(samples), took_some)
 
 
 def _sample(given: dict[str, Any]) -> Sample:

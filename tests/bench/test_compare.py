@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from bench.compare import phases
-from bench.compare.report import causes
+from bench.compare.report import causes, rows
 from bench.compare.report.causes import Causes
 from bench.compare.report.figures import Figures, Spread, crossovers
 from bench.compare.report.page import page
@@ -296,6 +296,27 @@ def test_runs_of_parts_are_one_record() -> None:
     assert json.loads(json.dumps(asdict(record.plan))) == json.loads(json.dumps(asdict(expected)))
     assert record.plan.main == "500"
     assert record.plan.joined(record.plan) == record.plan
+
+
+def test_what_was_taken_together_is_told(tmp_path: Path, apps: list[Scenario]) -> None:
+    """A run that was continued the same day is one line, and one that took nothing is none."""
+    samples = tmp_path / "samples.jsonl"
+    for chosen, rounds in ((systems()[:2], 3), (systems()[:2], 4), (systems()[:2], 4), (systems()[2:], 4)):
+        measure(samples, apps, chosen, rounds)
+    days = iter((2, 2, 2, 3))
+    lines = [
+        json.dumps({"machine": {"date": f"2026-01-0{next(days)}", "kernel": "6"}})
+        if '{"machine"' in line
+        else line
+        for line in samples.read_text().splitlines()
+    ]
+    figures = Figures.of(read(lines))
+    assert len(figures.runs) == 3
+    first, second = ([cell.text for cell in row] for row in rows.runs(figures)[1:])
+    assert first[:4] == ["2026-01-02", "6", "CIR on Docker, Docker, expert's Dockerfile", ", ".join(LINKS)]
+    assert second[:4] == ["2026-01-03", "6", "Another", "500 Mbit/s"]
+    assert int(first[4]) + int(second[4]) == len(figures.samples)
+    assert f"| {' | '.join(second)} |" in table(figures, NONE)
 
 
 def test_a_log_keeps_what_it_has(tmp_path: Path) -> None:

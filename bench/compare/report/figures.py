@@ -29,6 +29,8 @@ class Figures:
     plan: Plan
     machine: Mapping[str, str]
     samples: Mapping[Key, Sample]
+    #: Of each run: its machine, and the keys of its samples.
+    runs: tuple[tuple[Mapping[str, str], tuple[Key, ...]], ...] = ()
 
     @classmethod
     def of(cls, record: Record) -> Figures:
@@ -43,7 +45,7 @@ class Figures:
             for phase, same in alike.items():
                 found = [key for key in samples if (key.system, key.phase) == (system, same)]
                 samples |= {replace(key, phase=phase): samples[key] for key in found}
-        return cls(record.plan, record.machine, samples)
+        return cls(record.plan, record.machine, samples, record.runs)
 
     @property
     def main(self) -> str:

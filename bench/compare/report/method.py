@@ -46,7 +46,9 @@ _METHOD = (
         "Machine",
         "Processor time, memory and disk are the whole machine's during a phase, daemons included; received and sent "
         "bytes are those of the link, elsewhere is what came over the machine's own network. Disk use falls where a "
-        "daemon deletes what earlier rounds left behind.",
+        "daemon deletes what earlier rounds left behind. A run may be continued on another day, where the machine may "
+        "be faster or slower: the table of what was taken together says which figures can be held against each other "
+        "most closely.",
     ),
 )
 

@@ -157,4 +157,5 @@ def _method(figures: Figures) -> str:
         for first, *others in [does(figures)]
         for row in others
     )  # fmt: skip
-    return said + parts.folded("What each system does", systems) + parts.table(rows.machine(figures))
+    tables = parts.table(rows.runs(figures)) + parts.table(rows.machine(figures))
+    return said + parts.folded("What each system does", systems) + tables

@@ -9,6 +9,7 @@ from bench.compare import phases
 from bench.compare.report.causes import Causes
 from bench.compare.report.figures import Figures, Spread
 from bench.compare.report.promises import DOCKER, Promise, Result, pairs
+from bench.compare.samples import Key
 
 
 @dataclass(frozen=True)
@@ -197,6 +198,21 @@ def kept(figures: Figures) -> Rows:
 def machine(figures: Figures) -> Rows:
     """The machine that the samples are from, and versions of everything that took part."""
     return [text("machine and versions", ""), *(text(*item) for item in figures.machine.items())]
+
+
+def runs(figures: Figures) -> Rows:
+    """Which samples were taken together: those of one day, systems in turn."""
+    together: dict[tuple[str, str, str], set[Key]] = {}
+    for described, keys in figures.runs:
+        names = {key.system for key in keys}
+        systems = ", ".join(title for name, title in figures.plan.systems.items() if name in names)
+        which = described.get("date", "unknown"), described.get("kernel", "unknown"), systems
+        together.setdefault(which, set()).update(keys)
+    made = [text("taken together on", "kernel", "systems", "links", "samples")]
+    for which, keys in together.items():
+        links = ", ".join(link for link in figures.plan.links if any(key.link == link for key in keys))
+        made.append(text(*which, links, str(len(keys))))
+    return made
 
 
 def failed(figures: Figures) -> list[str]:

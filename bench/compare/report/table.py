@@ -31,7 +31,11 @@ def table(figures: Figures, causes: Causes) -> str:
     parts += ["## Files kept, and their lines", markdown(rows.kept(figures))]
     parts += ["## Failed", _list(rows.failed(figures)), "## Missing", _list(rows.gaps(figures))]
     parts += ["## Method", *(f"**{what}.** {words}" for what, words in method(figures))]
-    parts += [markdown([rows.text(*row) for row in does(figures)]), markdown(rows.machine(figures))]
+    parts += [
+        markdown([rows.text(*row) for row in does(figures)]),
+        markdown(rows.runs(figures)),
+        markdown(rows.machine(figures)),
+    ]
     return "\n\n".join(parts) + "\n"
 
 
