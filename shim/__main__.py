@@ -14,7 +14,10 @@ environment   `CIR_STORE CIR_MODE CIR_ACCELERATOR CIR_OFFLINE CIR_LOG CIR_TIMEOU
               `SSL_CERT_FILE SSL_CERT_DIR NETRC` and the index settings of pip and uv. Passed on unchanged,
               but `PATH` is led by the layer's `bin`, and `PYTHONHOME` is removed where a layer is active.
 files read    /.cir/cir.json, /.cir/lock/*.json; of the base Python, C library and loader;
-              /proc/cpuinfo, /proc/self/environ, /proc/sys/kernel/random/boot_id; the store.
+              /proc/cpuinfo, /proc/self/environ, /proc/sys/kernel/random/boot_id; the store. During an assembly also
+              /sys/fs/cgroup (how many processors), certificates and a netrc file where the variables, the secrets
+              `cir_ca` and `cir_netrc`, the system or HOME have them, and, to compile what it will import first, the
+              application's own Python files in the working folder.
 files written the store; the link /.cir/run/layer or /dev/shm/.cir/layer. Nothing else.
 stdout        nothing, but for the modes `plan` and `status`. stderr: progress and errors.
 exit codes    the application's own, or 64 usage, 65 manifest or lock invalid, 69 index unreachable or
