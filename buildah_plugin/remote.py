@@ -10,6 +10,7 @@ from pathlib import Path
 
 from buildah_plugin import disk, process
 from buildah_plugin.nodes import Content, File, Folder, Node, TreeError
+from buildah_plugin.paths import lookup, resolve
 from cirfile import gitaddress
 from cirfile.errors import printable
 
@@ -60,12 +61,15 @@ def repository(url: str, keep_git_dir: bool, checksum: str, place: Path) -> Fold
     if expected and not commit.startswith(expected):
         raise TreeError(f"{printable(url)} is at commit {commit}, not {expected}")
     keep = keep_git_dir if address.keep_git_dir is None else address.keep_git_dir
-    root = place / address.subdir if address.subdir else place
-    if not root.is_dir():
+    tree = disk.tree(str(place), leave_out="" if keep else ".git")
+    # Looked up in the tree, not on the disk: there a link of the repository leads to files of this machine.
+    folder = lookup(tree, resolve(tree, address.subdir))
+    if not isinstance(folder, Folder):
         raise TreeError(f"{printable(url)} has no folder `{address.subdir}`")
-    tree = disk.tree(str(root), leave_out="" if keep else ".git")
-    _plain_modes(tree)
-    return tree
+    if not keep:
+        folder.entries.pop(".git", None)  # of a submodule
+    _plain_modes(folder)
+    return folder
 
 
 def _plain_modes(node: Node) -> None:

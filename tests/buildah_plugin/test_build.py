@@ -1,0 +1,148 @@
+"""Whole builds by the command line that need no engine: what gets into the image is what was asked for, and all of it.
+
+The shim is a layout on disk, Skopeo a program that gives out files of a folder.
+"""
+
+from __future__ import annotations
+
+import gzip
+import io
+import json
+import subprocess
+import tarfile
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+
+from buildah_plugin import cli
+from buildah_plugin.project import own_platform
+from tests.support import ocilayout
+
+
+@dataclass(frozen=True)
+class Machine:
+    """A machine without an engine: a context and a cache of the test's own."""
+
+    place: Path
+    capsys: pytest.CaptureFixture[str]
+
+    def build(self, text: str, image: str = "image") -> tuple[int, str]:
+        """Build a Cirfile into the folder ``image``; return the status and what was said."""
+        (self.place / "context/Cirfile").write_text(text)
+        output = f"type=oci,tar=false,dest={self.place}/{image}"
+        status = cli.main(["bud", "--no-forward", "-o", output, str(self.place / "context")])
+        return status, self.capsys.readouterr().err
+
+    def files(self, below: str) -> dict[str, bytes]:
+        """The files and links below a folder in the image's topmost layer."""
+        blobs = self.place / "image/blobs"
+        manifest = json.loads((self.place / "image/index.json").read_bytes())["manifests"][0]["digest"]
+        layer = json.loads((blobs / manifest.replace(":", "/")).read_bytes())["layers"][-1]["digest"]
+        plain = gzip.decompress((blobs / layer.replace(":", "/")).read_bytes())
+        found = {}
+        with tarfile.open(fileobj=io.BytesIO(plain)) as tar:
+            for member in tar:
+                if member.name.startswith(below) and not member.isdir():
+                    content = tar.extractfile(member) if member.isfile() else None
+                    found[member.name.removeprefix(below)] = content.read() if content else b""
+        return found
+
+
+@pytest.fixture
+def machine(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Machine:
+    (tmp_path / "context").mkdir()
+    ocilayout.write(tmp_path / "shim", [own_platform().architecture], {".cir/shim": "the shim"})
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+    monkeypatch.setenv("CIR_SHIM", f"oci:{tmp_path}/shim:1")
+    monkeypatch.setenv("no_proxy", "*")
+    return Machine(tmp_path, capsys)
+
+
+# Repositories.
+
+
+@dataclass(frozen=True)
+class Repositories:
+    """Repositories at ``https://git.example.test/NAME.git``."""
+
+    place: Path
+
+    def make(self, name: str, files: dict[str, str], links: dict[str, str], submodule: str = "") -> None:
+        work = self.place / f"{name}.git"
+        subprocess.run(["git", "init", "--quiet", "--initial-branch=main", work], check=True)
+        for path, text in files.items():
+            (work / path).parent.mkdir(parents=True, exist_ok=True)
+            (work / path).write_text(text)
+        for path, target in links.items():
+            (work / path).symlink_to(target)
+        if submodule:
+            address = f"https://git.example.test/{submodule}.git"
+            subprocess.run(["git", "-C", work, "submodule", "--quiet", "add", address, submodule], check=True)
+        subprocess.run(["git", "-C", work, "add", "."], check=True)
+        subprocess.run(["git", "-C", work, "commit", "--quiet", "-m", "all"], check=True)
+
+
+@pytest.fixture
+def repositories(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Repositories:
+    settings = {
+        f"url.file://{tmp_path}/repositories/.insteadOf": "https://git.example.test/",
+        "protocol.file.allow": "always",
+        "user.name": "somebody",
+        "user.email": "somebody@example.test",
+    }
+    monkeypatch.setenv("GIT_CONFIG_NOSYSTEM", "1")
+    monkeypatch.setenv("GIT_CONFIG_GLOBAL", "/dev/null")
+    monkeypatch.setenv("GIT_CONFIG_COUNT", str(len(settings)))
+    for number, (key, value) in enumerate(settings.items()):
+        monkeypatch.setenv(f"GIT_CONFIG_KEY_{number}", key)
+        monkeypatch.setenv(f"GIT_CONFIG_VALUE_{number}", value)
+    return Repositories(tmp_path / "repositories")
+
+
+@pytest.mark.parametrize(
+    "subdir", ["docs", "root/secret", "sub/up/secret", "x", "sub/a.txt", ".git", "top/.git"]
+)
+def test_a_repository_never_reaches_this_machine(
+    machine: Machine, repositories: Repositories, subdir: str
+) -> None:
+    """Links of a repository stay inside it; what they would lead to outside of it is not there."""
+    secret = machine.place / "secret"
+    secret.mkdir()
+    (secret / "key").write_text("of this machine")
+    links = {
+        "docs": str(secret),
+        "root": str(machine.place),
+        "sub/up": "../../../../..",
+        "x": "x",
+        "top": ".",
+    }
+    repositories.make("app", {"sub/a.txt": "a"}, links)
+    address = f"https://git.example.test/app.git#main:{subdir}"
+    status, talk = machine.build(f"FROM scratch\nADD {address} /x/\n")
+    assert status == 65, talk
+    assert "too many links" in talk if subdir == "x" else f"has no folder `{subdir}`" in talk
+
+
+@pytest.mark.parametrize("subdir", ["", "top", "latest", "sub/up/v1", "away/v1", "other"])
+def test_folders_of_a_repository(machine: Machine, repositories: Repositories, subdir: str) -> None:
+    """A link that stays inside is followed, one that leads out begins at the top; git's own files are left out."""
+    repositories.make("other", {"o.txt": "o"}, {})
+    links = {"top": ".", "latest": "v1", "sub/up": "..", "away": "/"}
+    repositories.make("app", {"v1/a.txt": "a", "sub/b.txt": "b"}, links, submodule="other")
+    status, talk = machine.build(f"FROM scratch\nADD https://git.example.test/app.git#main:{subdir} /x/\n")
+    assert status == 0, talk
+    found = machine.files("x/")
+    if subdir in ("", "top"):
+        assert {"v1/a.txt", "sub/b.txt", "other/o.txt", "top", "away"} <= found.keys()
+        assert not [name for name in found if name.startswith(".git/")]
+    else:
+        assert found == ({"o.txt": b"o"} if subdir == "other" else {"a.txt": b"a"})
+
+
+def test_git_dir_is_kept_where_asked(machine: Machine, repositories: Repositories) -> None:
+    repositories.make("app", {"a.txt": "a"}, {})
+    address = "https://git.example.test/app.git"
+    status, talk = machine.build(f"FROM scratch\nADD --keep-git-dir=true {address}#main /x/\n")
+    assert status == 0, talk
+    assert {"a.txt", ".git/HEAD"} <= machine.files("x/").keys()
