@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import http.client
 import shutil
 import urllib.error
 import urllib.request
@@ -20,18 +21,30 @@ _TIMEOUT = 60
 def file(url: str, name: str, checksum: str, place: Path) -> Folder:
     """Fetch a file into ``place`` and return the folder with it. Raise `TreeError` where it cannot be had."""
     target = place / "file"
-    try:
-        with urllib.request.urlopen(url, timeout=_TIMEOUT) as answer, target.open("wb") as out:  # noqa: S310
-            shutil.copyfileobj(answer, out, 1 << 20)
-    except (urllib.error.URLError, OSError, ValueError) as error:
-        reason = getattr(error, "reason", error)
-        raise TreeError(f"{printable(url)} cannot be fetched: {reason}") from None
+    _download(url, target)
     if checksum:
         _check(target, url, checksum)
     folder = Folder()
     content = Content(target.stat().st_size, path=str(target))
     folder.entries[name] = File(content, 0o600)  # the mode BuildKit stores what it fetches with
     return folder
+
+
+def _download(url: str, target: Path) -> None:
+    """Fetch a file whole. Raise `TreeError` where it cannot be had."""
+    broke = f"{printable(url)} cannot be fetched: the download broke off"
+    try:
+        with urllib.request.urlopen(url, timeout=_TIMEOUT) as answer, target.open("wb") as out:  # noqa: S310
+            shutil.copyfileobj(answer, out, 1 << 20)
+            # Where it announced its length, an early end is the end to whoever reads it in pieces.
+            got, missing = out.tell(), getattr(answer, "length", None)
+    except http.client.IncompleteRead:  # of an answer in chunks, which has an end of its own
+        raise TreeError(f"{broke}; build again") from None
+    except (urllib.error.URLError, http.client.HTTPException, OSError, ValueError) as error:
+        reason = getattr(error, "reason", error)
+        raise TreeError(f"{printable(url)} cannot be fetched: {reason}") from None
+    if missing:
+        raise TreeError(f"{broke} after {got} of {got + missing} bytes; build again")
 
 
 def _check(target: Path, url: str, checksum: str) -> None:

@@ -8,8 +8,10 @@ from __future__ import annotations
 import gzip
 import io
 import json
+import socket
 import subprocess
 import tarfile
+import threading
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -57,6 +59,80 @@ def machine(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.Capt
     monkeypatch.setenv("CIR_SHIM", f"oci:{tmp_path}/shim:1")
     monkeypatch.setenv("no_proxy", "*")
     return Machine(tmp_path, capsys)
+
+
+# Files of the web.
+
+
+class Answering:
+    """A server on loopback that gives every caller the same bytes, and hangs up."""
+
+    def __init__(self, answer: bytes) -> None:
+        self._answer = answer
+        self._socket = socket.create_server(("127.0.0.1", 0))
+        self._thread = threading.Thread(target=self._serve, daemon=True)
+
+    def __enter__(self) -> str:
+        self._thread.start()
+        return f"http://127.0.0.1:{self._socket.getsockname()[1]}/data"
+
+    def __exit__(self, *_: object) -> None:
+        self._socket.shutdown(socket.SHUT_RDWR)
+        self._thread.join()
+        self._socket.close()
+
+    def _serve(self) -> None:
+        while True:
+            try:
+                caller, _ = self._socket.accept()
+            except OSError:
+                return
+            with caller:
+                asked = b""
+                while b"\r\n\r\n" not in asked and (piece := caller.recv(4096)):
+                    asked += piece
+                caller.sendall(self._answer)
+
+
+_OK = b"HTTP/1.1 200 OK\r\n"
+_CHUNKED = _OK + b"Transfer-Encoding: chunked\r\n\r\n"
+_DATA = b"d" * 400
+
+
+@pytest.mark.parametrize(
+    ("answer", "said"),
+    [
+        (_OK + b"Content-Length: 1000\r\n\r\n" + _DATA, "the download broke off after 400 of 1000 bytes"),
+        (_CHUNKED + b"3e8\r\n" + _DATA, "the download broke off; build again"),
+        (_CHUNKED + b"190\r\n" + _DATA + b"\r\n", "the download broke off; build again"),
+        (b"no HTTP at all\r\n\r\n", "cannot be fetched"),
+    ],
+    ids=["with a length", "inside a chunk", "between chunks", "something else"],
+)
+def test_a_download_that_breaks_off(machine: Machine, answer: bytes, said: str) -> None:
+    with Answering(answer) as address:
+        status, talk = machine.build(f"FROM scratch\nADD {address} /x/\n")
+    assert status == 65, talk
+    assert said in talk
+    assert "Cirfile:2" in talk
+    assert not (machine.place / "image").exists()
+
+
+@pytest.mark.parametrize(
+    "answer",
+    [
+        _OK + b"Content-Length: 400\r\n\r\n" + _DATA,
+        _CHUNKED + b"190\r\n" + _DATA + b"\r\n0\r\n\r\n",
+        _OK + b"\r\n" + _DATA,
+        _OK + b"Content-Length: 0\r\n\r\n",
+    ],
+    ids=["with a length", "in chunks", "until the end", "empty"],
+)
+def test_a_download_that_is_whole(machine: Machine, answer: bytes) -> None:
+    with Answering(answer) as address:
+        status, talk = machine.build(f"FROM scratch\nADD {address} /x/\n")
+    assert status == 0, talk
+    assert machine.files("x/") == {"data": b"" if answer.endswith(b": 0\r\n\r\n") else _DATA}
 
 
 # Repositories.
