@@ -6,14 +6,17 @@ The shim is a layout on disk, Skopeo a program that gives out files of a folder.
 from __future__ import annotations
 
 import gzip
+import hashlib
 import io
 import json
+import os
 import socket
 import subprocess
 import tarfile
 import threading
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -222,3 +225,107 @@ def test_git_dir_is_kept_where_asked(machine: Machine, repositories: Repositorie
     status, talk = machine.build(f"FROM scratch\nADD --keep-git-dir=true {address}#main /x/\n")
     assert status == 0, talk
     assert {"a.txt", ".git/HEAD"} <= machine.files("x/").keys()
+
+
+# Images by their digest.
+
+#: Gives out the file of a tag or digest; ``config`` is every image's. There is no storage.
+_SKOPEO = """#!/bin/sh
+for source; do :; done
+case "$source" in containers-storage:*) echo "no such image" >&2; exit 1;; esac
+case "$*" in *--config*) exec cat {place}/config;; esac
+exec cat "{place}/${{source##*:}}"
+"""
+
+
+@dataclass(frozen=True)
+class Registry:
+    """What the program `skopeo` gives out: images without layers, by their digests."""
+
+    place: Path
+
+    def put(self, content: dict[str, Any], name: str = "", algorithm: str = "sha256") -> str:
+        """Store an object under its digest, or under another ``name``; return its digest."""
+        data = json.dumps(content).encode()
+        digest = hashlib.new(algorithm, data).hexdigest()
+        (self.place / (name or digest)).write_bytes(data)
+        return f"{algorithm}:{digest}"
+
+    def image(self, note: str, algorithm: str = "sha256") -> str:
+        """Store an image that differs by its ``note``; return its digest."""
+        config = {"os": "linux", "architecture": own_platform().architecture, "config": {}}
+        manifest = {
+            "schemaVersion": 2,
+            "config": {"digest": self.put(config, "config"), "size": 1},
+            "layers": [],
+            "annotations": {"note": note},
+        }
+        return self.put(manifest, algorithm=algorithm)
+
+    def index(self, manifest: str) -> str:
+        """Store an index of one image; return its digest."""
+        own = {"os": "linux", "architecture": own_platform().architecture}
+        return self.put({"schemaVersion": 2, "manifests": [{"digest": manifest, "platform": own}]})
+
+    def swap(self, digest: str, other: str) -> None:
+        """Give out another blob for ``digest``."""
+        (self.place / digest.partition(":")[2]).write_bytes(
+            (self.place / other.partition(":")[2]).read_bytes()
+        )
+
+
+@pytest.fixture
+def registry(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Registry:
+    place = tmp_path / "registry"
+    place.mkdir()
+    (tmp_path / "bin").mkdir()
+    program = tmp_path / "bin/skopeo"
+    program.write_text(_SKOPEO.format(place=place))
+    program.chmod(0o755)
+    monkeypatch.setenv("PATH", f"{tmp_path}/bin:{os.environ['PATH']}")
+    return Registry(place)
+
+
+@pytest.mark.parametrize("algorithm", ["sha256", "sha512"])
+@pytest.mark.parametrize("through", ["the image", "an index"])
+def test_an_image_by_its_digest(machine: Machine, registry: Registry, algorithm: str, through: str) -> None:
+    """It is taken, and found in the cache when the registry is gone."""
+    digest = registry.image("one", algorithm)
+    if through == "an index":
+        digest = registry.index(digest)
+    text = f"FROM example.test/base@{digest}\nCMD true\n"
+    status, talk = machine.build(text)
+    assert status == 0, talk
+    for file in registry.place.iterdir():
+        file.unlink()
+    status, talk = machine.build(text, "again")
+    assert status == 0, talk
+
+
+@pytest.mark.parametrize("algorithm", ["sha256", "sha512"])
+@pytest.mark.parametrize("what", ["base", "base of an index", "origin", "shim"])
+def test_an_image_that_is_another(
+    machine: Machine, registry: Registry, monkeypatch: pytest.MonkeyPatch, what: str, algorithm: str
+) -> None:
+    """The registry answers a digest with another image, which is whole and valid."""
+    asked, other = registry.image("one", algorithm), registry.image("two", algorithm)
+    named = registry.index(asked) if what == "base of an index" else asked
+    registry.swap(asked, other)
+    name = f"example.test/{what.split()[0]}@{named}"
+    texts = {"shim": "FROM scratch\n", "origin": f"FROM scratch\nCOPY --from={name} /a /a\n"}
+    if what == "shim":
+        monkeypatch.setenv("CIR_SHIM", name)
+    status, talk = machine.build(texts.get(what, f"FROM {name}\nCMD true\n"))
+    assert status == 65, talk
+    assert f"the image `{name}` is not what was asked for" in talk
+    assert f"{asked} came with the digest {other}" in talk
+    assert ("the shim image" in talk) is (what == "shim")
+    assert not (machine.place / "image").exists()
+
+
+def test_a_configuration_that_is_another(machine: Machine, registry: Registry) -> None:
+    digest = registry.image("one")
+    other = registry.put({"os": "linux", "architecture": own_platform().architecture}, "config")
+    status, talk = machine.build(f"FROM example.test/base@{digest}\nCMD true\n")
+    assert status == 65, talk
+    assert f"came with the digest {other}" in talk
