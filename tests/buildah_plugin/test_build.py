@@ -329,3 +329,71 @@ def test_a_configuration_that_is_another(machine: Machine, registry: Registry) -
     status, talk = machine.build(f"FROM example.test/base@{digest}\nCMD true\n")
     assert status == 65, talk
     assert f"came with the digest {other}" in talk
+
+
+# Archives.
+
+
+@pytest.mark.parametrize(
+    "form",
+    [
+        ("--format=gnu",),
+        ("--format=posix", "--sparse-version=0.0"),
+        ("--format=posix", "--sparse-version=0.1"),
+        ("--format=posix", "--sparse-version=1.0"),
+    ],
+    ids=["gnu", "pax 0.0", "pax 0.1", "pax 1.0"],
+)
+def test_files_with_holes(machine: Machine, form: tuple[str, ...]) -> None:
+    """Of an archive made with ``tar -S``, every file is what it was, byte for byte."""
+    place = machine.place / "files"
+    place.mkdir()
+    with (place / "holes").open("wb") as file:
+        for number in range(40):
+            file.seek(number * 150_000 + 60_000)
+            file.write(b"%d" % number * 5000)
+        file.truncate(9_000_000)
+    with (place / "few").open("wb") as file:
+        file.write(b"few")
+        file.truncate(1_000_000)
+    with (place / "nothing").open("wb") as file:
+        file.truncate(1_000_000)
+    (place / "plain").write_bytes(os.urandom(100_000))
+    archive = machine.place / "context/data.tar.gz"
+    names = ["holes", "few", "nothing", "plain"]
+    subprocess.run(["tar", "-S", *form, "-czf", archive, "-C", place, *names], check=True)
+    with tarfile.open(archive) as tar:
+        assert [member.issparse() for member in tar] == [True, True, True, False]
+    status, talk = machine.build("FROM scratch\nADD data.tar.gz /x/\n")
+    assert status == 0, talk
+    assert machine.files("x/") == {path.name: path.read_bytes() for path in place.iterdir()}
+
+
+@pytest.mark.parametrize(
+    ("pieces", "size"),
+    [
+        ("-5,10", 1000),
+        ("0,1099511627776", 1000),
+        ("5,-3", 1000),
+        ("9,9,0,9", 1000),
+        ("0,50000", 100_000),
+        ("0,1", 1 << 70),
+    ],
+    ids=[
+        "before the start",
+        "beyond the end",
+        "less than nothing",
+        "backwards",
+        "not all there",
+        "too large",
+    ],
+)
+def test_holes_that_cannot_be(machine: Machine, pieces: str, size: int) -> None:
+    info = tarfile.TarInfo("holes")
+    info.size = 100
+    info.pax_headers = {"GNU.sparse.map": pieces, "GNU.sparse.size": str(size)}
+    with tarfile.open(machine.place / "context/data.tar", "w", format=tarfile.PAX_FORMAT) as tar:
+        tar.addfile(info, io.BytesIO(bytes(100)))
+    status, talk = machine.build("FROM scratch\nADD data.tar /x/\n")
+    assert status == 65, talk
+    assert "archive data.tar cannot be read" in talk
