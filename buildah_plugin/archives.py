@@ -11,8 +11,10 @@ import gzip
 import lzma
 import shutil
 import tarfile
+import tempfile
 import zlib
 from collections.abc import Iterable
+from contextlib import ExitStack
 from pathlib import Path
 from typing import IO
 
@@ -215,12 +217,13 @@ def _opened(archive: Path) -> IO[bytes]:
 
 def _zstd(archive: Path) -> IO[bytes]:
     """Uncompress with ``zstd``: Python has no such module before 3.14."""
-    plain = archive.parent / f".{archive.name}.plain"
-    try:
-        with plain.open("wb") as out:
-            process.run(["zstd", "-dcq", str(archive)], into=out)
-        return plain.open("rb")
-    except ProcessError:
-        raise TreeError("it is no whole zstd file") from None
-    finally:
-        plain.unlink(missing_ok=True)
+    # Without a name, as other builds may be reading the same blob; and on its disk, which is meant for such sizes.
+    with ExitStack() as stack:
+        plain = stack.enter_context(tempfile.TemporaryFile(dir=archive.parent))
+        try:
+            process.run(["zstd", "-dcq", str(archive)], into=plain)
+        except ProcessError:
+            raise TreeError("it is no whole zstd file") from None
+        plain.seek(0)
+        stack.pop_all()  # whoever reads it closes it
+    return plain
