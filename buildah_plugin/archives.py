@@ -11,8 +11,10 @@ import gzip
 import lzma
 import shutil
 import tarfile
+import tempfile
 import zlib
 from collections.abc import Iterable
+from contextlib import ExitStack
 from pathlib import Path
 from typing import IO
 
@@ -23,9 +25,10 @@ from buildah_plugin.process import ProcessError
 
 _ACCOUNTS = ("etc/passwd", "etc/group", "usr/lib/passwd", "usr/lib/group")
 _MOST_ACCOUNTS = 16 << 20
+_CHUNK = 1 << 20
 _ZSTD = b"\x28\xb5\x2f\xfd"
 _SPECIAL = {tarfile.CHRTYPE: "3", tarfile.BLKTYPE: "4", tarfile.FIFOTYPE: "6"}
-_BROKEN = (tarfile.TarError, EOFError, OSError, zlib.error, lzma.LZMAError, ValueError)
+_BROKEN = (tarfile.TarError, EOFError, OSError, OverflowError, zlib.error, lzma.LZMAError, ValueError)
 
 
 def layers(blobs: Iterable[Path], spool: Path | None = None) -> Folder:
@@ -79,7 +82,7 @@ class _Reader:
                     return
                 plain = self._spool / f"{len(list(self._spool.iterdir()))}.tar"
                 with plain.open("wb") as out:
-                    shutil.copyfileobj(stream, out, 1 << 20)
+                    shutil.copyfileobj(stream, out, _CHUNK)
             with plain.open("rb") as file:
                 self._members(file, plain)
         except _BROKEN as error:
@@ -153,6 +156,8 @@ class _Reader:
         return made
 
     def _content(self, tar: tarfile.TarFile, member: tarfile.TarInfo, plain: Path | None) -> Content:
+        if plain is not None and member.issparse():
+            return _filled(tar, member, plain.with_name(f"{plain.name}-{member.offset}"))
         if plain is not None:
             return Content(member.size, path=str(plain), offset=member.offset_data)
         name = member.name.removeprefix("./").lstrip("/")
@@ -166,6 +171,28 @@ class _Reader:
         node.fresh = self._fresh
         if not isinstance(node, Link):
             node.mode = member.mode & 0o7777
+
+
+def _filled(tar: tarfile.TarFile, member: tarfile.TarInfo, place: Path) -> Content:
+    """Write a file with holes to ``place``, where they are holes again: an archive has only what is between them.
+
+    Raise `tarfile.ReadError` where the pieces are not those of such a file.
+    """
+    stream: IO[bytes] = tar.extractfile(member)  # type: ignore[assignment]  # it is a file
+    pieces: list[tuple[int, int]] = member.sparse  # type: ignore[assignment]  # no bytes, whatever the stub says
+    end = 0
+    with place.open("wb") as out:
+        for start, size in pieces:
+            if size == 0:  # the end of the file, or room for pieces in a header
+                continue
+            if not end <= start <= start + size <= member.size:
+                raise tarfile.ReadError(f"the holes of `{member.name}` cannot be")
+            out.seek(stream.seek(start))
+            for done in range(0, size, _CHUNK):
+                out.write(stream.read(min(_CHUNK, size - done)))
+            end = start + size
+        out.truncate(member.size)
+    return Content(member.size, path=str(place))
 
 
 def _capability(member: tarfile.TarInfo) -> bytes:
@@ -190,12 +217,13 @@ def _opened(archive: Path) -> IO[bytes]:
 
 def _zstd(archive: Path) -> IO[bytes]:
     """Uncompress with ``zstd``: Python has no such module before 3.14."""
-    plain = archive.parent / f".{archive.name}.plain"
-    try:
-        with plain.open("wb") as out:
-            process.run(["zstd", "-dcq", str(archive)], into=out)
-        return plain.open("rb")
-    except ProcessError:
-        raise TreeError("it is no whole zstd file") from None
-    finally:
-        plain.unlink(missing_ok=True)
+    # Without a name, as other builds may be reading the same blob; and on its disk, which is meant for such sizes.
+    with ExitStack() as stack:
+        plain = stack.enter_context(tempfile.TemporaryFile(dir=archive.parent))
+        try:
+            process.run(["zstd", "-dcq", str(archive)], into=plain)
+        except ProcessError:
+            raise TreeError("it is no whole zstd file") from None
+        plain.seek(0)
+        stack.pop_all()  # whoever reads it closes it
+    return plain

@@ -50,9 +50,9 @@ class Blobs:
         """Return a blob that is a JSON object."""
         return dict(json.loads(self.path(digest).read_bytes()))
 
-    def put(self, data: bytes) -> str:
+    def put(self, data: bytes, algorithm: str = "sha256") -> str:
         """Store ``data`` and return its digest."""
-        digest = PREFIX + hashlib.sha256(data).hexdigest()
+        digest = f"{algorithm}:{hashlib.new(algorithm, data).hexdigest()}"
         if not self.has(digest):
             with self._aside() as file:
                 self._written(file, lambda: file.write(data))
@@ -86,8 +86,10 @@ class Blobs:
             raise
 
     def _name(self, file: IO[bytes], digest: str) -> None:
+        target = self.path(digest)
+        target.parent.mkdir(exist_ok=True)
         Path(file.name).chmod(0o644)
-        Path(file.name).rename(self.path(digest))
+        Path(file.name).rename(target)
 
     def _aside(self) -> IO[bytes]:
         # `delete=False`: whoever writes it gives it its name, or takes it away.

@@ -74,7 +74,11 @@ class Images:
         self._mutex = threading.Lock()
 
     def get(self, name: str, platform: Platform) -> Image:
-        """Return an image. Raise `CliError`: 66 not there, 69 registry not reached, 77 refused, 78 no such platform."""
+        """Return an image.
+
+        Raise `CliError`: 65 not what was asked for, 66 not there, 69 registry not reached, 77 refused, 78 no such
+        platform.
+        """
         with self._mutex:
             lock = self._locks.setdefault((name, platform), threading.Lock())
         with lock:
@@ -154,28 +158,45 @@ class Images:
             ) from None
 
     def _remote(self, name: str, source: str, platform: Platform) -> Image:
-        pinned = source.partition("@")[2]
         raw = layout.read(source.removeprefix(_LAYOUT), self._blobs) if source.startswith(_LAYOUT) else None
-        if raw is None and pinned and self._blobs.has(pinned):
-            raw = self._blobs.path(pinned).read_bytes()
         if raw is None:
-            raw = self._tools.manifest(source, platform, self._blobs)
-        digest, manifest = self._blobs.put(raw), json.loads(raw)
+            raw = self._manifest(name, source, platform)
+        digest, manifest = _pinned(source) or self._blobs.put(raw), json.loads(raw)
         if "manifests" in manifest:
             digest = _choose(manifest["manifests"], platform, name)
             source = _pin(source, digest)
             if not self._blobs.has(digest):
-                self._blobs.put(self._tools.manifest(source, platform, self._blobs))
+                self._manifest(name, source, platform)
             manifest = self._blobs.json(digest)
         wanted = manifest["config"]["digest"]
         if not self._blobs.has(wanted):
-            self._blobs.put(self._tools.config(_pin(source, digest)))
+            self._keep(name, wanted, self._tools.config(_pin(source, digest)))
         config = self._blobs.json(wanted)
         if not _fits(config, platform):
             raise CliError(
                 NOT_PROMISED, f"the image `{name}` is for {_platform(config)} only, not for {platform}"
             )
         return self._image(_pin(source, digest), manifest, config, platform)
+
+    def _manifest(self, name: str, source: str, platform: Platform) -> bytes:
+        """Return the manifest or index of ``source``. Raise `CliError` (65) where it has not the digest asked for."""
+        pinned = _pinned(source)
+        if pinned and self._blobs.has(pinned):
+            return self._blobs.path(pinned).read_bytes()
+        raw = self._tools.manifest(source, platform, self._blobs)
+        # Not every Skopeo compares the two. Buildah alone gives an index of its own making: there it is up to Buildah.
+        if pinned and self._tools.skopeo:
+            self._keep(name, pinned, raw)
+        return raw
+
+    def _keep(self, name: str, digest: str, data: bytes) -> None:
+        """Store what came for ``digest``. Raise `CliError` (65) where it is something else."""
+        found = self._blobs.put(data, digest.partition(":")[0])
+        if found != digest:
+            raise CliError(
+                INVALID, f"the image `{name}` is not what was asked for: {digest} came with the digest {found}",
+                "build again; if it is said again, its registry, or a proxy before it, gives out something else",
+            )  # fmt: skip
 
     @staticmethod
     def _image(
@@ -208,6 +229,11 @@ def _pin(source: str, digest: str) -> str:
     if not source.startswith(_REGISTRY):
         return source
     return f"{_REGISTRY}{references.repository(source.removeprefix(_REGISTRY))}@{digest}"
+
+
+def _pinned(source: str) -> str:
+    """Return the digest that names ``source`` in a registry; empty where a tag does, or it is somewhere else."""
+    return source.partition("@")[2] if source.startswith(_REGISTRY) else ""
 
 
 def _fits(fields: Mapping[str, Any], platform: Platform) -> bool:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import http.client
 import shutil
 import urllib.error
 import urllib.request
@@ -10,6 +11,7 @@ from pathlib import Path
 
 from buildah_plugin import disk, process
 from buildah_plugin.nodes import Content, File, Folder, Node, TreeError
+from buildah_plugin.paths import lookup, resolve
 from cirfile import gitaddress
 from cirfile.errors import printable
 
@@ -19,18 +21,30 @@ _TIMEOUT = 60
 def file(url: str, name: str, checksum: str, place: Path) -> Folder:
     """Fetch a file into ``place`` and return the folder with it. Raise `TreeError` where it cannot be had."""
     target = place / "file"
-    try:
-        with urllib.request.urlopen(url, timeout=_TIMEOUT) as answer, target.open("wb") as out:  # noqa: S310
-            shutil.copyfileobj(answer, out, 1 << 20)
-    except (urllib.error.URLError, OSError, ValueError) as error:
-        reason = getattr(error, "reason", error)
-        raise TreeError(f"{printable(url)} cannot be fetched: {reason}") from None
+    _download(url, target)
     if checksum:
         _check(target, url, checksum)
     folder = Folder()
     content = Content(target.stat().st_size, path=str(target))
     folder.entries[name] = File(content, 0o600)  # the mode BuildKit stores what it fetches with
     return folder
+
+
+def _download(url: str, target: Path) -> None:
+    """Fetch a file whole. Raise `TreeError` where it cannot be had."""
+    broke = f"{printable(url)} cannot be fetched: the download broke off"
+    try:
+        with urllib.request.urlopen(url, timeout=_TIMEOUT) as answer, target.open("wb") as out:  # noqa: S310
+            shutil.copyfileobj(answer, out, 1 << 20)
+            # Where it announced its length, an early end is the end to whoever reads it in pieces.
+            got, missing = out.tell(), getattr(answer, "length", None)
+    except http.client.IncompleteRead:  # of an answer in chunks, which has an end of its own
+        raise TreeError(f"{broke}; build again") from None
+    except (urllib.error.URLError, http.client.HTTPException, OSError, ValueError) as error:
+        reason = getattr(error, "reason", error)
+        raise TreeError(f"{printable(url)} cannot be fetched: {reason}") from None
+    if missing:
+        raise TreeError(f"{broke} after {got} of {got + missing} bytes; build again")
 
 
 def _check(target: Path, url: str, checksum: str) -> None:
@@ -60,12 +74,15 @@ def repository(url: str, keep_git_dir: bool, checksum: str, place: Path) -> Fold
     if expected and not commit.startswith(expected):
         raise TreeError(f"{printable(url)} is at commit {commit}, not {expected}")
     keep = keep_git_dir if address.keep_git_dir is None else address.keep_git_dir
-    root = place / address.subdir if address.subdir else place
-    if not root.is_dir():
+    tree = disk.tree(str(place), leave_out="" if keep else ".git")
+    # Looked up in the tree, not on the disk: there a link of the repository leads to files of this machine.
+    folder = lookup(tree, resolve(tree, address.subdir))
+    if not isinstance(folder, Folder):
         raise TreeError(f"{printable(url)} has no folder `{address.subdir}`")
-    tree = disk.tree(str(root), leave_out="" if keep else ".git")
-    _plain_modes(tree)
-    return tree
+    if not keep:
+        folder.entries.pop(".git", None)  # of a submodule
+    _plain_modes(folder)
+    return folder
 
 
 def _plain_modes(node: Node) -> None:

@@ -6,8 +6,11 @@ import bz2
 import gzip
 import io
 import lzma
+import os
 import tarfile
+import time
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
@@ -86,6 +89,42 @@ def test_zstd_is_left_to_its_program(tmp_path: Path) -> None:
     with pytest.raises((CliError, TreeError), match="zstd"):
         archives.layers([blob])
     assert list(tmp_path.iterdir()) == [blob]
+
+
+#: A `zstd` that is slow. Its first run ends when the second has written a part, the second when the first was read.
+SLOW_ZSTD = """#!/bin/sh
+cd {place}
+wait_for() {{ n=0; until [ -e "$1" ] || [ $n -gt 500 ]; do n=$((n+1)); sleep 0.02; done; }}
+if mkdir first 2>/dev/null; then
+    cat plain.tar; touch written; wait_for begun
+else
+    head -c 700 plain.tar; touch begun; wait_for read; tail -c +701 plain.tar
+fi
+"""
+
+
+def test_one_zstd_layer_in_two_builds(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Builds share the blobs, but none reads what another one is still uncompressing."""
+    blobs, place = tmp_path / "blobs", tmp_path / "zstd"
+    blobs.mkdir()
+    place.mkdir()
+    blob = blobs / "layer"
+    blob.write_bytes(b"\x28\xb5\x2f\xfd rest")
+    (place / "plain.tar").write_bytes(archive(file("x", "y" * 5000)))
+    (place / "zstd").write_text(SLOW_ZSTD.format(place=place))
+    (place / "zstd").chmod(0o755)
+    monkeypatch.setenv("PATH", f"{place}:{os.environ['PATH']}")
+    with ThreadPoolExecutor(2) as threads:
+        first = threads.submit(archives.layers, [blob])
+        while not (place / "written").exists() and not first.done():
+            time.sleep(0.01)
+        second = threads.submit(archives.layers, [blob])
+        try:
+            assert names(first.result()) == ["x"]
+        finally:
+            (place / "read").touch()
+        assert names(second.result()) == ["x"]
+    assert list(blobs.iterdir()) == [blob]
 
 
 def test_what_is_no_archive(tmp_path: Path) -> None:
