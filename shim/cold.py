@@ -120,7 +120,7 @@ class _Start:
             check=self.guard.check,
             environment=self._text(),
             offline=self.settings.offline,
-            prepare=application.files(argv, Path.cwd()),
+            prepare=application.files(argv),
         )
 
     def _record(self, store: Store, address: str, key: str) -> None:

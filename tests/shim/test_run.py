@@ -187,6 +187,29 @@ def test_it_is_the_same_process(app: Root) -> None:
     process.communicate("\n")
 
 
+def test_a_working_folder_of_which_not_all_can_be_looked_at(app: Root) -> None:
+    """It is looked at for speed only: a link into another user's folder, a folder whose entries cannot be reached."""
+    work = app.folder / "work"
+    for name, mode in (("closed", 0o700), ("listed", 0o744)):
+        (work / name / "inside").mkdir(parents=True)
+        (work / name).chmod(mode)
+    (work / "data").symlink_to("closed/inside")
+    done = app.run("hello", start=Start(user=1234))
+    assert (done.returncode, done.stdout) == (0, "script /.cir/run/layer\n"), done.stderr
+
+
+def test_a_working_folder_that_was_deleted(app: Root) -> None:
+    script = "mkdir /tmp/gone; cd /tmp/gone; rmdir /tmp/gone; exec /.cir/shim hello"
+    done = app.run("-c", script, program="/bin/sh")
+    assert (done.returncode, done.stdout) == (0, "script /.cir/run/layer\n"), done.stderr
+
+
+@pytest.mark.parametrize("word", ["/", ".", "..", ":", ":name", "//"])
+def test_words_that_are_no_names_of_files(app: Root, word: str) -> None:
+    done = app.run("echo", word)
+    assert (done.returncode, done.stdout) == (0, f"{word}\n"), done.stderr
+
+
 def test_open_files_pass_through(app: Root) -> None:
     reader, writer = os.pipe()
     argv = app.argv(
