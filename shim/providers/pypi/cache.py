@@ -118,6 +118,13 @@ class Cache:
         folder.mkdir(parents=True, exist_ok=True)
         return folder / sha256
 
+    def kept(self, sha256: str) -> int:
+        """How much of a large download an earlier start has left, in bytes."""
+        try:
+            return (self.folder / _PARTIAL / sha256).stat().st_size
+        except OSError:
+            return 0
+
     @contextlib.contextmanager
     def workspace(self) -> Iterator[Path]:
         """A private folder on the same file system, removed at the end whatever happens."""

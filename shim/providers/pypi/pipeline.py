@@ -64,6 +64,7 @@ class Pipeline:
             missing = self._link_cached()
             if missing:
                 self._check_online(missing)
+                self._place.check_room(self._to_come(missing), self._cache.sweep)
                 self._fetch(missing, workers)
             self._place.progress.phase("compile")
             if not self._compiler.finish():
@@ -91,6 +92,14 @@ class Pipeline:
             more = f" and {len(missing) - 5} more" if len(missing) > 5 else ""
             message = f"CIR_OFFLINE is set, and the store does not have {shown}{more}"
             raise ShimError(UNAVAILABLE, message, "run once with a network, or bring a store that is filled")
+
+    def _to_come(self, missing: list[Choice]) -> int:
+        """Bytes that are still to be fetched; only of large archives a beginning is kept."""
+        sizes = {choice.artifact.sha256: choice.artifact.size for choice in missing}
+        return sum(
+            max(0, size - self._cache.kept(sha256)) if size > IN_MEMORY else size
+            for sha256, size in sizes.items()
+        )
 
     def _fetch(self, missing: list[Choice], workers: int) -> None:
         environment = self._place.environment
