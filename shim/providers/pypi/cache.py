@@ -112,6 +112,11 @@ class Cache:
         with self.workspace() as workspace, contextlib.suppress(FileNotFoundError):
             (self.folder / sha256).rename(workspace / sha256)
 
+    def discard_ruin(self, entry: Entry, lost: str) -> None:
+        """Take an entry away of which a file is not there; not one that somebody else has put in its place."""
+        if entry.folder.exists() and not (entry.folder / lost).exists():
+            self.discard(entry.folder.name)
+
     def partial(self, sha256: str) -> Path:
         """Where the beginning of a large download is kept for the next attempt."""
         folder = self.folder / _PARTIAL
