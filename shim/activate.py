@@ -2,8 +2,8 @@
 
 The image's PATH begins with ``/.cir/run/layer/bin``; activation makes ``/.cir/run/layer`` lead to the
 layer. On a writable root file system the link is replaced atomically. On a read-only one the link of
-the image leads to ``/dev/shm/.cir/layer``, which is made instead: there ownership is checked, because
-``/dev/shm`` may be shared with strangers. Part of the warm path: built-in modules only.
+the image leads to ``/dev/shm/.cir/layer``, which is made instead, and never replaced: ``/dev/shm`` may be shared
+with other containers, and with strangers, so that ownership is checked. Part of the warm path: built-in modules only.
 """
 
 import posix
@@ -15,8 +15,8 @@ from shim.warm import is_private
 def activate(layer: str, *, private: bool = True) -> str:
     """Make `layer` active and return the ``bin`` folder by which it is reached.
 
-    That is ``/.cir/run/layer/bin``; where neither link can be made, the layer's own, which serves the
-    main process but not ``docker exec``.
+    That is ``/.cir/run/layer/bin``; where neither link can be made, or the one in ``/dev/shm`` leads elsewhere,
+    the layer's own, which serves the main process but not ``docker exec``.
 
     :param private: whether ``/dev/shm`` is this container's; that of a host is full of strangers
     """
@@ -71,16 +71,10 @@ def _share(layer: str) -> bool:
         return False
     if not is_private(SHARED):
         return False
-    if _leads_to(SHARED_LINK, layer):
-        return True
-    # Leading elsewhere means that another container shares this /dev/shm (``--ipc=host``). Its processes
-    # must not find our packages.
-    return not _exists(SHARED_LINK) and _replace(SHARED, SHARED_LINK, layer)
-
-
-def _exists(path: str) -> bool:
+    # Leading elsewhere means that another container shares this /dev/shm (``--ipc=host``, a pod). Its processes
+    # must not find our packages, so its link stays, also where it leads to nothing here: stores may differ.
     try:
-        posix.stat(path)
+        posix.symlink(layer, SHARED_LINK)
     except OSError:
-        return False
+        return _leads_to(SHARED_LINK, layer)
     return True

@@ -14,8 +14,12 @@ _DEPTH = 3
 _SKIPPED = {"__pycache__", "node_modules", "site-packages", "tests", "test"}
 
 
-def files(argv: Sequence[str], folder: Path) -> tuple[Path, ...]:
-    """Python files that `argv` names, then those in and below its working folder, without repetition."""
+def files(argv: Sequence[str]) -> tuple[Path, ...]:
+    """Python files that `argv` names, then those in and below the working folder, without repetition.
+
+    What cannot be looked at is left out: another user's folder, a mount whose server is gone.
+    """
+    folder = _working_folder()
     named = (path for word in argv for path in _named(word, folder))
     below = () if str(folder) == "/" else _below(folder, _DEPTH)
     found: dict[Path, None] = {}
@@ -24,6 +28,13 @@ def files(argv: Sequence[str], folder: Path) -> tuple[Path, ...]:
         if len(found) >= _MOST:
             break
     return tuple(found)
+
+
+def _working_folder() -> Path:
+    try:
+        return Path.cwd()
+    except OSError:  # it was deleted, or lies in a folder of another user
+        return Path("/")
 
 
 def _named(word: str, folder: Path) -> Iterator[Path]:
@@ -35,7 +46,8 @@ def _named(word: str, folder: Path) -> Iterator[Path]:
         yield path
         return
     module = folder / word.partition(":")[0].replace(".", "/")
-    for candidate in (module.with_name(module.name + ".py"), module / "__main__.py", module / "__init__.py"):
+    # Text, since a word such as `.` or `/` leads to the root, which has no name to add to.
+    for candidate in (Path(f"{module}.py"), module / "__main__.py", module / "__init__.py"):
         if _is_file(candidate):
             yield candidate
 
@@ -49,12 +61,21 @@ def _below(folder: Path, depth: int) -> Iterator[Path]:
         if entry.suffix == ".py" and _is_file(entry):
             yield entry
     for entry in entries:
-        if depth > 1 and not entry.name.startswith(".") and entry.name not in _SKIPPED and entry.is_dir():
+        if depth > 1 and not entry.name.startswith(".") and entry.name not in _SKIPPED and _is_dir(entry):
             yield from _below(entry, depth - 1)
 
 
 def _is_file(path: Path) -> bool:
     try:
         return path.is_file()
-    except OSError:  # a word that is no path at all, such as a long expression
+    except (
+        OSError
+    ):  # a word that is no path at all, such as a long expression; or one that leads nowhere we may go
+        return False
+
+
+def _is_dir(path: Path) -> bool:
+    try:
+        return path.is_dir()
+    except OSError:
         return False

@@ -101,7 +101,6 @@ class _Start:
                 self._record(store, address, choices.key)
                 return store.path(choices.key)
         store = location.writable(self.settings, self.given, self.progress.note)
-        materialize.check_space(store, choices)
         begun = time.monotonic()
         layer = materialize.materialize(self._work(loaded, choices, argv), store)
         self._record(store, address, choices.key)
@@ -120,7 +119,7 @@ class _Start:
             check=self.guard.check,
             environment=self._text(),
             offline=self.settings.offline,
-            prepare=application.files(argv, Path.cwd()),
+            prepare=application.files(argv),
         )
 
     def _record(self, store: Store, address: str, key: str) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import functools
 import shutil
 import threading
 from collections.abc import Callable, Mapping
@@ -42,9 +43,18 @@ def materialize(work: Work, store: Store) -> Path:
     One that a crash of the host has damaged is made again. It is only taken away under the claim, and only if
     it still is the one that was looked at.
 
-    :raises ShimError: as the providers do, or 75 past the deadline
+    :raises ShimError: as the providers do, or 75 past the deadline and on a full disk
     :raises OSError: for the store's file system
     """
+    try:
+        return _materialize(work, store)
+    except OSError as error:
+        if error.errno in FULL:  # there was no room for the claim, whose error names no place
+            raise _no_space(store) from None
+        raise
+
+
+def _materialize(work: Work, store: Store) -> Path:
     key = work.choices.key
     seen = store.identity(key)
     if seen and store.is_sound(key):
@@ -76,7 +86,7 @@ def _assemble(work: Work, store: Store) -> Path:
     try:
         hashes: dict[str, str] = {}
         for selection in work.choices.selections:
-            place = _workplace(work, store.cache(selection.ecosystem), workspace.folder)
+            place = _workplace(work, store, selection.ecosystem, workspace.folder)
             hashes.update(provider(selection.ecosystem).assemble(selection, place))
             work.check()
         records.write(workspace.folder, work.choices)
@@ -90,9 +100,9 @@ def _assemble(work: Work, store: Store) -> Path:
         raise failure from None
 
 
-def _workplace(work: Work, cache: Path, target: Path) -> Workplace:
+def _workplace(work: Work, store: Store, ecosystem: str, target: Path) -> Workplace:
     return Workplace(
-        cache=cache,
+        cache=store.cache(ecosystem),
         target=target,
         facts=work.choices.facts,
         manifest=work.manifest,
@@ -101,20 +111,27 @@ def _workplace(work: Work, cache: Path, target: Path) -> Workplace:
         environment=dict(work.environment),
         offline=work.offline,
         prepare=work.prepare,
+        check_room=functools.partial(_check_room, store),
     )
 
 
 def _no_space(store: Store) -> ShimError:
     """What to say when the disk is full, measured before what is half-made is removed."""
-    free = shutil.disk_usage(store.root).free
-    message = f"{store.root}: no space left for the platform layer ({megabytes(free)} free)"
+    message = f"{store.root}: no space left for the platform layer ({megabytes(_free(store))} free)"
     return ShimError(TRY_AGAIN, message, advice.space())
 
 
-def check_space(store: Store, choices: Choices) -> None:
+def _check_room(store: Store, size: int, sweep: Callable[[], None]) -> None:
     """Raise `ShimError` (75) at once where the downloads alone cannot fit; the rest shows while working."""
-    size = sum(selection.size for selection in choices.selections)
-    free = shutil.disk_usage(store.root).free
+    if size <= _free(store):
+        return
+    store.sweep()
+    sweep()
+    free = _free(store)
     if size > free:
         message = f"{store.root}: {megabytes(free)} are free, the downloads alone are {megabytes(size)}"
         raise ShimError(TRY_AGAIN, message, advice.space())
+
+
+def _free(store: Store) -> int:
+    return shutil.disk_usage(store.root).free

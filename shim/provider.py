@@ -61,7 +61,9 @@ class Workplace:
     ``cache`` is the provider's own folder in the store (shared by containers and hosts, so every write is
     aside-then-rename), ``target`` the temporary layer root to fill, both on one filesystem. ``check``
     raises `ShimError` (75) once the deadline has passed; call it between pieces of work. ``prepare`` lists
-    files of the application whose imports should be ready first.
+    files of the application whose imports should be ready first. ``check_room`` raises `ShimError` (75)
+    where so many bytes, which are still to be fetched, cannot fit; before it does, it calls what it is given to
+    remove what killed starts have left in the cache.
     """
 
     cache: Path
@@ -73,6 +75,7 @@ class Workplace:
     environment: dict[str, str]
     offline: bool = False
     prepare: tuple[Path, ...] = ()
+    check_room: Callable[[int, Callable[[], None]], None] = lambda _size, _sweep: None
 
 
 class Provider(Protocol):

@@ -4,13 +4,16 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import signal
 import subprocess
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
 
 from cirfile.manifest import Manifest
+from shim import activate, warm
 from tests.shim.root import Root, Start, application
 
 SAY = (
@@ -96,6 +99,74 @@ def test_shared_memory_of_another_image_is_left_alone(app: Root, tmp_path: Path)
     application(app, "gamma")
     assert app.run("hello", start=start).stdout.startswith("script /var/lib/cir/layers/")
     assert (shm / ".cir/layer").readlink() == first
+
+
+def test_shared_memory_of_a_container_with_another_store_is_left_alone(app: Root, tmp_path: Path) -> None:
+    """As in a pod of Kubernetes: one ``/dev/shm``, a volume each, so that the one's link leads nowhere in the other."""
+    shm, one, two = (tmp_path / name for name in ("shm", "one", "two"))
+    for folder in (shm, one, two):
+        folder.mkdir()
+    first, second = (
+        Start(read_only=True, shared_memory=str(shm), mounts=[f"--bind {store} var/lib/cir"])
+        for store in (one, two)
+    )
+    assert app.run("hello", start=first).stdout == "script /.cir/run/layer\n"
+    link = (shm / ".cir/layer").readlink()
+    application(app, "gamma")
+    for _ in range(2):
+        assert app.run("hello", start=second).stdout.startswith("script /var/lib/cir/layers/")
+    assert (shm / ".cir/layer").readlink() == link
+    shutil.rmtree(
+        one
+    )  # the first container again, after its store was lost: what it needs now, then what it needed
+    one.mkdir()
+    assert app.run("hello", start=first).stdout.startswith("script /var/lib/cir/layers/")
+    application(app, "alpha", "beta")
+    assert app.run("hello", start=first).stdout == "script /.cir/run/layer\n"
+
+
+def test_two_starts_at_once_with_one_shared_memory(app: Root, template: Path, tmp_path: Path) -> None:
+    shm = tmp_path / "shm"
+    shm.mkdir()
+    (tmp_path / "other").mkdir()
+    other = Root(tmp_path / "other", template)
+    application(other, "gamma")
+
+    def start(root: Root) -> str:
+        store = tmp_path / f"store of {root.folder.name}".replace(" ", "-")
+        store.mkdir()
+        mounts = [f"--bind {store} var/lib/cir"]
+        argv = root.argv(Start(read_only=True, shared_memory=str(shm), mounts=mounts), "/.cir/shim", "hello")
+        argv[1:1] = ["--pid", "--fork", "--kill-child"]  # both are the first process of their container
+        return subprocess.run(argv, capture_output=True, text=True, check=True).stdout
+
+    with ThreadPoolExecutor(2) as pool:
+        said = sorted(pool.map(start, (app, other)))
+    assert said[0] == "script /.cir/run/layer\n"
+    assert said[1].startswith("script /var/lib/cir/layers/")
+
+
+def test_a_link_that_another_container_makes_meanwhile_is_left_alone(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    link = tmp_path / ".cir/layer"
+    (tmp_path / "active").symlink_to(link)
+    places = {
+        "RUN": "/nowhere",
+        "ACTIVE_LAYER": f"{tmp_path}/active",
+        "SHARED": link.parent,
+        "SHARED_LINK": link,
+    }
+    for name, place in places.items():
+        monkeypatch.setattr(activate, name, str(place))
+
+    def meanwhile(path: str) -> bool:
+        link.symlink_to("/their/store/layers/key")
+        return warm.is_private(path)
+
+    monkeypatch.setattr(activate, "is_private", meanwhile)
+    assert activate.activate("/my/layer") == "/my/layer/bin"
+    assert link.readlink() == Path("/their/store/layers/key")
 
 
 def test_exec_finds_the_layer_without_the_shim(app: Root) -> None:
@@ -185,6 +256,29 @@ def test_it_is_the_same_process(app: Root) -> None:
     assert process.stdout
     assert int(process.stdout.readline()) == process.pid
     process.communicate("\n")
+
+
+def test_a_working_folder_of_which_not_all_can_be_looked_at(app: Root) -> None:
+    """It is looked at for speed only: a link into another user's folder, a folder whose entries cannot be reached."""
+    work = app.folder / "work"
+    for name, mode in (("closed", 0o700), ("listed", 0o744)):
+        (work / name / "inside").mkdir(parents=True)
+        (work / name).chmod(mode)
+    (work / "data").symlink_to("closed/inside")
+    done = app.run("hello", start=Start(user=1234))
+    assert (done.returncode, done.stdout) == (0, "script /.cir/run/layer\n"), done.stderr
+
+
+def test_a_working_folder_that_was_deleted(app: Root) -> None:
+    script = "mkdir /tmp/gone; cd /tmp/gone; rmdir /tmp/gone; exec /.cir/shim hello"
+    done = app.run("-c", script, program="/bin/sh")
+    assert (done.returncode, done.stdout) == (0, "script /.cir/run/layer\n"), done.stderr
+
+
+@pytest.mark.parametrize("word", ["/", ".", "..", ":", ":name", "//"])
+def test_words_that_are_no_names_of_files(app: Root, word: str) -> None:
+    done = app.run("echo", word)
+    assert (done.returncode, done.stdout) == (0, f"{word}\n"), done.stderr
 
 
 def test_open_files_pass_through(app: Root) -> None:

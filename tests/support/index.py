@@ -288,8 +288,11 @@ class _Handler(BaseHTTPRequestHandler):
             return
         body = path.read_bytes()
         begin = re.fullmatch(r"bytes=(\d+)-", request.headers.get("range", ""))
-        if begin and (fault is None or fault.kind != "norange") and int(begin[1]) < len(body):
-            start = int(begin[1])
+        ranged = begin if fault is None or fault.kind != "norange" else None
+        if ranged and int(ranged[1]) >= len(body):
+            self._send(416, b"", extra={"Content-Range": f"bytes */{len(body)}"}, fault=fault)
+        elif ranged:
+            start = int(ranged[1])
             extra = {"Content-Range": f"bytes {start}-{len(body) - 1}/{len(body)}"}
             self._send(206, body[start:], "application/octet-stream", extra, fault)
         else:

@@ -112,11 +112,23 @@ class Cache:
         with self.workspace() as workspace, contextlib.suppress(FileNotFoundError):
             (self.folder / sha256).rename(workspace / sha256)
 
+    def discard_ruin(self, entry: Entry, lost: str) -> None:
+        """Take an entry away of which a file is not there; not one that somebody else has put in its place."""
+        if entry.folder.exists() and not (entry.folder / lost).exists():
+            self.discard(entry.folder.name)
+
     def partial(self, sha256: str) -> Path:
         """Where the beginning of a large download is kept for the next attempt."""
         folder = self.folder / _PARTIAL
         folder.mkdir(parents=True, exist_ok=True)
         return folder / sha256
+
+    def kept(self, sha256: str) -> int:
+        """How much of a large download an earlier start has left, in bytes."""
+        try:
+            return (self.folder / _PARTIAL / sha256).stat().st_size
+        except OSError:
+            return 0
 
     @contextlib.contextmanager
     def workspace(self) -> Iterator[Path]:

@@ -43,6 +43,10 @@ class MissingError(Exception):
     """The server does not have it (404 or 410)."""
 
 
+class RangeError(ShimError):
+    """The server has nothing from the byte on that was asked for (416)."""
+
+
 @dataclass(frozen=True, slots=True)
 class Answer:
     """A final answer: status, kind, length (-1 if not told), where its body begins, how to read it.
@@ -81,6 +85,7 @@ class Client:
 
         :raises TransientError: where another attempt may help
         :raises MissingError: where the server does not have it
+        :raises RangeError: where it has less than ``start`` bytes, or just as many
         :raises ShimError: 69 where no attempt can help
         """
         place = address
@@ -206,7 +211,8 @@ class Client:
             return ShimError(UNAVAILABLE, f"{place} may not be read ({status})", hint)
         if response.status in _TRANSIENT:
             return TransientError(f"{place} answered {status}", _wait(response.getheader("Retry-After", "")))
-        return ShimError(UNAVAILABLE, f"{place} answered {status}", _ASK)
+        kind = RangeError if response.status == 416 else ShimError
+        return kind(UNAVAILABLE, f"{place} answered {status}", _ASK)
 
     def _unreachable(self, place: Address, proxy: Address | None, error: Exception) -> Exception:
         """Name the host, the way taken to it and the cause."""

@@ -15,7 +15,14 @@ from shim.providers.pypi.address import Address, parse
 from shim.providers.pypi.ahead import Ahead
 from shim.providers.pypi.archive import Buffer
 from shim.providers.pypi.cache import Cache
-from shim.providers.pypi.client import CONNECT_SECONDS, Client, MissingError, TransientError
+from shim.providers.pypi.client import (
+    CONNECT_SECONDS,
+    Answer,
+    Client,
+    MissingError,
+    RangeError,
+    TransientError,
+)
 from shim.providers.pypi.indexes import Indexes, page_address
 from shim.providers.pypi.sink import Sink, open_sink, wrong
 
@@ -84,9 +91,8 @@ class Fetcher:
         raise ShimError(UNAVAILABLE, message, hint)
 
     def _receive(self, place: Address, sink: Sink) -> None:
-        start = sink.received
-        answer = self._client.get(place, start)
-        if answer.start != start:
+        answer = self._ask(place, sink)
+        if answer.start != sink.received:
             sink.reset()
             if answer.start:
                 raise TransientError(f"{place} answered another part than was asked for")
@@ -96,6 +102,16 @@ class Fetcher:
             sink.took(count)
             self._shared.progress.advance(count)
             self._shared.check()
+
+    def _ask(self, place: Address, sink: Sink) -> Answer:
+        """Ask for what is still to come; for the whole where nothing is, since then what is there is wrong."""
+        try:
+            return self._client.get(place, sink.received)
+        except RangeError:
+            if not sink.received:
+                raise
+            sink.reset()
+            return self._client.get(place)
 
     def _places(self, choice: Choice, missing: list[str]) -> Iterator[Address]:
         """Where the file may be, the likeliest first; pages are only looked at when it comes to it."""

@@ -29,6 +29,10 @@ _NO_LINK = (errno.EXDEV, errno.EMLINK, errno.EPERM, errno.EOPNOTSUPP, errno.EACC
 _RESERVED = ("pyvenv.cfg", "layer.json", "layer.files", "sbom.json")
 
 
+class LostError(Exception):
+    """A file that a cache entry lists is not there."""
+
+
 class Layer:
     """A layer being filled; wheels may be added from several threads."""
 
@@ -59,7 +63,10 @@ class Layer:
                 Path(self._target, "bin", name).symlink_to(python.path)
 
     def add(self, entry: Entry, project: str) -> None:
-        """Link every file of an entry to its place."""
+        """Link every file of an entry to its place. Raise `LostError` where one is not there.
+
+        Adding the same wheel again afterwards, from an entry that is whole, makes up for what was linked before.
+        """
         source, record = f"{entry.folder}", f"{wheel.SITE}/{entry.contents.dist_info}/RECORD"
         headers = any(file.path.startswith(f"{wheel.HEADERS}/") for file in entry.contents.files)
         for file in entry.contents.files:
@@ -68,10 +75,15 @@ class Layer:
             if not self._claim(place, project, "" if adapted else file.hash):
                 continue
             self._folder(place.rpartition("/")[0])
-            if adapted:
-                self._record(f"{source}/{file.path}", place, project)
-            else:
-                self._link(f"{source}/{file.path}", place, project)
+            try:
+                if adapted:
+                    self._record(f"{source}/{file.path}", place, project)
+                else:
+                    self._link(f"{source}/{file.path}", place, project)
+            except FileNotFoundError:
+                if (entry.folder / file.path).exists():  # then it is the layer that is gone
+                    raise
+                raise LostError(file.path) from None
 
     def link_bytecode(self, source: str, path: str, known: str) -> None:
         """Link a bytecode file, whose hash is known, to ``path`` below ``site-packages``."""

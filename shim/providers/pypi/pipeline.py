@@ -23,7 +23,7 @@ from shim.providers.pypi.bytecode import Compiler, Scope
 from shim.providers.pypi.cache import Cache, Entry
 from shim.providers.pypi.crew import Channel, Crew, Parcel
 from shim.providers.pypi.fetch import Fetcher, Surroundings
-from shim.providers.pypi.layer import Layer
+from shim.providers.pypi.layer import Layer, LostError
 from shim.providers.pypi.names import normalise
 from shim.providers.pypi.sink import IN_MEMORY
 from shim.providers.pypi.unpack import Unpacker
@@ -64,6 +64,7 @@ class Pipeline:
             missing = self._link_cached()
             if missing:
                 self._check_online(missing)
+                self._place.check_room(self._to_come(missing), self._cache.sweep)
                 self._fetch(missing, workers)
             self._place.progress.phase("compile")
             if not self._compiler.finish():
@@ -75,22 +76,40 @@ class Pipeline:
 
     def _link_cached(self) -> list[Choice]:
         """Link what the cache has; return what is missing, the largest first."""
-        missing = []
+        missing, ruined = [], []
         for choice in self._selection.choices:
             self._place.check()
             entry = self._cache.find(choice.artifact.sha256)
             if entry is None:
                 missing.append(choice)
-            else:
-                self._link(entry, choice)
+            elif not self._link_whole(entry, choice):
+                ruined.append(choice)
+        if ruined:
+            self._place.progress.note(f"the store has lost files of {_listed(ruined)}")
+            missing += ruined
         return sorted(missing, key=lambda choice: (-choice.artifact.size, choice.name))
+
+    def _link_whole(self, entry: Entry, choice: Choice) -> bool:
+        """Link an entry; `False` for one that lacks files, as where old ones are purged. That is taken away."""
+        try:
+            self._link(entry, choice)
+        except LostError as lost:
+            self._cache.discard_ruin(entry, str(lost))
+            return False
+        return True
 
     def _check_online(self, missing: list[Choice]) -> None:
         if self._place.offline:
-            shown = ", ".join(f"{choice.name} {choice.version}" for choice in missing[:5])
-            more = f" and {len(missing) - 5} more" if len(missing) > 5 else ""
-            message = f"CIR_OFFLINE is set, and the store does not have {shown}{more}"
+            message = f"CIR_OFFLINE is set, and the store does not have {_listed(missing)}"
             raise ShimError(UNAVAILABLE, message, "run once with a network, or bring a store that is filled")
+
+    def _to_come(self, missing: list[Choice]) -> int:
+        """Bytes that are still to be fetched; only of large archives a beginning is kept."""
+        sizes = {choice.artifact.sha256: choice.artifact.size for choice in missing}
+        return sum(
+            max(0, size - self._cache.kept(sha256)) if size > IN_MEMORY else size
+            for sha256, size in sizes.items()
+        )
 
     def _fetch(self, missing: list[Choice], workers: int) -> None:
         environment = self._place.environment
@@ -152,6 +171,12 @@ class Pipeline:
     def _link(self, entry: Entry, choice: Choice) -> None:
         self._layer.add(entry, choice.name)
         self._compiler.add(entry, choice.name)
+
+
+def _listed(choices: list[Choice]) -> str:
+    """Components for a message, the first few by name."""
+    shown = ", ".join(f"{choice.name} {choice.version}" for choice in choices[:5])
+    return shown + (f" and {len(choices) - 5} more" if len(choices) > 5 else "")
 
 
 def _scope(workplace: Workplace) -> Scope:

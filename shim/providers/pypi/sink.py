@@ -122,7 +122,9 @@ class FileSink(Sink):
         while count := os.readv(descriptor, [self._room]):
             self._digest.update(self._room[:count])
             self.received += count
-        if choice.artifact.size < self.received and choice.artifact.size:
+        if (
+            0 < choice.artifact.size <= self.received and not self.right()
+        ):  # no more of it would make it right
             self.reset()
 
     def room(self) -> memoryview:

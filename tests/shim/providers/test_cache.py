@@ -16,7 +16,7 @@ from pathlib import Path
 
 import pytest
 
-from shim.providers.pypi.cache import Cache
+from shim.providers.pypi.cache import Cache, Contents, File
 
 LONG_AGO = (0, 0)
 
@@ -164,6 +164,20 @@ def test_without_locks_age_tells(error: int, cache: Cache, monkeypatch: pytest.M
         os.utime(old, LONG_AGO)
         cache.sweep()
         assert [path for path in left(cache) if "/" not in path] == [folder.name]
+
+
+def test_an_entry_that_was_made_again_meanwhile_is_not_taken_away(cache: Cache) -> None:
+    with cache.workspace() as workspace:
+        (workspace / "made/site").mkdir(parents=True)
+        (workspace / "made/site/a.py").touch()
+        contents = Contents("a-1.dist-info", (File("site/a.py", 0, ""),))
+        entry = cache.publish(workspace / "made", "ab" * 32, contents)
+    cache.discard_ruin(entry, "site/a.py")
+    assert cache.find("ab" * 32) == entry
+    (entry.folder / "site/a.py").unlink()
+    for _ in range(2):  # by two starts
+        cache.discard_ruin(entry, "site/a.py")
+        assert cache.find("ab" * 32) is None
 
 
 def test_age_tells_of_another_host(cache: Cache) -> None:

@@ -7,24 +7,26 @@ import os
 import random
 import subprocess
 import time
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from cirfile import manifest as manifests
-from cirfile.lock import Artifact
+from cirfile.lock import Artifact, Lock
 from cirfile.manifest import Manifest, Requirement
 from shim.errors import ShimError
 from shim.provider import Choice
-from shim.providers.pypi import ahead, sink
+from shim.providers.pypi import PROVIDER, ahead, sink
 from shim.providers.pypi.ahead import Placed
 from shim.providers.pypi.cache import Cache
+from shim.providers.pypi.selection import select
 from shim.providers.pypi.unpack import Unpacker
-from tests.shim.providers.support import Recorded, assemble, serve, workplace
+from tests.shim.providers.support import Recorded, assemble, lock_of, serve, workplace
 from tests.support.index import Fault, Index, make_certificate
 from tests.support.proxy import Proxy
-from tests.support.wheels import Wheel
+from tests.support.wheels import Wheel, sha256
 
 #: Does not compress, so that the archive has more than one piece.
 NOISE = os.urandom(300_000)
@@ -173,10 +175,6 @@ def test_a_longer_file_is_refused(tmp_path: Path) -> None:
     wheels = serve(tmp_path / "index", DEMO)
     with Index(tmp_path / "index") as index:
         place = workplace(tmp_path)
-        from shim.providers.pypi import PROVIDER
-        from shim.providers.pypi.selection import select
-        from tests.shim.providers.support import lock_of
-
         selection = select(lock_of(wheels, index.root), place.facts)
         with wheels[0].open("ab") as stream:
             stream.write(b"more")
@@ -297,13 +295,32 @@ class TestLargeFiles:
     @pytest.mark.parametrize("left", [b"wrong bytes", b"x" * 1_000_000])
     def test_a_wrong_beginning_is_thrown_away(self, tmp_path: Path, left: bytes) -> None:
         wheels = serve(tmp_path / "index", DEMO)
-        from tests.support.wheels import sha256
-
         (tmp_path / "cache/partial").mkdir(parents=True)
         (tmp_path / "cache/partial" / sha256(wheels[0])).write_bytes(left)
         with Index(tmp_path / "index") as index:
             assemble(index, wheels, workplace(tmp_path))
         assert installed(tmp_path)
+
+    @pytest.mark.parametrize("known", [True, False])
+    @pytest.mark.parametrize("more", [0, 10])
+    def test_what_is_as_long_as_the_whole_and_wrong_is_thrown_away(
+        self, tmp_path: Path, more: int, known: bool
+    ) -> None:
+        """As after a power cut: the size was kept, the content was not."""
+        (wheel,) = serve(tmp_path / "index", DEMO)
+        size = wheel.stat().st_size
+        (tmp_path / "cache/partial").mkdir(parents=True)
+        (tmp_path / "cache/partial" / sha256(wheel)).write_bytes(bytes(size + more))
+        with Index(tmp_path / "index") as index:
+            (component,) = lock_of([wheel], index.root).components
+            artifacts = tuple(replace(each, size=size if known else 0) for each in component.artifacts)
+            place = workplace(tmp_path)
+            lock = Lock("pypi", (replace(component, artifacts=artifacts),))
+            PROVIDER.assemble(select(lock, place.facts), place)
+            ranges = [request.headers.get("range") for request in index.requests]
+        assert ranges == ([None] if known else [f"bytes={size + more}-", None])
+        assert installed(tmp_path)
+        assert not list((tmp_path / "cache/partial").iterdir())
 
     def test_no_room_while_another_process_fetches_it(
         self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch

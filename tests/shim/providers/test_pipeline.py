@@ -166,6 +166,23 @@ def test_an_entry_that_did_not_survive_a_crash_of_the_host_is_made_again(
     assert len(list(tmp_path.glob("2/layer/lib/*/site-packages/__pycache__/helper.*.pyc"))) == 1
 
 
+@pytest.mark.parametrize("lost", ["site/demo/part.py", "site/demo-1.0.dist-info/RECORD"])
+def test_an_entry_of_which_files_were_purged_is_made_again(tmp_path: Path, lost: str) -> None:
+    """As on scratch file systems, where files that are old go one by one."""
+    wheels = serve(tmp_path / "index", DEMO, HELPER)
+    progress = Recorded()
+    with Index(tmp_path / "index") as index:
+        assemble(index, wheels, workplace(tmp_path / "1", cache=tmp_path / "cache"))
+        (path,) = tmp_path.glob(f"cache/*/{lost}")
+        path.unlink()
+        assemble(index, wheels, workplace(tmp_path / "2", cache=tmp_path / "cache", progress=progress))
+        counts = index.counts()
+    assert [counts[f"/files/{wheel.filename}"] for wheel in (DEMO, HELPER)] == [2, 1]
+    assert path.is_file()
+    assert tree(tmp_path / "1/layer") == tree(tmp_path / "2/layer")
+    assert progress.notes == ["the store has lost files of demo 1.0"]
+
+
 def damage(path: Path, left: int) -> None:
     """Leave so many times the file's size, in zeros."""
     path.write_bytes(bytes(path.stat().st_size * left))
