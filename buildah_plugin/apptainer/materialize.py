@@ -8,7 +8,6 @@ from __future__ import annotations
 import hashlib
 import json
 import os
-import tempfile
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -16,7 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from buildah_plugin.apptainer import engine as engines
-from buildah_plugin.apptainer import squashfs
+from buildah_plugin.apptainer import squashfs, workplace
 from buildah_plugin.apptainer.engine import Engine
 from buildah_plugin.apptainer.sif import Sif
 from buildah_plugin.apptainer.store import NOTHING, Found, LayerStore
@@ -62,8 +61,8 @@ def materialize(job: Job) -> Found:
     job.store.prepare()
     squashfs.program()
     end = time.monotonic() + job.deadline
-    with tempfile.TemporaryDirectory(prefix="cir-") as folder:
-        work = _Work(job, Path(folder))
+    with workplace.make() as folder:
+        work = _Work(job, folder)
         key, name = work.plan()
         if key == NOTHING:
             return job.store.record(name, key)
