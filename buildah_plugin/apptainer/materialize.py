@@ -18,7 +18,7 @@ from buildah_plugin.apptainer import engine as engines
 from buildah_plugin.apptainer import squashfs, workplace
 from buildah_plugin.apptainer.engine import Engine
 from buildah_plugin.apptainer.sif import Sif
-from buildah_plugin.apptainer.store import NOTHING, Found, LayerStore
+from buildah_plugin.apptainer.store import NOTHING, Found, LayerStore, for_everyone
 from buildah_plugin.process import ProcessError
 from buildah_plugin.talk import Talk
 from cirfile.cli.errors import INVALID, TRY_AGAIN, UNAVAILABLE, CliError
@@ -66,9 +66,10 @@ def materialize(job: Job) -> Found:
         key, name = work.plan()
         if key == NOTHING:
             return job.store.record(name, key)
-        claim = claim_or_wait(
-            job.store.claim(key), lambda: job.store.has(key), _own(job.talk), _deadline(end)
-        )
+        with for_everyone():
+            claim = claim_or_wait(
+                job.store.claim(key), lambda: job.store.has(key), _own(job.talk), _deadline(end)
+            )
         if claim:
             claim.keep()
             try:
