@@ -114,7 +114,7 @@ def _convert(engine: Engine, settings: Settings, layout: Path, target: Path, nod
         f"oci:{layout}",
     ]
     try:
-        engine.call(words, {}, settings.talk.detail, {"APPTAINER_TMPDIR": str(node)})
+        engine.call(words, {}, settings.talk.detail, {"TMPDIR": str(node)})
     except ProcessError as error:
         said = error.tail.lower()
         if any(word in said for word in _FULL):

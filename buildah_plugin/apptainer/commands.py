@@ -36,7 +36,7 @@ def run(arguments: argparse.Namespace) -> int:
         engine, start, settings = _prepared(arguments)
     if not arguments.dry_run:
         return engine.become(start, settings)
-    given = [f"APPTAINERENV_{name}={value}" for name, value in settings.items()]
+    given = [f"{name}={value}" for name, value in engine.variables(settings).items()]
     show(shlex.join([*given, engine.program, *start]))
     return 0
 
@@ -98,7 +98,8 @@ def make(arguments: argparse.Namespace) -> int:
     if found.file is None:
         say("the image needs no layer")
         return 0
-    say(f"run it anywhere with:\n  apptainer run -B {found.file}:{squashfs.PLACE}:image-src=/ {job.sif.path}")
+    start = f"{job.engine.name} run -B {found.file}:{squashfs.PLACE}:image-src=/ {job.sif.path}"
+    say(f"run it anywhere with:\n  {start}")
     show(str(found.file))
     return 0
 
@@ -110,7 +111,8 @@ def _unpacked(job: Job) -> int:
     settings |= {"CIR_STORE": str(job.store.root), "CIR_MODE": "materialize"}
     words = ["exec", "--bind", str(job.store.root), *binds, "--cwd", "/", str(job.sif.path), "/.cir/shim"]
     job.engine.call(words, settings, job.talk.say)
-    say(f"run it with:\n  apptainer run -B {job.store.root} --env CIR_STORE={job.store.root} {job.sif.path}")
+    start = f"{job.engine.name} run -B {job.store.root} --env CIR_STORE={job.store.root} {job.sif.path}"
+    say(f"run it with:\n  {start}")
     show(str(job.store.root))
     return 0
 
