@@ -14,6 +14,7 @@ from pathlib import Path
 from buildah_plugin import engine, outputs
 from buildah_plugin.access import Access
 from buildah_plugin.build import seconds
+from buildah_plugin.ending import terminable
 from buildah_plugin.images import POLICIES
 from buildah_plugin.layout import FORMATS
 from buildah_plugin.project import own_platform
@@ -115,6 +116,7 @@ def parser() -> argparse.ArgumentParser:
     return top
 
 
+@terminable()
 def run(arguments: argparse.Namespace) -> int:
     """Build; the ID of the image goes to stdout, as Buildah prints it."""
     machine = NOBODY if arguments.no_forward else host()

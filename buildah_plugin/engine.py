@@ -5,17 +5,15 @@ from __future__ import annotations
 import argparse
 import json
 import os
-import signal
-import tempfile
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
-from types import FrameType
 
-from buildah_plugin import outputs
+from buildah_plugin import folders, outputs
 from buildah_plugin.build import opened
 from buildah_plugin.deliver import Delivery, image_id
+from buildah_plugin.ending import terminable
 from buildah_plugin.settings import Output, Settings, cache_folder
 from buildah_plugin.talk import Talk
 from cirfile.cli import show
@@ -53,7 +51,7 @@ class Result:
 
 def execute(settings: Settings) -> Result:
     """Build and deliver. Raise `CirfileError` or `CliError`; nothing half-made is left, whatever happens."""
-    with _terminable(), opened(settings) as (build, tools, work):
+    with opened(settings) as (build, tools, work):
         built = Delivery(settings, build, tools, work).run()
         first = built.composed.manifests[0]
         config = built.blobs.json(first["digest"])["config"]["digest"]
@@ -61,24 +59,9 @@ def execute(settings: Settings) -> Result:
 
 
 @contextmanager
-def _terminable() -> Iterator[None]:
-    """End as on an interrupt when somebody asks us to: programs we started end, folders are removed."""
-
-    def stop(_number: int, _frame: FrameType | None) -> None:
-        raise SystemExit(128 + signal.SIGTERM)
-
-    before = signal.signal(signal.SIGTERM, stop)
-    try:
-        yield
-    finally:
-        signal.signal(signal.SIGTERM, before)
-
-
-@contextmanager
 def secrets_folder(machine: Host, given: Mapping[str, Path]) -> Iterator[Path]:
     """Give a folder with the secrets of a build, as BuildKit mounts them: this machine's, unless others are given."""
-    with tempfile.TemporaryDirectory(prefix="cir-secrets-") as name:
-        folder = Path(name)
+    with folders.made("cir-secrets-") as folder:
         own = {"cir_netrc": netrc_of(machine, folder), "cir_ca": machine.certificates}
         for secret, path in {**own, **given}.items():
             if path is not None:
@@ -93,6 +76,7 @@ def environment() -> dict[str, str]:
     return environ
 
 
+@terminable()
 def build(arguments: argparse.Namespace) -> int:
     """Build as ``cir build --engine buildah`` asks."""
     refuse(arguments)

@@ -11,9 +11,11 @@ import selectors
 import shlex
 import subprocess
 from collections import deque
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import ExitStack, contextmanager
 from typing import IO
 
+from buildah_plugin import ending
 from cirfile.cli.errors import UNAVAILABLE, CliError
 from cirfile.errors import printable
 
@@ -61,8 +63,38 @@ def run(
 
     Raise `ProcessError` where it fails, `CliError` (69) where it is not there.
     """
+    with _running(argv, into, environ) as child:
+        output, tail = _listen(child, follow)
+        status = _ended(child)
+    if status != 0:
+        raise ProcessError(argv, status, tail)
+    return output
+
+
+def end_all() -> None:
+    """End every program that a thread still waits for."""
+    for child in list(_RUNNING):
+        _end(child)
+
+
+@contextmanager
+def _running(
+    argv: Sequence[str], into: IO[bytes] | None, environ: Mapping[str, str] | None
+) -> Iterator[subprocess.Popen[bytes]]:
+    """A program that runs, and does no more when the block is left."""
+    with ExitStack() as after:
+        with ending.postponed():
+            child = _started(argv, into, environ)
+            _RUNNING.add(child)
+            after.callback(_over, child)
+        yield child
+
+
+def _started(
+    argv: Sequence[str], into: IO[bytes] | None, environ: Mapping[str, str] | None
+) -> subprocess.Popen[bytes]:
     try:
-        child = subprocess.Popen(
+        return subprocess.Popen(
             list(argv),
             env=environ,
             stdin=subprocess.DEVNULL,
@@ -75,25 +107,14 @@ def run(
         ) from None
     except OSError as error:
         raise CliError(UNAVAILABLE, f"`{argv[0]}` cannot be started: {error.strerror}") from None
-    _RUNNING.add(child)
-    try:
-        output, tail = _listen(child, follow)
-        status = _ended(child)
-    finally:
-        _end(child)
-        _RUNNING.discard(child)
-        for stream in (child.stdout, child.stderr):
-            if stream is not None:
-                stream.close()
-    if status != 0:
-        raise ProcessError(argv, status, tail)
-    return output
 
 
-def end_all() -> None:
-    """End every program that a thread still waits for."""
-    for child in list(_RUNNING):
-        _end(child)
+def _over(child: subprocess.Popen[bytes]) -> None:
+    _end(child)
+    _RUNNING.discard(child)
+    for stream in (child.stdout, child.stderr):
+        if stream is not None:
+            stream.close()
 
 
 def _listen(child: subprocess.Popen[bytes], follow: Callable[[str], None] | None) -> tuple[bytes, str]:

@@ -9,13 +9,12 @@
 from __future__ import annotations
 
 import os
-import secrets
 import shutil
 import stat
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from buildah_plugin import process
+from buildah_plugin import folders, process
 from buildah_plugin.apptainer import limits, squashfs
 from buildah_plugin.apptainer import store as stores
 from buildah_plugin.apptainer.store import LayerStore
@@ -26,6 +25,7 @@ from cirfile.hold import claim_or_wait
 WAYS = ("auto", "file", "node", "folder")
 #: An unpacked layer is so many times as large as its file; only to choose a place that has room.
 _UNPACKED = 4
+_HALF = ".new-"
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,6 +87,7 @@ def _on_node(file: Path, key: str, talk: Talk) -> Path | None:
             _own(root)
             if done.is_dir():
                 return done
+            folders.sweep(root, _HALF)  # before the room is looked at that it takes
             if stores.free(place) < _UNPACKED * file.stat().st_size:
                 talk.say(f"cir: note: {place} has no room for the unpacked layer")
                 continue
@@ -119,12 +120,10 @@ def _unpack(program: str, file: Path, done: Path, talk: Talk) -> Path:
     if claim is None:
         return done
     claim.keep()
-    aside = done.with_name(f".{secrets.token_hex(6)}")
     try:
-        with talk.phase(f"cir: unpacked in {done.parent}"):
-            process.run([program, "-no-progress", "-quiet", "-dest", str(aside), str(file)])
-        aside.rename(done)
+        with talk.phase(f"cir: unpacked in {done.parent}"), folders.made(_HALF, done.parent) as aside:
+            process.run([program, "-no-progress", "-quiet", "-dest", str(aside / "layer"), str(file)])
+            (aside / "layer").rename(done)
     finally:
-        shutil.rmtree(aside, ignore_errors=True)
         claim.release()
     return done

@@ -9,15 +9,15 @@ from __future__ import annotations
 import argparse
 import json
 import os
-import secrets as tokens
 from dataclasses import replace
 from pathlib import Path
 
 from buildah_plugin import engine as front
-from buildah_plugin import outputs
+from buildah_plugin import folders, outputs
 from buildah_plugin.apptainer import squashfs, workplace
 from buildah_plugin.apptainer.engine import Engine
 from buildah_plugin.build import opened
+from buildah_plugin.ending import terminable
 from buildah_plugin.process import ProcessError
 from buildah_plugin.settings import Settings
 from cirfile.cli import show
@@ -41,6 +41,7 @@ _WRITE_ONE = "name one file: -o app.sif"
 _FULL = ("no space left", "quota exceeded")
 
 
+@terminable()
 def build(arguments: argparse.Namespace) -> int:
     """Build as ``cir build --engine apptainer`` asks."""
     front.refuse(arguments)
@@ -87,18 +88,21 @@ def _make(engine: Engine, settings: Settings, target: Path) -> str:
         built = build.run(complete=True)
         if missing := built.layout(work / "layout"):
             raise CliError(INTERNAL, f"layers are missing from the layout: {', '.join(missing)}")
-        aside = target.absolute().with_name(f".{target.name}.{tokens.token_hex(6)}")
-        try:
-            with settings.talk.phase(f"{target} written"), workplace.make(work / "layout") as node:
-                _convert(engine, settings, work / "layout", aside, Path(node))
-            aside.replace(target)
-        finally:
-            aside.unlink(missing_ok=True)
+        with (
+            settings.talk.phase(f"{target} written"),
+            workplace.make(work / "layout") as node,
+            folders.made(f".{target.name}.", target.absolute().parent) as aside,
+        ):
+            _convert(engine, settings, work / "layout", aside / target.name, node)
+            (aside / target.name).replace(target)
         return built.composed.digest
 
 
 def _convert(engine: Engine, settings: Settings, layout: Path, target: Path, node: Path) -> None:
-    """Let Apptainer make its format of a layout; what it unpacks goes to a folder of this node."""
+    """Let Apptainer make its format of a layout; what it unpacks goes to ``node``.
+
+    Both ``target`` and that are in folders of their own, beside which somebody else's files are.
+    """
     architecture = [word for platform in settings.platforms for word in ("--arch", platform.architecture)]
     words = [
         "build",
@@ -110,11 +114,12 @@ def _convert(engine: Engine, settings: Settings, layout: Path, target: Path, nod
         f"oci:{layout}",
     ]
     try:
-        engine.call(words, {}, settings.talk.detail, {"APPTAINER_TMPDIR": str(node)})
+        engine.call(words, {}, settings.talk.detail, {"TMPDIR": str(node)})
     except ProcessError as error:
         said = error.tail.lower()
         if any(word in said for word in _FULL):
-            message = f"there is no room for {target.parent} or {node.parent}: {error.tail.strip().splitlines()[-1]}"
+            places = f"{target.parent.parent} or {node.parent}"
+            message = f"there is no room for {places}: {error.tail.strip().splitlines()[-1]}"
             raise CliError(
                 TRY_AGAIN, message, "free some space or quota, or set TMPDIR to a folder with more"
             ) from None

@@ -13,6 +13,7 @@ from buildah_plugin.apptainer.binding import Binding
 from buildah_plugin.apptainer.engine import Engine
 from buildah_plugin.apptainer.materialize import DEADLINE, Job, materialize, names
 from buildah_plugin.apptainer.store import LayerStore
+from buildah_plugin.ending import terminable
 from buildah_plugin.talk import Talk
 from cirfile.cli import apptainer as options
 from cirfile.cli import say, show
@@ -31,6 +32,17 @@ def store_of(arguments: argparse.Namespace) -> LayerStore:
 
 def run(arguments: argparse.Namespace) -> int:
     """Become the application's container; its layer is made first if it is not there."""
+    with terminable():
+        engine, start, settings = _prepared(arguments)
+    if not arguments.dry_run:
+        return engine.become(start, settings)
+    given = [f"{name}={value}" for name, value in engine.variables(settings).items()]
+    show(shlex.join([*given, engine.program, *start]))
+    return 0
+
+
+def _prepared(arguments: argparse.Namespace) -> tuple[Engine, list[str], dict[str, str]]:
+    """What to become: the engine, its words, and the variables of the container."""
     words, image, command = options.split(arguments.words)
     job = _job(arguments, image)
     program = job.engine.program
@@ -48,14 +60,7 @@ def run(arguments: argparse.Namespace) -> int:
         settings |= trust
     unsquash = binding.mount_words(program, job.talk)
     start = ["run", *unsquash, *bound.words, *binds, *words, str(job.sif.path), *command]
-    if arguments.dry_run:
-        show(
-            shlex.join(
-                [*(f"APPTAINERENV_{name}={value}" for name, value in settings.items()), program, *start]
-            )
-        )
-        return 0
-    return job.engine.become(start, settings)
+    return job.engine, start, settings
 
 
 def _bound(job: Job, way: str) -> Binding:
@@ -81,6 +86,7 @@ def _bound(job: Job, way: str) -> Binding:
     return binding.of_file(program, found.file, found.key, job.store, job.talk, way)
 
 
+@terminable()
 def make(arguments: argparse.Namespace) -> int:
     """Make the layer; print the file, or nothing for an image that needs none."""
     job = _job(arguments, arguments.image)
@@ -92,7 +98,8 @@ def make(arguments: argparse.Namespace) -> int:
     if found.file is None:
         say("the image needs no layer")
         return 0
-    say(f"run it anywhere with:\n  apptainer run -B {found.file}:{squashfs.PLACE}:image-src=/ {job.sif.path}")
+    start = f"{job.engine.name} run -B {found.file}:{squashfs.PLACE}:image-src=/ {job.sif.path}"
+    say(f"run it anywhere with:\n  {start}")
     show(str(found.file))
     return 0
 
@@ -104,7 +111,8 @@ def _unpacked(job: Job) -> int:
     settings |= {"CIR_STORE": str(job.store.root), "CIR_MODE": "materialize"}
     words = ["exec", "--bind", str(job.store.root), *binds, "--cwd", "/", str(job.sif.path), "/.cir/shim"]
     job.engine.call(words, settings, job.talk.say)
-    say(f"run it with:\n  apptainer run -B {job.store.root} --env CIR_STORE={job.store.root} {job.sif.path}")
+    start = f"{job.engine.name} run -B {job.store.root} --env CIR_STORE={job.store.root} {job.sif.path}"
+    say(f"run it with:\n  {start}")
     show(str(job.store.root))
     return 0
 

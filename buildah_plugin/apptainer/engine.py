@@ -1,7 +1,8 @@
 """Apptainer as a program: where it is, how it is called, and what of this machine a container is given.
 
 Settings for a container go through ``APPTAINERENV_*``, not through ``--env``: there commas would split values, and
-credentials would stand in the list of processes.
+credentials would stand in the list of processes. SingularityCE reads ``SINGULARITYENV_*`` only; Apptainer reads that
+as well, but says a line for each, so each gets its own.
 """
 
 from __future__ import annotations
@@ -38,6 +39,18 @@ class Engine:
             "load it (on many clusters: `module load apptainer`), install it, or use another --engine",
         )  # fmt: skip
 
+    @property
+    def name(self) -> str:
+        """Which of `NAMES` it is: an installed Apptainer is also there as ``singularity``, which leads to it."""
+        found = Path(self.program).resolve().name
+        return found if found in NAMES else Path(self.program).name
+
+    def variables(self, settings: Mapping[str, str], own: Mapping[str, str] | None = None) -> dict[str, str]:
+        """The variables that tell it those of a container, and its ``own``, as the two projects name them."""
+        prefix = self.name.upper()
+        given = {f"{prefix}ENV_{name}": value for name, value in settings.items()}
+        return given | {f"{prefix}_{name}": value for name, value in (own or {}).items()}
+
     def call(
         self,
         words: Sequence[str],
@@ -48,20 +61,15 @@ class Engine:
         """Run a sub-command and return its output. Raise `CliError` where it fails.
 
         :param settings: variables of the container
-        :param own: variables of Apptainer itself
+        :param own: variables of the engine itself, without their prefix
         """
-        environ = environment(settings) | dict(own or {})
+        environ = {**os.environ, **self.variables(settings, own)}
         return process.run([self.program, *words], environ=environ, follow=follow)
 
     def become(self, words: Sequence[str], settings: Mapping[str, str]) -> int:
         """Become the program, so that signals, terminal and exit status are its own."""
-        os.execve(self.program, [self.program, *words], environment(settings))  # noqa: S606 - an argv, no shell
-
-
-def environment(settings: Mapping[str, str]) -> dict[str, str]:
-    """The environment of an Apptainer that gives its container these variables."""
-    given = {f"{prefix}ENV_{name}": value for name, value in settings.items() for prefix in ("APPTAINER",)}
-    return {**os.environ, **given}
+        environ = {**os.environ, **self.variables(settings)}
+        os.execve(self.program, [self.program, *words], environ)  # noqa: S606 - an argv, no shell
 
 
 def certificates(machine: Host) -> tuple[list[str], dict[str, str]]:

@@ -8,7 +8,6 @@ from __future__ import annotations
 import hashlib
 import json
 import os
-import tempfile
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -16,10 +15,10 @@ from pathlib import Path
 from typing import Any
 
 from buildah_plugin.apptainer import engine as engines
-from buildah_plugin.apptainer import squashfs
+from buildah_plugin.apptainer import squashfs, workplace
 from buildah_plugin.apptainer.engine import Engine
 from buildah_plugin.apptainer.sif import Sif
-from buildah_plugin.apptainer.store import NOTHING, Found, LayerStore
+from buildah_plugin.apptainer.store import NOTHING, Found, LayerStore, for_everyone
 from buildah_plugin.process import ProcessError
 from buildah_plugin.talk import Talk
 from cirfile.cli.errors import INVALID, TRY_AGAIN, UNAVAILABLE, CliError
@@ -62,14 +61,15 @@ def materialize(job: Job) -> Found:
     job.store.prepare()
     squashfs.program()
     end = time.monotonic() + job.deadline
-    with tempfile.TemporaryDirectory(prefix="cir-") as folder:
-        work = _Work(job, Path(folder))
+    with workplace.make() as folder:
+        work = _Work(job, folder)
         key, name = work.plan()
         if key == NOTHING:
             return job.store.record(name, key)
-        claim = claim_or_wait(
-            job.store.claim(key), lambda: job.store.has(key), _own(job.talk), _deadline(end)
-        )
+        with for_everyone():
+            claim = claim_or_wait(
+                job.store.claim(key), lambda: job.store.has(key), _own(job.talk), _deadline(end)
+            )
         if claim:
             claim.keep()
             try:

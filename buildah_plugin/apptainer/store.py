@@ -18,7 +18,8 @@ import os
 import secrets
 import shutil
 import socket
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import BinaryIO
@@ -39,6 +40,17 @@ class Found:
     file: Path | None
 
 
+@contextmanager
+def for_everyone() -> Iterator[None]:
+    """Let everybody read what is made in a block, whatever the caller's umask is; a group may share a store."""
+    before = os.umask(0)
+    os.umask(before & 0o020 | 0o002)  # as the shim has it in a store
+    try:
+        yield
+    finally:
+        os.umask(before)
+
+
 class LayerStore:
     """A store at ``root``, which need not exist yet."""
 
@@ -46,6 +58,7 @@ class LayerStore:
         self.root = root
         self._checked: dict[tuple[int, int, int], bool] = {}
 
+    @for_everyone()
     def prepare(self) -> None:
         """Make what is missing. Raise `CliError` where it cannot be written (77) or is no folder (64)."""
         try:
@@ -98,6 +111,7 @@ class LayerStore:
                 continue
         return None
 
+    @for_everyone()
     def record(self, name: str, key: str) -> Found:
         """Remember which layer an image gets."""
         file = None if key == NOTHING else self.layer(key)
@@ -106,6 +120,7 @@ class LayerStore:
         aside.replace(self.root / "active" / f"sif-{name}")
         return Found(key, file)
 
+    @for_everyone()
     def publish(self, made: Path, key: str) -> Path:
         """Copy a finished file into the store, compare what has arrived with what was made, give it its name.
 

@@ -9,27 +9,38 @@ from __future__ import annotations
 import os
 import tempfile
 from collections.abc import Iterator
+from contextlib import AbstractContextManager
 from pathlib import Path
+
+from buildah_plugin import folders
 
 #: What a user sets, Apptainer's own first, is obeyed.
 _NAMED = ("APPTAINER_TMPDIR", "SINGULARITY_TMPDIR", "TMPDIR")
+_PREFIX = "cir-work-"
 _MEMORY = Path("/dev/shm")  # noqa: S108 - a private folder is made there
 #: Bytes of a tree to bytes of its compressed layers, and how many such trees there has to be room for.
 _GROWS, _PLENTY = 5, 4
 _GROUPS, _PROC = Path("/sys/fs/cgroup"), Path("/proc")
 
 
-def make(layers: Path) -> tempfile.TemporaryDirectory[str]:
-    """A private folder to unpack the `layers` in, a folder of compressed ones; in use until it is left."""
-    return tempfile.TemporaryDirectory(prefix="cir-", dir=_place(layers))
+def make(layers: Path | None = None) -> AbstractContextManager[Path]:
+    """A private folder to work in, where `layers` can be unpacked, a folder of compressed ones; in use until left."""
+    _sweep()  # first: what was left in memory would be missing there
+    return folders.made(_PREFIX, _place(layers) if layers else None)
 
 
-def _place(layers: Path) -> str | None:
+def _sweep() -> None:
+    named = filter(None, map(os.environ.get, _NAMED))
+    for place in dict.fromkeys((*named, tempfile.gettempdir(), str(_MEMORY))):
+        folders.sweep(Path(place), _PREFIX)
+
+
+def _place(layers: Path) -> Path | None:
     for place in filter(None, map(os.environ.get, _NAMED)):
         if _can_be_used(place):
-            return place
+            return Path(place)
     size = sum(path.stat().st_size for path in layers.rglob("*") if path.is_file())
-    return str(_MEMORY) if _GROWS * _PLENTY * size <= _room_in_memory() else None
+    return _MEMORY if _GROWS * _PLENTY * size <= _room_in_memory() else None
 
 
 def _can_be_used(place: str | Path) -> bool:

@@ -10,14 +10,13 @@ from __future__ import annotations
 import json
 import os
 import shutil
-import tempfile
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from buildah_plugin import archives, disk, process
+from buildah_plugin import archives, disk, folders, process
 from buildah_plugin.blobs import Blobs
 from buildah_plugin.build import opened
 from buildah_plugin.engine import environment, secrets_folder
@@ -128,13 +127,11 @@ def _for_this_machine(entries: list[dict[str, Any]]) -> dict[str, Any]:
 def _unpack(layers: list[Path], root: Path) -> None:
     """Unpack layers into a new folder; whoever is second uses the first one's."""
     root.parent.mkdir(parents=True, exist_ok=True)
-    aside = Path(tempfile.mkdtemp(prefix=".new-", dir=root.parent))
     try:
-        tree = archives.layers(layers, aside)
-        disk.write(tree, aside / "root", ociconfig.DEFAULT_EPOCH)
-        if not root.is_dir():
-            (aside / "root").rename(root)
+        with folders.made(".new-", root.parent) as aside:
+            tree = archives.layers(layers, aside)
+            disk.write(tree, aside / "root", ociconfig.DEFAULT_EPOCH)
+            if not root.is_dir():
+                (aside / "root").rename(root)
     except TreeError as error:
         raise CliError(INVALID, f"the application cannot be unpacked: {error}", "build it again") from None
-    finally:
-        shutil.rmtree(aside, ignore_errors=True)

@@ -13,6 +13,7 @@ import shutil
 from pathlib import Path
 
 from buildah_plugin import process
+from buildah_plugin.ending import terminable
 from buildah_plugin.host import direct, namespace
 from buildah_plugin.host.application import Application, application
 from buildah_plugin.host.laying import LaidStep, lay
@@ -38,7 +39,8 @@ def run(arguments: argparse.Namespace) -> int:
     machine = NOBODY if arguments.no_forward else host()
     talk = Talk(quiet=os.environ.get("CIR_LOG") == "quiet")
     where, *words = arguments.words
-    found = application(Path(where), machine, talk)
+    with terminable():
+        found = application(Path(where), machine, talk)
     settings = variables(found, dict(os.environ))
     settings["CIR_STORE"] = arguments.store or settings.get("CIR_STORE") or str(cache_folder())
     _start(found, found.command(words), settings, talk, dry=arguments.dry_run)

@@ -29,7 +29,7 @@ STATUSES = (
     (TRY_AGAIN, "try again: the deadline passed, or a disk or quota is full"),
     (PERMISSION, "a registry or this account's rights do not allow it"),
     (NOT_PROMISED, "something has no build for a platform"),
-    (INTERRUPTED, "interrupted"),
+    (INTERRUPTED, "interrupted; 143 and 129 where SIGTERM or SIGHUP ended it"),
 )
 
 
