@@ -15,7 +15,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from buildah_plugin import archives, disk, layout, process
+from buildah_plugin import archives, disk, folders, layout, process
 from buildah_plugin.blobs import Blobs
 from buildah_plugin.compose import Composed, Composer, Target
 from buildah_plugin.images import POLICIES, Image, Images
@@ -147,29 +147,28 @@ class Build:
 def opened(settings: Settings) -> Iterator[tuple[Build, Tools, Path]]:
     """Give a build with a folder to work in, on the disk of the cache; nothing is left of it afterwards."""
     root = cache_folder(settings.environ)
-    try:
-        root.mkdir(parents=True, exist_ok=True)
-        _sweep(root)
-        work = Path(tempfile.mkdtemp(prefix="work-", dir=root))
-    except OSError as error:
-        raise CliError(
-            INTERNAL, f"{root}: {error.strerror}", "name a folder that can be written with XDG_CACHE_HOME"
-        ) from None
-    try:
-        access = replace(settings.access, private=work)
-        tools = Tools(access, settings.talk, work)
-        build = Build(settings, work, tools)
+    with contextlib.ExitStack() as after:
         try:
-            yield build, tools, work
-        finally:
-            build.close()
-    except OSError as error:
-        raise CliError(
-            INTERNAL, f"{error.filename or root}: {error.strerror or error}",
-            "free some space, or name another folder with XDG_CACHE_HOME" if error.errno in _FULL else "",
-        ) from None  # fmt: skip
-    finally:
-        shutil.rmtree(work, ignore_errors=True)
+            root.mkdir(parents=True, exist_ok=True)
+            _sweep(root)
+            work = after.enter_context(folders.made("work-", root))
+        except OSError as error:
+            raise CliError(
+                INTERNAL, f"{root}: {error.strerror}", "name a folder that can be written with XDG_CACHE_HOME"
+            ) from None
+        try:
+            access = replace(settings.access, private=work)
+            tools = Tools(access, settings.talk, work)
+            build = Build(settings, work, tools)
+            try:
+                yield build, tools, work
+            finally:
+                build.close()
+        except OSError as error:
+            raise CliError(
+                INTERNAL, f"{error.filename or root}: {error.strerror or error}",
+                "free some space, or name another folder with XDG_CACHE_HOME" if error.errno in _FULL else "",
+            ) from None  # fmt: skip
 
 
 def seconds(name: str, text: str) -> int:
@@ -183,7 +182,7 @@ def seconds(name: str, text: str) -> int:
 
 
 def _sweep(root: Path) -> None:
-    """Remove what builds left that were killed or lost their machine, a day ago or longer."""
+    """Remove what builds left that lost their machine a day ago or longer, and folders of earlier versions."""
     for left in (*root.glob("work-*"), *root.glob("blobs/.new-*")):
         with contextlib.suppress(OSError):
             if time.time() - left.stat().st_mtime > _DAY:

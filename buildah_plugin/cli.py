@@ -14,7 +14,6 @@ from pathlib import Path
 from buildah_plugin import engine, outputs
 from buildah_plugin.access import Access
 from buildah_plugin.build import seconds
-from buildah_plugin.ending import terminable
 from buildah_plugin.images import POLICIES
 from buildah_plugin.layout import FORMATS
 from buildah_plugin.project import own_platform
@@ -22,6 +21,7 @@ from buildah_plugin.settings import Output, Settings
 from buildah_plugin.talk import Talk
 from cirfile import __version__
 from cirfile.cli import guarded, show
+from cirfile.cli.ending import terminable
 from cirfile.cli.errors import NO_INPUT, USAGE, CliError
 from cirfile.cli.host import NOBODY, Host, host
 from cirfile.cli.project import args_of

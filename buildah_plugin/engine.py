@@ -13,10 +13,10 @@ from pathlib import Path
 from buildah_plugin import folders, outputs
 from buildah_plugin.build import opened
 from buildah_plugin.deliver import Delivery, image_id
-from buildah_plugin.ending import terminable
 from buildah_plugin.settings import Output, Settings, cache_folder
 from buildah_plugin.talk import Talk
 from cirfile.cli import show
+from cirfile.cli.ending import terminable
 from cirfile.cli.errors import NO_INPUT, USAGE, CliError
 from cirfile.cli.host import NOBODY, Host, host, netrc_of
 from cirfile.cli.project import args_of

@@ -17,11 +17,10 @@ from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 
-from buildah_plugin import ending
+from cirfile.cli import ending
+from cirfile.hold import NO_LOCKS, boot
 
 _OWNER = ".owner"
-_NO_LOCKS = b"no locks\n"
-_BOOT_ID = Path("/proc/sys/kernel/random/boot_id")
 _DAY = 24 * 3600
 
 
@@ -64,9 +63,9 @@ def _own(folder: Path) -> int:
     handle = os.open(folder / _OWNER, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
     try:
         fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        owner = _boot()
+        owner = boot()
     except OSError:
-        owner = _NO_LOCKS
+        owner = NO_LOCKS
     os.write(handle, owner)
     return handle
 
@@ -74,13 +73,13 @@ def _own(folder: Path) -> int:
 def _is_left(handle: int) -> bool:
     """Whether nobody owns a folder any more; if not so, the lock is ours until the handle is closed."""
     owner = os.pread(handle, 100, 0)
-    if owner and owner == _boot():
+    if owner and owner == boot():
         try:
             fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except (BlockingIOError, PermissionError):
             return False
         except OSError:  # locks that there were are there no more
-            owner = _NO_LOCKS
+            owner = NO_LOCKS
         else:
             return True
     return time.time() - os.fstat(handle).st_mtime > _DAY
@@ -107,11 +106,3 @@ def _remove_tree(top: Path) -> None:
             if not path.is_symlink():
                 path.chmod(0o700)
     shutil.rmtree(top, ignore_errors=True)
-
-
-def _boot() -> bytes:
-    """What tells this host and boot from others; containers of it have it in common."""
-    try:
-        return _BOOT_ID.read_bytes()
-    except OSError:
-        return b""

@@ -15,7 +15,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from typing import IO
 
-from buildah_plugin import ending
+from cirfile.cli import ending
 from cirfile.cli.errors import UNAVAILABLE, CliError
 from cirfile.errors import printable
 

@@ -33,11 +33,12 @@ STALE = 30.0
 LEFT = 600.0
 #: Seconds between two looks at another's work: the first and the longest pause.
 _FIRST_PAUSE, _LONGEST_PAUSE = 0.01, 0.25
+#: What an owner's file says where the file system has no locks; else it says `boot`.
+NO_LOCKS = b"no locks\n"
 #: A pause after which the wait is worth a line.
 _TELL = 0.04
 
 _BUSY = (errno.EACCES, errno.EAGAIN)
-_NO_LOCKS = b"no locks\n"
 _BOOT_ID = Path("/proc/sys/kernel/random/boot_id")
 
 
@@ -83,7 +84,7 @@ class Hold:
                 mine = created if locked is None else locked and (created or not _is_anothers(handle))
                 if mine and _is(path, handle):
                     os.ftruncate(handle, 0)
-                    os.pwrite(handle, _NO_LOCKS if locked is None else _boot(), 0)
+                    os.pwrite(handle, NO_LOCKS if locked is None else boot(), 0)
                     return cls(path, handle)
             except BaseException:
                 os.close(handle)
@@ -190,13 +191,13 @@ def _lock(handle: int) -> bool | None:
 def _is_anothers(handle: int) -> bool:
     """Whether a file whose lock is free may have an owner: one that got no lock, or whose lock is not seen here."""
     owner = os.pread(handle, 100, 0)
-    if owner == _NO_LOCKS:
+    if owner == NO_LOCKS:
         return True
-    return owner not in (b"", _boot()) and abs(time.time() - os.fstat(handle).st_mtime) < LEFT
+    return owner not in (b"", boot()) and abs(time.time() - os.fstat(handle).st_mtime) < LEFT
 
 
-def _boot() -> bytes:
-    """What tells this host and boot from others; containers have it in common."""
+def boot() -> bytes:
+    """What tells this host and boot of it from others; containers have it in common."""
     try:
         return _BOOT_ID.read_bytes()
     except OSError:

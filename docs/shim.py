@@ -29,10 +29,10 @@ _CODES = (
 _STORE = """\
 The store may be shared by all containers of a host, and by hosts on a file system that has atomic rename
 (NFS and Lustre do). Where locks hold within one host only (Lustre with `localflock`, NFS with `local_lock=all`),
-hosts that start at the same moment may wait for each other a little longer, and what a killed start has left goes ten minutes
-later. Everything in it may be deleted while no container of it is starting or running: applications import from
-their layer as they go. Delete whole folders of `layers/` (a start looks at `layer.json` alone), not old files
-one by one. A start that is killed leaves nothing that the next assembly does not remove.
+hosts that start at the same moment may wait for each other a little longer, and what a killed start has left
+goes ten minutes later. Everything in it may be deleted while no container of it is starting or running:
+applications import from their layer as they go. Delete whole folders of `layers/` (a start looks at `layer.json`
+alone), not old files one by one. A start that is killed leaves nothing that the next assembly does not remove.
 
 Layers are published without waiting for the disk. After a reboot each is looked over once, file by file,
 before it is used again.

@@ -17,10 +17,10 @@ from buildah_plugin import folders, outputs
 from buildah_plugin.apptainer import squashfs, workplace
 from buildah_plugin.apptainer.engine import Engine
 from buildah_plugin.build import opened
-from buildah_plugin.ending import terminable
 from buildah_plugin.process import ProcessError
 from buildah_plugin.settings import Settings
 from cirfile.cli import show
+from cirfile.cli.ending import terminable
 from cirfile.cli.errors import INTERNAL, PERMISSION, TRY_AGAIN, USAGE, CliError
 from cirfile.cli.host import NOBODY, host
 

@@ -13,10 +13,10 @@ from buildah_plugin.apptainer.binding import Binding
 from buildah_plugin.apptainer.engine import Engine
 from buildah_plugin.apptainer.materialize import DEADLINE, Job, materialize, names
 from buildah_plugin.apptainer.store import LayerStore
-from buildah_plugin.ending import terminable
 from buildah_plugin.talk import Talk
 from cirfile.cli import apptainer as options
 from cirfile.cli import say, show
+from cirfile.cli.ending import terminable
 from cirfile.cli.errors import UNAVAILABLE, USAGE, CliError
 from cirfile.cli.host import NOBODY, Host, host
 

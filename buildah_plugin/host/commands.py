@@ -13,7 +13,6 @@ import shutil
 from pathlib import Path
 
 from buildah_plugin import process
-from buildah_plugin.ending import terminable
 from buildah_plugin.host import direct, namespace
 from buildah_plugin.host.application import Application, application
 from buildah_plugin.host.laying import LaidStep, lay
@@ -21,6 +20,7 @@ from buildah_plugin.settings import cache_folder
 from buildah_plugin.talk import Talk
 from cirfile import hostenv
 from cirfile.cli import show
+from cirfile.cli.ending import terminable
 from cirfile.cli.errors import PERMISSION, UNAVAILABLE, USAGE, CliError
 from cirfile.cli.host import NOBODY, host
 

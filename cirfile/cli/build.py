@@ -18,6 +18,7 @@ from pathlib import Path
 
 from cirfile import __version__
 from cirfile.cli import docker, say, show
+from cirfile.cli.ending import terminable
 from cirfile.cli.errors import NO_INPUT, UNAVAILABLE, CliError
 from cirfile.cli.host import NOBODY, Host, host, netrc_of
 
@@ -110,6 +111,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
             parser.add_argument(*short, flag, dest=name, action="store_true", help=text)
 
 
+@terminable()
 def run(arguments: argparse.Namespace) -> int:
     """Build; the exit status is that of the engine."""
     if (module := ENGINES[arguments.engine]) is not None:

@@ -26,11 +26,17 @@ def call(*arguments: str) -> subprocess.CompletedProcess[bytes]:
 
 
 def attached(arguments: Sequence[str]) -> int:
-    """Run ``docker ARGUMENTS`` on our own streams; return its exit status."""
+    """Run ``docker ARGUMENTS`` on our own streams; return its exit status. Where we are ended, it is told to."""
     try:
-        return subprocess.run(["docker", *arguments], check=False).returncode
+        child = subprocess.Popen(["docker", *arguments])
     except OSError:
         raise _no_docker() from None
+    with child:
+        try:
+            return child.wait()
+        finally:
+            if child.poll() is None:
+                child.terminate()  # it tells its daemon, or the container
 
 
 def become(arguments: Sequence[str]) -> int:

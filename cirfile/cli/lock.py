@@ -9,6 +9,7 @@ import tempfile
 from pathlib import Path
 
 from cirfile.cli import say, show
+from cirfile.cli.ending import terminable
 from cirfile.cli.errors import FINDINGS, CliError
 from cirfile.cli.host import Host, host, netrc_of
 from cirfile.cli.project import add_source_options, args_of, open_project, plan_of
@@ -62,6 +63,7 @@ def run(arguments: argparse.Namespace) -> int:
     return 0
 
 
+@terminable()
 def _resolved(manifest: Manifest, machine: Host) -> Resolution:
     with tempfile.TemporaryDirectory(prefix="cir-lock-") as folder:
         netrc = netrc_of(machine, Path(folder))

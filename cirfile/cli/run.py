@@ -17,6 +17,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from cirfile.cli import apptainer, docker, show
+from cirfile.cli.ending import terminable
 from cirfile.cli.errors import USAGE, CliError
 from cirfile.cli.host import NOBODY, Host, host, netrc_of
 
@@ -155,6 +156,7 @@ def run(arguments: argparse.Namespace) -> int:
     return status or docker.become(start)
 
 
+@terminable()
 def assemble(
     arguments: argparse.Namespace, machine: Host, shared: Sequence[str], image: str, platform: str
 ) -> int:

@@ -5,6 +5,7 @@ import json
 import os
 import sys
 import tarfile
+import time
 from pathlib import Path
 
 STATE = Path(os.environ["FAKE_DOCKER"])
@@ -18,6 +19,9 @@ def main(words: list[str]) -> int:  # noqa: C901 - one case a command
         for word in words:
             if word.startswith(f"id={name},src="):
                 (STATE / name).write_bytes(Path(word.partition("src=")[2]).read_bytes())
+    if words[0] == os.environ.get("FAKE_STOP"):
+        (STATE / "stopped").write_text(str(os.getpid()))
+        time.sleep(60)
     match words:
         case ["buildx", "version"]:
             return 1 if (STATE / "no-buildx").exists() else 0

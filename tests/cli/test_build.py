@@ -3,12 +3,17 @@
 from __future__ import annotations
 
 import netrc
+import os
 import shlex
+import signal
+import subprocess
+import sys
+import time
 
 import pytest
 
 from cirfile import __version__
-from tests.cli.conftest import Cir
+from tests.cli.conftest import Cir, our_image
 
 _FRONTEND = f"--build-arg BUILDKIT_SYNTAX=localhost/cir/frontend:{__version__}"
 _CA = "--secret id=cir_ca,src=FOLDER/ca.crt"
@@ -168,3 +173,28 @@ def test_without_a_cirfile(cir: Cir) -> None:
     done = cir("build", "nowhere")
     assert done.returncode == 66
     assert done.stderr.startswith("error: there is no nowhere/Cirfile\nhint: ")
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGHUP])
+@pytest.mark.parametrize(("words", "stop"), [(("build", "."), "buildx"), (("materialize", "app"), "run")])
+def test_told_to_end_it_ends_docker_and_leaves_no_login(
+    cir: Cir, words: tuple[str, ...], stop: str, number: signal.Signals
+) -> None:
+    cir.write("Cirfile", "FROM base\n")
+    cir.image("app", our_image())
+    temporary = cir.folder / "temporary"
+    temporary.mkdir()
+    cir.environ |= {
+        "TMPDIR": str(temporary), "FAKE_STOP": stop, "UV_DEFAULT_INDEX": "https://me:hush@a.test/simple",
+    }  # fmt: skip
+    running = subprocess.Popen([sys.executable, "-m", "cirfile.cli", *words], cwd=cir.folder, env=cir.environ)
+    stopped = cir.state / "stopped"
+    while not (stopped.exists() and stopped.read_text()):
+        assert running.poll() is None
+        time.sleep(0.01)
+    assert "hush" in "".join(path.read_text() for path in temporary.rglob("*") if path.is_file())
+    running.send_signal(number)
+    assert running.wait(30) == 128 + number
+    assert list(temporary.iterdir()) == []
+    with pytest.raises(ProcessLookupError):
+        os.kill(int(stopped.read_text()), 0)

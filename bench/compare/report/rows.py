@@ -209,9 +209,9 @@ def runs(figures: Figures) -> Rows:
         which = described.get("date", "unknown"), described.get("kernel", "unknown"), systems
         together.setdefault(which, set()).update(keys)
     made = [text("taken together on", "kernel", "systems", "links", "samples")]
-    for which, keys in together.items():
-        links = ", ".join(link for link in figures.plan.links if any(key.link == link for key in keys))
-        made.append(text(*which, links, str(len(keys))))
+    for which, all_keys in together.items():
+        links = ", ".join(link for link in figures.plan.links if any(key.link == link for key in all_keys))
+        made.append(text(*which, links, str(len(all_keys))))
     return made
 
 

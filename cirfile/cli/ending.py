@@ -2,7 +2,7 @@
 
 ``scancel``, a time limit or a CI server sends SIGTERM, a lost terminal or ssh SIGHUP. Both become an exception in the
 main thread, so that whoever has something to remove does it where it always does. What nobody can do after SIGKILL is
-left to the next start (see `folders`).
+left to the next start (see `buildah_plugin.folders`).
 """
 
 from __future__ import annotations
