@@ -38,12 +38,28 @@ def file_name(address: str) -> str:
 
 def has_credentials(address: str) -> bool:
     """Tell whether an address holds a user or a password."""
+    return "@" in _authority(address)
+
+
+def has_secret(address: str) -> bool:
+    """Tell whether a source holds what must stay out of the image.
+
+    That is a password, and over http(s) a user as well, for a token is written as one. The user of
+    ``git@host:path`` and ``ssh://git@host/path`` is the same for everybody.
+    """
+    if address.lower().startswith(("http://", "https://")):
+        return has_credentials(address)
+    return ":" in _authority(address).rpartition("@")[0]
+
+
+def _authority(address: str) -> str:
+    """Return what stands between ``://`` and the path."""
     from urllib.parse import urlsplit  # here, because most files name no address
 
     try:
-        return "@" in urlsplit(address).netloc
+        return urlsplit(address).netloc
     except ValueError:
-        return "@" in address.partition("://")[2].partition("/")[0]
+        return address.partition("://")[2].partition("/")[0]
 
 
 def _path(address: str) -> str:

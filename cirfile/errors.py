@@ -15,7 +15,7 @@ from cirfile.source import Source, Span
 _CONTEXT = 2
 #: A guilty range of more lines than this is cut in the middle.
 _LONGEST = 8
-_CREDENTIALS = re.compile(r"(https?://)([^/\s@]+)@", re.IGNORECASE)
+_CREDENTIALS = re.compile(r"(https?://|(?:git|ssh)://[^/\s@:]*:)([^/\s@]+)@", re.IGNORECASE)
 
 
 class CirfileError(Exception):
@@ -116,7 +116,7 @@ def _carets(line: str, span: Span) -> str:
 def printable(text: str) -> str:
     """Return ``text`` fit for a terminal and a log.
 
-    Control characters are written as escapes, and credentials in web addresses are starred out.
+    Control characters are written as escapes, and credentials in addresses are starred out.
     """
     text = _CREDENTIALS.sub(lambda match: match[1] + "*" * len(match[2]) + "@", text)
     if text.isprintable():

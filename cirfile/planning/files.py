@@ -144,12 +144,23 @@ def _source(instruction: CopyFiles, text: str, word: Word) -> CopySource:
             "COPY cannot fetch addresses",
             f"write `ADD {text} {instruction.destination.text}`",
         )
-    if addresses.has_credentials(text) and kind == addresses.WEB:
+    if addresses.has_secret(text):
         raise CirfileError(
             word.span, "credentials", "the address holds a user or a password, which the image would keep",
-            "remove it; pass credentials to the build as a secret",
+            _credentials_hint(kind, text),
         )  # fmt: skip
     return GitTree(text) if kind == addresses.GIT else RemoteFile(text, addresses.file_name(text))
+
+
+def _credentials_hint(kind: str, address: str) -> str:
+    if kind == addresses.WEB:
+        return "remove it; pass credentials to the build as a secret"
+    if address.lower().startswith("http"):
+        return (
+            "remove it; pass the token to the build as the secret `GIT_AUTH_TOKEN`: "
+            "`--secret id=GIT_AUTH_TOKEN,env=GIT_AUTH_TOKEN`"
+        )
+    return "remove it; `ssh://git@host/path` takes the keys of your agent, with `--ssh default`"
 
 
 def _check_flags(instruction: CopyFiles, chmod: str) -> None:

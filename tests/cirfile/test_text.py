@@ -163,6 +163,19 @@ def test_credentials() -> None:
 
 
 @pytest.mark.parametrize(
+    ("source", "secret"),
+    [
+        ("https://u:p@x/y", True), ("https://token@x/y.git#main", True), ("HTTPS://token@x/y.git", True),
+        ("https://token@[broken/y.git", True), ("git://u:p@x/y", True), ("ssh://git:p@x/y", True),
+        ("https://x/y.git#a@b", False), ("git@x:y/z.git", False), ("ssh://git@x:22/y", False),
+        ("ssh://x:22/y", False), ("git://x/y@z:1", False), ("a@b:c/file", False), ("u:p@x/y", False),
+    ],
+)  # fmt: skip
+def test_secrets_of_sources(source: str, secret: bool) -> None:
+    assert addresses.has_secret(source) is secret
+
+
+@pytest.mark.parametrize(
     ("text", "expected"),
     [
         ("linux/amd64", "linux/amd64"), ("amd64", "linux/amd64"), ("arm64", "linux/arm64"),
