@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from dataclasses import replace
 
 from cirfile import codec
-from cirfile.manifest import LOCK_FOLDER, LockReference, Manifest
+from cirfile.manifest import LOCK_FOLDER, LockReference, Manifest, Requirement
 
 #: Ecosystems whose requirements are resolved at build time; the others are resolved at deployment.
 LOCKED = ("pypi",)
@@ -26,8 +26,27 @@ def lock_path(ecosystem: str) -> str:
 
 
 def question(manifest: Manifest) -> bytes:
-    """Return what the resolver is asked: equal questions have equal locks."""
-    return codec.encode_manifest(manifest)
+    """Return what the resolver is asked: equal questions have equal locks.
+
+    Whoever keeps answers keeps them by these bytes, so nothing may be in them that cannot change an answer:
+    a new ``WORKDIR``, or two lines swapped, must not move versions. What is left out is what
+    `cirfile.resolver` does not read; it sorts requirements itself, and heeds the order of indexes.
+    """
+    asked = replace(
+        manifest,
+        requirements=_sorted(manifest.requirements),
+        constraints=_sorted(manifest.constraints),
+        indexes=tuple(index for index in manifest.indexes if index.ecosystem in LOCKED),
+        setup=(),
+        locks=(),
+        workdir="",
+    )
+    return codec.encode_manifest(asked)
+
+
+def _sorted(requirements: tuple[Requirement, ...]) -> tuple[Requirement, ...]:
+    locked = {each for each in requirements if each.ecosystem in LOCKED}
+    return tuple(sorted(locked, key=lambda each: (each.ecosystem, each.text, each.when, each.hashes)))
 
 
 def complete(manifest: Manifest, locks: Mapping[str, bytes]) -> bytes:

@@ -34,7 +34,7 @@ _PROXIES = ("http", "https", "ftp", "no", "all")
 
 @dataclass(frozen=True, slots=True)
 class LockStep:
-    """What to resolve: the encoded manifest, how many requirements it has, and where they are written.
+    """What to resolve: the question of `cirfile.locking`, how many requirements it has, where they are written.
 
     ``no_cache``: even if the server remembers the answer.
     """

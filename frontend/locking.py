@@ -28,6 +28,14 @@ class Locked:
     locks: Mapping[str, bytes]
 
 
+@dataclass(frozen=True, slots=True)
+class _Answer:
+    """What the resolver said to one question: a file system and a lock for each ecosystem."""
+
+    files: Mapping[str, ops.State]
+    locks: Mapping[str, bytes]
+
+
 class Locker:
     """Locks the plans of one build; equal questions are asked once, whatever thread asks."""
 
@@ -35,7 +43,7 @@ class Locker:
         self._gateway = gateway
         self._options = options
         self._context = context
-        self._known: dict[bytes, Locked] = {}
+        self._known: dict[bytes, _Answer] = {}
         self._mutex = threading.Lock()
 
     def complete(self, plan: Plan, platform: Platform, no_cache: bool = False) -> Locked:
@@ -48,9 +56,11 @@ class Locker:
         with self._mutex:
             if question not in self._known:
                 self._known[question] = self._resolve(plan, question, platform, no_cache)
-            return self._known[question]
+            found = self._known[question]
+        # Manifests differ in more than their question, e.g. in `WORKDIR /$TARGETARCH`.
+        return Locked(locking.complete(plan.manifest, found.locks), found.files, found.locks)
 
-    def _resolve(self, plan: Plan, question: bytes, platform: Platform, no_cache: bool) -> Locked:
+    def _resolve(self, plan: Plan, question: bytes, platform: Platform, no_cache: bool) -> _Answer:
         files: dict[str, ops.State] = {}
         locks: dict[str, bytes] = {}
         for ecosystem in locking.wanted(plan.manifest):
@@ -59,7 +69,7 @@ class Locker:
             own = lock.own_image(self._options, platform)
             files[ecosystem] = lock.lower(step, own, self._options, platform, self._gateway.caps)
             locks[ecosystem] = self._read(files[ecosystem], step)
-        return Locked(locking.complete(plan.manifest, locks), files, locks)
+        return _Answer(files, locks)
 
     def _read(self, files: ops.State, step: lock.LockStep) -> bytes:
         ref = self._gateway.solve(marshal(files), self._options.cache_imports)

@@ -161,6 +161,37 @@ def test_two_platforms_share_the_application_layer(server: Server, frontend: Run
     assert len({ops[-1].inputs[0].digest for ops in graphs}) == 2
 
 
+def test_the_lock_is_asked_for_by_what_can_change_it(server: Server, frontend: Run) -> None:
+    def questions() -> set[bytes]:
+        files = [
+            action.mkfile
+            for solve in server.solves
+            for op in graph(solve)
+            for action in op.file.actions
+            if action.mkfile.path == "/question.json"
+        ]
+        assert files
+        return {file.data for file in files}
+
+    edit(server, "REQUIRE pypi six", "REQUIRE pypi six\nREQUIRE pypi attrs")
+    frontend()
+    first = questions()
+    edit(server, "six\nREQUIRE pypi attrs", "attrs\nREQUIRE deb libgomp1\nREQUIRE pypi six")
+    edit(server, "WORKDIR /app", "WORKDIR /other\nSETUP true")
+    frontend()
+    assert questions() == first
+
+
+def test_platforms_with_one_lock_keep_their_own_manifests(server: Server, frontend: Run) -> None:
+    edit(server, "WORKDIR /app", "ARG TARGETARCH\nWORKDIR /app/$TARGETARCH")
+    frontend(TWO)
+    assert len([solve for solve in server.solves if kinds(graph(solve))[-1] == "exec"]) == 1
+    graphs = [graph(solve) for solve in server.solves if graph(solve)[-1].WhichOneof("op") == "merge"]
+    manifests = [json.loads(manifest_of(ops)) for ops in graphs]
+    assert sorted(each["workdir"] for each in manifests) == ["/app/amd64", "/app/arm64"]
+    assert all(each["locks"] for each in manifests)
+
+
 def test_the_lock_is_made_once_for_all_platforms(server: Server, frontend: Run) -> None:
     frontend(TWO)
     assert len([solve for solve in server.solves if kinds(graph(solve))[-1] == "exec"]) == 1
