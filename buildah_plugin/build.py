@@ -105,7 +105,8 @@ class Build:
                 locked[asked] = locker.locks(plan.manifest)
             locks = locked[asked]
             manifest = locking.complete(plan.manifest, locks)
-            targets.append(Target(plan, base, self._shim(plan.platform), manifest, locks))
+            called = platform if settings.platforms else plan.platform
+            targets.append(Target(called, plan, base, self._shim(plan.platform), manifest, locks))
         return targets
 
     def _look_ahead(self, platforms: tuple[Platform, ...]) -> None:

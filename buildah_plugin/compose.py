@@ -23,8 +23,12 @@ from cirfile.plan import Copy, Plan, Platform, Step
 
 @dataclass(frozen=True, slots=True)
 class Target:
-    """One platform: its plan, what it stands on, its manifest and the locks by ecosystem."""
+    """One platform: its plan, what it stands on, its manifest and the locks by ecosystem.
 
+    ``platform`` is what was asked for and what an index calls it; that of the plan is what the image runs on.
+    """
+
+    platform: Platform
     plan: Plan
     base: Image
     shim: Image
@@ -86,7 +90,7 @@ class Composer:
         below = [*_diff_ids(base), *_diff_ids(shim)]
         data = layout.config(fields, [*below, app.diff_id])
         layers = [*base.layers, *shim.layers, layout.layer(app)]
-        return layout.manifest(self._blobs, self._kind, data, layers, plan.platform)
+        return layout.manifest(self._blobs, self._kind, data, layers, target.platform)
 
     def _app_layer(self, target: Target, base: Image) -> Layer:
         """Make the app layer. Unless it reads an image it depends on no platform, so it is made once."""

@@ -17,7 +17,7 @@ from cirfile.layout import LABEL_VERSION
 from cirfile.lines import Reader
 from cirfile.manifest import Conditions, Manifest, Pin, Setup
 from cirfile.parser import parse_instruction
-from cirfile.plan import Base, Plan, Trace
+from cirfile.plan import Base, Plan, Platform, Trace
 from cirfile.planning import files, settings
 from cirfile.planning.requirements import all_indexes, apply_require, files_named
 from cirfile.planning.state import State
@@ -83,12 +83,14 @@ def _plan(cirfile: Cirfile, request: Request) -> Plan:
     for instruction in (*_triggers(cirfile, request), *cirfile.instructions):
         _APPLY[instruction.keyword](state, instruction)
     labels = dict(state.config.labels) | dict(request.labels)
+    # What runs in the image is what the base has: shim and configuration must be for its platform.
+    platform = request.platform if state.scratch else ground.platform or request.platform
     return Plan(
         base=ground,
         steps=tuple(state.steps),
         config=replace(state.config, labels=tuple(sorted(labels.items()))),
-        manifest=_manifest(state),
-        platform=request.platform,
+        manifest=_manifest(state, platform),
+        platform=platform,
         reads_base=tuple(state.reads_base),
         history=tuple(state.history),
         author=state.author,
@@ -147,30 +149,36 @@ def _triggers(cirfile: Cirfile, request: Request) -> list[Instruction]:
     return found
 
 
-def _manifest(state: State) -> Manifest:
+def _manifest(state: State, platform: Platform) -> Manifest:
     return Manifest(
         requirements=tuple(state.needs.requirements),
         constraints=tuple(state.needs.constraints),
         indexes=all_indexes(state),
-        platforms=_promised(state),
+        platforms=_promised(state, platform),
         pin=state.pin,
         setup=tuple(state.setup),
         workdir=state.config.working_dir if state.config.working_dir != "/" else "",
     )
 
 
-def _promised(state: State) -> Conditions:
+def _promised(state: State, platform: Platform) -> Conditions:
     """Return all facts promised: by ``PLATFORMS``, by default, and the Python the base says it has."""
     promised = dict(DEFAULTS) | {fact: values for fact, (values, _) in state.platforms.items()}
     version = re.match(r"3\.[0-9]+", dict(state.config.env).get("PYTHON_VERSION", ""))
     if version and "python" not in promised and state.request.base_config:
         promised["python"] = (version[0],)
-    if "arch" in state.platforms and state.request.platform.architecture not in promised["arch"]:
+    if "arch" in state.platforms and platform.architecture not in promised["arch"]:
         values, span = state.platforms["arch"]
-        wanted = state.request.platform.architecture
+        wanted = platform.architecture
+        own = platform == state.request.platform
+        how = (
+            f"build with `--platform linux/{values[0]}`"
+            if own
+            else f"write `FROM --platform=linux/{values[0]}`"
+        )
         raise CirfileError(
             span, "platform-not-promised", f"the image is built for `{wanted}`, which it does not promise",
-            f"write `arch={','.join((*values, wanted))}`, or build with `--platform linux/{values[0]}`",
+            f"write `arch={','.join((*values, wanted))}`, or {how}",
         )  # fmt: skip
     return tuple(sorted(promised.items()))
 

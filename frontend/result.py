@@ -20,7 +20,7 @@ from frontend.options import Options
 
 @dataclass(frozen=True, slots=True)
 class Target:
-    """One platform of the image with what was found for it."""
+    """One platform of the image, as an index calls it, with what was found for it; the plan's is what it runs on."""
 
     platform: Platform
     plan: Plan

@@ -10,6 +10,7 @@ import hashlib
 import io
 import json
 import os
+import shutil
 import socket
 import subprocess
 import tarfile
@@ -39,6 +40,10 @@ class Machine:
         status = cli.main(["bud", "--no-forward", "-o", output, str(self.place / "context")])
         return status, self.capsys.readouterr().err
 
+    def blob(self, digest: str) -> Any:
+        """A blob of the image."""
+        return json.loads((self.place / "image/blobs" / digest.replace(":", "/")).read_bytes())
+
     def files(self, below: str) -> dict[str, bytes]:
         """The files and links below a folder in the image's topmost layer."""
         blobs = self.place / "image/blobs"
@@ -62,6 +67,29 @@ def machine(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.Capt
     monkeypatch.setenv("CIR_SHIM", f"oci:{tmp_path}/shim:1")
     monkeypatch.setenv("no_proxy", "*")
     return Machine(tmp_path, capsys)
+
+
+def test_a_base_of_another_platform_decides_what_runs(machine: Machine) -> None:
+    """An index calls each image as asked for; shim and configuration are those of `FROM --platform`."""
+    for name in ("shim", "base"):
+        shutil.rmtree(machine.place / name, ignore_errors=True)
+        ocilayout.write(machine.place / name, ["amd64", "arm64"], {"etc/name": name})
+    context = machine.place / "context"
+    (context / "Cirfile").write_text("FROM --platform=linux/amd64 base:1\nCMD true\n")
+    status = cli.main(
+        [
+            "bud", "--no-forward", "--platform=linux/amd64,linux/arm64", "-o",
+            f"type=oci,tar=false,dest={machine.place}/image", "--build-context",
+            f"base:1=oci:{machine.place}/base:1", str(context),
+        ]
+    )  # fmt: skip
+    assert status == 0, machine.capsys.readouterr().err
+    top = json.loads((machine.place / "image/index.json").read_bytes())["manifests"][0]
+    entries = machine.blob(top["digest"])["manifests"]
+    assert [entry["platform"]["architecture"] for entry in entries] == ["amd64", "arm64"]
+    assert len({entry["digest"] for entry in entries}) == 1, "base, shim and application are the same"
+    config = machine.blob(machine.blob(entries[1]["digest"])["config"]["digest"])
+    assert config["architecture"] == "amd64"
 
 
 # Files of the web.

@@ -103,6 +103,19 @@ def test_python_of_the_base_is_promised() -> None:
     assert "python" not in dict(plan_text("FROM a\n").manifest.platforms)
 
 
+def test_an_image_is_for_the_platform_of_its_base() -> None:
+    """`FROM --platform` decides it, and so what has to be promised; arguments speak of what is built for."""
+    text = "FROM --platform=linux/amd64 a\nARG TARGETARCH\nENV B=$TARGETARCH\n"
+    arm = Platform("linux", "arm64")
+    made = plan_text(text + "PLATFORMS arch=amd64\n", platform=arm)
+    assert made.platform == Platform("linux", "amd64")
+    assert ("B", "arm64") in made.config.env
+    with pytest.raises(CirfileError, match="built for `amd64`") as caught:
+        plan_text(text + "PLATFORMS arch=arm64\n", platform=arm)
+    assert "FROM --platform=linux/arm64" in caught.value.hint
+    assert plan_text("FROM --platform=linux/amd64 scratch\n", platform=arm).platform == arm
+
+
 def test_manifest_is_the_same_for_all_platforms() -> None:
     text = "FROM a\nARG TARGETARCH\nENV ARCH=$TARGETARCH\nREQUIRE pypi numpy\nSETUP make\n"
     made = [plan_text(text, platform=Platform("linux", arch)) for arch in ("amd64", "arm64")]

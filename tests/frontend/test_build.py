@@ -161,6 +161,21 @@ def test_two_platforms_share_the_application_layer(server: Server, frontend: Run
     assert len({ops[-1].inputs[0].digest for ops in graphs}) == 2
 
 
+def test_a_base_of_another_platform_decides_what_runs(server: Server, frontend: Run) -> None:
+    """The list of platforms is the one asked for; shim and configuration are those of `FROM --platform`."""
+    edit(server, "FROM python:3.11-slim", "FROM --platform=linux/amd64 python:3.11-slim")
+    frontend(TWO)
+    returned = result(server)
+    listed = json.loads(returned.metadata["refs.platforms"])["Platforms"]
+    assert [each["ID"] for each in listed] == ["linux/amd64", "linux/arm64"]
+    for name in ("linux/amd64", "linux/arm64"):
+        config = json.loads(returned.metadata[f"containerimage.config/{name}"])
+        assert config["architecture"] == "amd64"
+    graphs = [graph(solve) for solve in server.solves if graph(solve)[-1].WhichOneof("op") == "merge"]
+    images = {op.platform.Architecture for ops in graphs for op in ops if SHIM in op.source.identifier}
+    assert images == {"amd64"}
+
+
 def test_the_lock_is_asked_for_by_what_can_change_it(server: Server, frontend: Run) -> None:
     def questions() -> set[bytes]:
         files = [
