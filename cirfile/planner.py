@@ -13,6 +13,7 @@ from typing import Any
 
 from cirfile.conditions import DEFAULTS
 from cirfile.errors import CirfileError
+from cirfile.imageconfig import DEFAULT_PATH
 from cirfile.layout import LABEL_VERSION
 from cirfile.lines import Reader
 from cirfile.manifest import Conditions, Manifest, Pin, Setup
@@ -164,9 +165,11 @@ def _manifest(state: State, platform: Platform) -> Manifest:
 def _promised(state: State, platform: Platform) -> Conditions:
     """Return all facts promised: by ``PLATFORMS``, by default, and the Python the base says it has."""
     promised = dict(DEFAULTS) | {fact: values for fact, (values, _) in state.platforms.items()}
-    version = re.match(r"3\.[0-9]+", dict(state.config.env).get("PYTHON_VERSION", ""))
-    if version and "python" not in promised and state.request.base_config:
-        promised["python"] = (version[0],)
+    python = _python_of_base(state)
+    if "python" in state.platforms:
+        _check_python(state, python)
+    elif python:
+        promised["python"] = (python,)
     if "arch" in state.platforms and platform.architecture not in promised["arch"]:
         values, span = state.platforms["arch"]
         wanted = platform.architecture
@@ -181,6 +184,34 @@ def _promised(state: State, platform: Platform) -> Conditions:
             f"write `arch={','.join((*values, wanted))}`, or {how}",
         )  # fmt: skip
     return tuple(sorted(promised.items()))
+
+
+def _python_of_base(state: State) -> str:
+    """Return the minor version the base says it has, whatever ``ENV`` says; empty where it does not tell."""
+    config = state.request.base_config
+    version = re.match(r"3\.[0-9]+", dict(config.env).get("PYTHON_VERSION", "")) if config else None
+    return version[0] if version else ""
+
+
+def _check_python(state: State, python: str) -> None:
+    """Refuse a promise that leaves out the Python of the base: such an image would start nowhere.
+
+    Where the Cirfile sets another ``PATH``, that may lead to a Python it brings along.
+    """
+    values, span = state.platforms["python"]
+    if not python or python in values or f"{python}t" in values or _other_path(state):
+        return
+    raise CirfileError(
+        span, "platform-not-promised", f"the base has Python {python}, which the image does not promise",
+        f"write `python={','.join((*values, python))}`, or start from a base with Python {values[0]}",
+    )  # fmt: skip
+
+
+def _other_path(state: State) -> bool:
+    config = state.request.base_config
+    return config is not None and dict(state.config.env).get("PATH") != dict(config.env).get(
+        "PATH", DEFAULT_PATH
+    )
 
 
 def _apply_platforms(state: State, instruction: Platforms) -> None:

@@ -98,9 +98,30 @@ def test_labels_of_the_request_win() -> None:
 def test_python_of_the_base_is_promised() -> None:
     config = ImageConfig(env=(("PYTHON_VERSION", "3.12.4"),))
     assert dict(plan_text("FROM a\n", base_config=config).manifest.platforms)["python"] == ("3.12",)
-    text = "FROM a\nPLATFORMS python=3.11,3.13t\n"
-    assert dict(plan_text(text, base_config=config).manifest.platforms)["python"] == ("3.11", "3.13t")
+    text = "FROM a\nPLATFORMS python=3.11,3.12t\n"
+    assert dict(plan_text(text, base_config=config).manifest.platforms)["python"] == ("3.11", "3.12t")
     assert "python" not in dict(plan_text("FROM a\n").manifest.platforms)
+
+
+def test_python_of_the_base_is_what_the_base_says() -> None:
+    """An `ENV` of the Cirfile changes no Python, and names none where the base does not."""
+    config = ImageConfig(env=(("PYTHON_VERSION", "3.12.4"),))
+    text = "FROM a\nENV PYTHON_VERSION=3.9\n"
+    assert dict(plan_text(text, base_config=config).manifest.platforms)["python"] == ("3.12",)
+    assert "python" not in dict(plan_text(text, base_config=ImageConfig()).manifest.platforms)
+    assert "python" not in dict(plan_text("FROM scratch\nENV PYTHON_VERSION=3.9\n").manifest.platforms)
+
+
+def test_python_that_is_not_promised() -> None:
+    config = ImageConfig(env=(("PATH", "/usr/bin"), ("PYTHON_VERSION", "3.13.1")))
+    text = "FROM a\nPLATFORMS arch=amd64 python=3.12,3.1\n"
+    for line in ("", "ENV PYTHON_VERSION=3.12\n", "ENV A=$PATH\n"):
+        with pytest.raises(CirfileError, match=r"Python 3\.13, which") as caught:
+            plan_text(text + line, base_config=config)
+        assert (caught.value.code, caught.value.span.line) == ("platform-not-promised", 2)
+    plan_text(text + "ENV PATH=/opt/python/bin:$PATH\n", base_config=config)
+    plan_text(text, base_config=ImageConfig())
+    plan_text(text)
 
 
 def test_an_image_is_for_the_platform_of_its_base() -> None:
