@@ -19,7 +19,7 @@ from pathlib import Path
 from cirfile import __version__
 from cirfile.cli import docker, say, show
 from cirfile.cli.ending import terminable
-from cirfile.cli.errors import NO_INPUT, UNAVAILABLE, CliError
+from cirfile.cli.errors import NO_INPUT, CliError
 from cirfile.cli.host import NOBODY, Host, host, netrc_of
 
 #: Engines by name, and the modules whose ``build(arguments)`` does the work; `None` is this one. They are named, not
@@ -124,8 +124,8 @@ def run(arguments: argparse.Namespace) -> int:
             show(shlex.join(["docker", *command]))
             return 0
         status = docker.attached(command)
-        if status != 0 and not docker.has_buildx():
-            raise CliError(UNAVAILABLE, "this docker has no buildx", "install the buildx plug-in of Docker")
+        if status != 0:
+            docker.need_buildx()
         if status == 0 and arguments.json:
             _report(arguments.tag, metadata)
         return status
