@@ -69,7 +69,7 @@ _EPILOG = """environment:
   SSL_CERT_FILE, NETRC          certificates and credentials to hand over (default: this machine's)
   HTTP_PROXY and its like       handed over
   index settings of uv and pip  handed over (UV_DEFAULT_INDEX, UV_INDEX, PIP_INDEX_URL, PIP_EXTRA_INDEX_URL
-                                and older names); credentials in them become a secret
+                                and older names); credentials in them become a secret, one login a host
 
 Of a Cirfile that is not a file of this machine (in a remote context, on standard input) the syntax line is
 not known: the frontend is the one of --frontend or CIR_FRONTEND, else the default one.
