@@ -19,7 +19,7 @@ from pathlib import Path
 from cirfile import __version__
 from cirfile.cli import docker, say, show
 from cirfile.cli.ending import terminable
-from cirfile.cli.errors import NO_INPUT, UNAVAILABLE, CliError
+from cirfile.cli.errors import NO_INPUT, CliError
 from cirfile.cli.host import NOBODY, Host, host, netrc_of
 
 #: Engines by name, and the modules whose ``build(arguments)`` does the work; `None` is this one. They are named, not
@@ -69,7 +69,7 @@ _EPILOG = """environment:
   SSL_CERT_FILE, NETRC          certificates and credentials to hand over (default: this machine's)
   HTTP_PROXY and its like       handed over
   index settings of uv and pip  handed over (UV_DEFAULT_INDEX, UV_INDEX, PIP_INDEX_URL, PIP_EXTRA_INDEX_URL
-                                and older names); credentials in them become a secret
+                                and older names); credentials in them become a secret, one login a host
 
 Of a Cirfile that is not a file of this machine (in a remote context, on standard input) the syntax line is
 not known: the frontend is the one of --frontend or CIR_FRONTEND, else the default one.
@@ -124,8 +124,8 @@ def run(arguments: argparse.Namespace) -> int:
             show(shlex.join(["docker", *command]))
             return 0
         status = docker.attached(command)
-        if status != 0 and not docker.has_buildx():
-            raise CliError(UNAVAILABLE, "this docker has no buildx", "install the buildx plug-in of Docker")
+        if status != 0:
+            docker.need_buildx()
         if status == 0 and arguments.json:
             _report(arguments.tag, metadata)
         return status

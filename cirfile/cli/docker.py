@@ -47,33 +47,41 @@ def become(arguments: Sequence[str]) -> int:
         raise _no_docker() from None
 
 
-def has_buildx() -> bool:
-    """Tell whether this docker has buildx."""
-    return call("buildx", "version").returncode == 0
+def need_buildx() -> None:
+    """Raise `CliError` (69) where this docker has no buildx."""
+    if call("buildx", "version").returncode != 0:
+        raise CliError(UNAVAILABLE, "this docker has no buildx", "install the buildx plug-in of Docker")
 
 
 def _no_docker() -> CliError:
     return CliError(UNAVAILABLE, "there is no `docker` on PATH", "install Docker with its buildx plug-in")
 
 
-def remote_config(reference: str, platform: str) -> dict[str, Any] | None:
-    """Return the ``config`` object of an image in a registry; `None` where buildx can't tell."""
-    try:
-        result = call("buildx", "imagetools", "inspect", "--format", "{{json .Image}}", reference)
-    except CliError:
-        return None
+def remote_config(reference: str, platform: str) -> dict[str, Any]:
+    """Return the ``config`` object of an image in a registry. Raise `CliError` (69) where buildx can't tell."""
+    result = call("buildx", "imagetools", "inspect", "--format", "{{json .Image}}", reference)
     if result.returncode != 0:
-        return None
+        need_buildx()
+        reason = last_line(result.stderr).removeprefix("ERROR: ")
+        raise CliError(UNAVAILABLE, reason, "start Docker, or `docker login` to the registry of the base")
     try:
         found = json.loads(result.stdout)
     except ValueError:
-        return None
-    if not isinstance(found, dict):
-        return None
+        found = None
     # An index answers with one object a platform, a single image with the object itself.
-    image = found if "config" in found else found.get(platform)
-    config = image.get("config") if isinstance(image, dict) else None
-    return config if isinstance(config, dict) else None
+    if isinstance(found, dict):
+        image = found if "config" in found else _of_platform(found, platform)
+        config = image.get("config") if isinstance(image, dict) else None
+        if isinstance(config, dict):
+            return config
+    raise CliError(
+        UNAVAILABLE, f"`docker buildx imagetools` names no image for {platform}", "check --platform"
+    )
+
+
+def _of_platform(images: dict[str, Any], platform: str) -> Any:
+    """Return the image of a platform; some versions of buildx say ``linux/arm64/v8`` for ``linux/arm64``."""
+    return images.get(platform, images.get(f"{platform}/v8"))
 
 
 def ensure_image(reference: str, platform: str = "") -> dict[str, Any]:

@@ -58,19 +58,24 @@ def netrc_of(machine: Host, folder: Path) -> Path | None:
 
 
 def host(environ: Mapping[str, str] = os.environ) -> Host:
-    """Read the settings from an environment and the usual places. Raise `CliError` (64) for a bad address."""
-    indexes, logins = [], []
+    """Read the settings from an environment and the usual places.
+
+    Raise `CliError` (64) for a bad address, and where addresses give one host two logins.
+    """
+    indexes: list[tuple[str, str]] = []
+    logins: dict[str, _Login] = {}
     for name in INDEXES:
         if environ.get(name):
             words = [_split_login(name, word) for word in environ[name].split()]
             indexes.append((name, " ".join(address for address, _ in words)))
-            logins += [login for _, login in words if login]
+            for login in (login for _, login in words if login):
+                _check_same(logins.setdefault(login.host, login), login)
     return Host(
         certificates=_first_file(environ.get("SSL_CERT_FILE"), *BUNDLES),
         netrc=_first_file(environ.get("NETRC"), str(Path(environ.get("HOME", "/nonexistent")) / ".netrc")),
         proxies=tuple((name, environ[name]) for name in PROXIES if environ.get(name)),
         indexes=tuple(indexes),
-        logins=tuple(dict.fromkeys(logins)),
+        logins=tuple(login.line for login in logins.values()),
     )
 
 
@@ -78,7 +83,28 @@ def _first_file(*places: str | None) -> Path | None:
     return next((Path(place).resolve() for place in places if place and Path(place).is_file()), None)
 
 
-def _split_login(variable: str, word: str) -> tuple[str, str]:
+@dataclass(frozen=True, slots=True)
+class _Login:
+    """The line of netrc for a host, and the variable whose address held it."""
+
+    variable: str
+    host: str
+    line: str
+
+
+def _check_same(first: _Login, other: _Login) -> None:
+    """Raise `CliError` (64) for two logins of one host: netrc knows hosts, so one would be used for both."""
+    if first.line == other.line:
+        return
+    variables = " and ".join(dict.fromkeys((first.variable, other.variable)))
+    raise CliError(
+        USAGE,
+        f"the addresses in {variables} hold two different logins for {first.host}",
+        "use one login for the host, one that may read all of its indexes",
+    )
+
+
+def _split_login(variable: str, word: str) -> tuple[str, _Login | None]:
     """Take user and password out of an address; ``UV_INDEX`` may put ``name=`` before it."""
     name, separator, url = word.partition("=") if "=" in word.partition("://")[0] else ("", "", word)
     try:
@@ -87,13 +113,13 @@ def _split_login(variable: str, word: str) -> tuple[str, str]:
         raise _no_address(variable) from None
     login, found, place = parts.netloc.rpartition("@")
     if not found:
-        return word, ""
+        return word, None
     if not parts.hostname:
         raise _no_address(variable)
     user, _, password = login.partition(":")
     address = urlunsplit(parts._replace(netloc=place))
     line = f"machine {parts.hostname} login {_quoted(unquote(user))} password {_quoted(unquote(password))}"
-    return f"{name}{separator}{address}", line
+    return f"{name}{separator}{address}", _Login(variable, parts.hostname, line)
 
 
 def _no_address(variable: str) -> CliError:

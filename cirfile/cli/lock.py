@@ -22,6 +22,9 @@ _EPILOG = """examples:
   cir lock                  write Cirfile.lock beside ./Cirfile
   cir lock -o - | jq .      print it
   cir lock --check          exit with 1 where Cirfile.lock is out of date
+
+Docker asks the registry for the base, which tells its Python and its settings for indexes. Where it can't, the
+Cirfile has to tell the Python (PLATFORMS python=3.12); otherwise nothing is written, and the status is 69.
 """
 
 
@@ -47,7 +50,7 @@ def run(arguments: argparse.Namespace) -> int:
     """Lock, then write, print or compare."""
     project = open_project(arguments.context, arguments.file)
     machine = host()
-    plan = plan_of(project, args_of(arguments, machine), arguments.platform)
+    plan = plan_of(project, args_of(arguments, machine), arguments.platform, need_python=True)
     resolution = _resolved(plan.manifest, machine)
     for remark in resolution.remarks:
         say(f"note: {remark}")

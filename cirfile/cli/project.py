@@ -7,11 +7,11 @@ import os
 from dataclasses import dataclass, replace
 from pathlib import Path, PurePosixPath
 
-from cirfile.cli import docker
+from cirfile.cli import docker, say
 from cirfile.cli.errors import NO_INPUT, USAGE, CliError
 from cirfile.cli.host import Host
 from cirfile.ignore import parse_ignore
-from cirfile.imageconfig import ImageConfig, Pairs, from_oci
+from cirfile.imageconfig import Pairs, from_oci
 from cirfile.parser import parse
 from cirfile.plan import Plan
 from cirfile.planner import base, plan
@@ -79,8 +79,12 @@ def request_of(project: Project, args: Pairs) -> Request:
     return Request(build_args=args, ignore=patterns, read=_reader(project.context))
 
 
-def plan_of(project: Project, args: Pairs, platform: str = "") -> Plan:
-    """Plan a Cirfile for one platform; Docker is asked for the configuration of the base, if it can tell."""
+def plan_of(project: Project, args: Pairs, platform: str = "", *, need_python: bool = False) -> Plan:
+    """Plan a Cirfile for one platform; Docker is asked for the configuration of the base.
+
+    Where it can't tell, a note says so. With ``need_python`` raise `CliError` (69) then, unless the Cirfile tells
+    the Python itself: the plan would be another one than the build's.
+    """
     request = request_of(project, args)
     if platform:
         try:
@@ -88,14 +92,25 @@ def plan_of(project: Project, args: Pairs, platform: str = "") -> Plan:
         except ValueError as error:
             raise CliError(USAGE, str(error), "write for example --platform linux/arm64") from None
     reference = base(project.syntax, request).reference
-    config = config_of(reference, str(request.platform)) if reference else None
+    if not reference:
+        return plan(project.syntax, request)
+    try:
+        config = from_oci(docker.remote_config(reference, str(request.platform)))
+    except CliError as error:
+        planned = plan(project.syntax, request)  # what is wrong with the Cirfile is said first
+        if need_python and "python" not in dict(planned.manifest.platforms):
+            raise _unknown_base(reference, error) from None
+        say(f"note: what the base {reference} sets (Python, indexes) is left out here: {error.message}")
+        return planned
     return plan(project.syntax, replace(request, base_config=config))
 
 
-def config_of(reference: str, platform: str) -> ImageConfig | None:
-    """Return the configuration of a base image, `None` where no Docker can tell."""
-    config = docker.remote_config(reference, platform)
-    return None if config is None else from_oci(config)
+def _unknown_base(reference: str, error: CliError) -> CliError:
+    return CliError(
+        error.code,
+        f"the Python of the base {reference} is not known: {error.message}",
+        f"{error.hint}; or tell the Python in the Cirfile, for example `PLATFORMS python=3.12`",
+    )
 
 
 def _reader(context: Path) -> docker.Reader:

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import argparse
 import importlib
+import re
 import shlex
 import tempfile
 from collections.abc import Sequence
@@ -19,7 +20,7 @@ from pathlib import Path
 from cirfile.cli import apptainer, docker, show
 from cirfile.cli.ending import terminable
 from cirfile.cli.errors import USAGE, CliError
-from cirfile.cli.host import NOBODY, Host, host, netrc_of
+from cirfile.cli.host import INDEXES, NOBODY, PROXIES, Host, host, netrc_of
 
 STORE = "/var/lib/cir"
 DEFAULT_VOLUME = "cir-store"
@@ -36,6 +37,13 @@ _SWITCHES = frozenset(
 _SHORT_SWITCHES = frozenset("ditPq")
 #: Options of the application's container that the assembly needs as well.
 _SHARED = frozenset({"--platform", "--network", "--net", "--dns", "--dns-search", "--add-host", "--runtime"})
+#: Variables of the application's container that are meant for the shim, and so for the assembly as well. No others:
+#: they may be the application's secrets.
+_SETTINGS = re.compile(
+    rf"CIR_[A-Z_]+|UV_INDEX_\w+_(USERNAME|PASSWORD)|{'|'.join((*INDEXES, *PROXIES))}", re.ASCII
+)
+#: Those that are the assembly's own: it materializes, into the store that is mounted for it.
+_NOT_SETTINGS = frozenset({"CIR_MODE", "CIR_STORE"})
 _OWN_VALUES = frozenset({"--store", "--engine", "--layer"})
 _OWN = _OWN_VALUES | {"--no-forward", "--dry-run", "-h", "--help"}
 #: Engines by name, and the modules whose ``run(arguments)`` does the work; `None` is this one. They are named, not
@@ -53,6 +61,9 @@ _EPILOG = """examples:
   cir run --nv train.sif --trees 200
   cir run --engine host ./train --trees 200     (a folder with a Cirfile, on this machine itself)
 
+Of the variables that --env sets, the assembly gets those for the shim, too: CIR_* (but not CIR_MODE and
+CIR_STORE), index settings of uv and pip, proxies; no others, and none from --env-file.
+
 The store is the Docker volume `cir-store` unless --store names another volume or a folder; for Apptainer it is the
 folder CIR_STORE, else ~/.cache/cir. --engine host needs no engine: the application's files are laid over this
 machine's in bubblewrap or in a mount namespace; where the kernel gives neither, they stay in a folder.
@@ -68,9 +79,10 @@ class Invocation:
     command: tuple[str, ...]
 
     def shared(self) -> list[str]:
-        """Return the options that the assembly needs as well."""
+        """Return the options that the assembly needs as well, the shim's settings among them."""
         needed = (o for o in self.options if o[0].partition("=")[0] in _SHARED and _value(o) != "none")
-        return [word for option in needed for word in option]
+        settings = (("--env", text) for text in self._assignments() if _is_setting(text.partition("=")[0]))
+        return [word for option in (*needed, *settings) for word in option]
 
     def all_options(self) -> list[str]:
         """Return all options as they were given."""
@@ -82,10 +94,11 @@ class Invocation:
 
     def sets(self) -> set[str]:
         """Return the names of the environment variables that the options set."""
-        named = (
-            o for o in self.options if o[0].partition("=")[0] in ("-e", "--env") or o[0].startswith("-e")
-        )
-        return {_value(option).partition("=")[0] for option in named}
+        return {text.partition("=")[0] for text in self._assignments()}
+
+    def _assignments(self) -> list[str]:
+        """Return what ``--env`` is given: ``NAME=VALUE``, or ``NAME`` for the value of Docker's environment."""
+        return [text for option in self.options if (text := _assignment(option)) is not None]
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
@@ -229,6 +242,20 @@ def _takes_value(word: str) -> bool:
         if letter not in _SHORT_SWITCHES:
             return position == len(letters) - 1  # `-p 80:80`, but not `-p80:80`
     return False
+
+
+def _is_setting(name: str) -> bool:
+    return name not in _NOT_SETTINGS and _SETTINGS.fullmatch(name) is not None
+
+
+def _assignment(option: tuple[str, ...]) -> str | None:
+    """Return the value of ``--env``, ``-e`` or ``-ite``; `None` for another option."""
+    if option[0].startswith("--"):
+        return _value(option) if option[0].partition("=")[0] == "--env" else None
+    letters = option[0][1:].lstrip("".join(_SHORT_SWITCHES))
+    if not letters.startswith("e"):
+        return None
+    return option[1] if len(option) > 1 else letters[1:].removeprefix("=")
 
 
 def _value(option: tuple[str, ...]) -> str:

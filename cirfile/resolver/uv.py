@@ -13,6 +13,7 @@ import shutil
 import ssl
 import subprocess
 import sys
+import tomllib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -60,12 +61,38 @@ def ask(question: Question, folder: Path, environ: Mapping[str, str], secrets: P
     environment = _environment(folder, environ, secrets)
     command = _command(uv, question)
     pylock = _run([*command, "--format", "pylock.toml"], folder, environment)
-    # uv leaves these relations out of the lock file and writes them as comments of its other format.
-    # Everything it needs is cached now, and the cache is what the lock was made from.
-    told = ["--format", "requirements.txt", "--annotation-style", "split", "--emit-index-annotation"]
-    listing = _run([*command, *told, "--offline"], folder, environment)
+    listing = _listing(command, pylock, folder, environment)
     version = _run([uv, "--version"], folder, environment).split()
     return Answer(pylock, _relations(listing, question.index_options[1::2]), " ".join(version[:2]))
+
+
+def _listing(command: Sequence[str], pylock: str, folder: Path, environment: Mapping[str, str]) -> str:
+    """Return the relations, which uv leaves out of the lock file and writes as comments of its other format.
+
+    Everything it needs is cached by now, and the cache is what the lock was made from; but answers with
+    ``Cache-Control: no-store`` are not kept. The index is asked again then, for just what the lock holds.
+    """
+    told = [
+        *command,
+        *("--format", "requirements.txt"),
+        *("--annotation-style", "split"),
+        "--emit-index-annotation",
+    ]
+    try:
+        return _run([*told, "--offline"], folder, environment)
+    except ResolverError:
+        (folder / "pins.txt").write_text(_pins(pylock))
+        return _run([*told, "--constraints", "pins.txt"], folder, environment)
+
+
+def _pins(pylock: str) -> str:
+    """Return the packages of a lock file as constraints; none where it can't be read, which its reader tells."""
+    try:
+        packages = tomllib.loads(pylock).get("packages", [])
+    except tomllib.TOMLDecodeError:
+        return ""
+    pinned = (package for package in packages if "version" in package)
+    return "".join(f"{p['name']}=={p['version']} ; {p.get('marker', '')}".rstrip(" ;") + "\n" for p in pinned)
 
 
 def find_uv(environ: Mapping[str, str]) -> str:

@@ -33,6 +33,7 @@ def main(words: list[str]) -> int:  # noqa: C901 - one case a command
         case ["buildx", "imagetools", "inspect", *_]:
             answer = STATE / "imagetools"
             if not answer.exists():
+                print(f"asking\nERROR: {words[-1]}: not found", file=sys.stderr)
                 return 1
             print(answer.read_text())
             return 0

@@ -132,6 +132,39 @@ def test_what_is_no_address(cir: Cir, words: list[str], address: str) -> None:
     assert "hush" not in done.stderr
 
 
+@pytest.mark.parametrize(
+    ("extra", "names"),
+    [
+        (
+            {"UV_INDEX": "team=https://b:hush2@I.test:8443/team/simple"},
+            "UV_DEFAULT_INDEX and UV_INDEX",
+        ),
+        (
+            {"UV_DEFAULT_INDEX": "https://a:hush1@i.test/main https://a:hush2@i.test/x"},
+            "UV_DEFAULT_INDEX",
+        ),
+    ],
+)
+@pytest.mark.parametrize("words", [["build", "--dry-run"], ["run", "--dry-run", "app"], ["lock"]])
+def test_two_logins_for_one_host(cir: Cir, words: list[str], extra: dict[str, str], names: str) -> None:
+    """A netrc has one login a host: the other index would get the first one's password."""
+    cir.write("Cirfile", "FROM scratch\n")
+    cir.environ |= {"UV_DEFAULT_INDEX": "https://a:hush1@i.test/main/simple", **extra}
+    done = cir(*words)
+    assert (done.returncode, done.stdout) == (64, "")
+    assert done.stderr == (
+        f"error: the addresses in {names} hold two different logins for i.test\n"
+        "hint: use one login for the host, one that may read all of its indexes\n"
+    )
+
+
+def test_one_login_for_two_indexes_of_a_host(cir: Cir) -> None:
+    cir.write("Cirfile", "FROM scratch\n")
+    cir.environ |= {"UV_DEFAULT_INDEX": "https://a:p@i.test/main", "UV_INDEX": "https://a:p@i.test/team"}
+    assert cir("build").returncode == 0
+    assert (cir.state / "cir_netrc").read_text() == 'machine i.test login "a" password "p"\n'
+
+
 @pytest.mark.parametrize("context", ["https://git.test/x.git", "git@git.test:x.git", "-"])
 def test_a_remote_context_is_not_looked_for_here(cir: Cir, context: str) -> None:
     """A Cirfile that happens to lie in the working folder has no say; one named by its absolute path has."""

@@ -25,6 +25,13 @@ def index(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Index]:
         yield running
 
 
+@pytest.fixture
+def cir(cir: Cir) -> Cir:
+    """The registry has every base, and none that tells its Python."""
+    (cir.state / "imagetools").write_text('{"config": {"Env": ["PATH=/usr/bin"]}}')
+    return cir
+
+
 def _cirfile(cir: Cir, requirement: str = "alpha") -> None:
     cir.write("Cirfile", f"FROM debian:12\nARG INDEX\nREQUIRE pypi --index-url $INDEX {requirement}\n")
 
@@ -43,6 +50,63 @@ def test_write_check_and_print(cir: Cir, index: Index) -> None:
     Wheel("alpha", "2.0").write(index.folder)
     assert cir("lock", "--check", *argument).returncode == 1
     assert (cir.folder / "Cirfile.lock").read_bytes() == data
+
+
+@pytest.mark.parametrize("words", [[], ["--check"], ["-o", "-"]])
+@pytest.mark.parametrize(
+    ("told", "reason", "hint"),
+    [
+        (None, "python:3.12: not found", "start Docker, or `docker login`"),
+        (
+            '{"linux/s390x": {"config": {}}}',
+            "`docker buildx imagetools` names no image for linux/",
+            "check --pl",
+        ),
+        ("nonsense", "`docker buildx imagetools` names no image for linux/", "check --pl"),
+    ],
+)
+def test_a_base_that_cannot_be_asked(
+    cir: Cir, index: Index, words: list[str], told: str | None, reason: str, hint: str
+) -> None:
+    """The lock would be another one than the build's; the one that is there stays."""
+    answer = cir.state / "imagetools"
+    answer.unlink()
+    if told is not None:
+        answer.write_text(told)
+    cir.write("Cirfile", "FROM python:3.12\nREQUIRE pypi alpha\n")
+    cir.write("Cirfile.lock", "good")
+    cir.environ["UV_DEFAULT_INDEX"] = index.url
+    done = cir("lock", *words)
+    assert (done.returncode, done.stdout) == (69, "")
+    assert done.stderr.startswith(f"error: the Python of the base python:3.12 is not known: {reason}")
+    assert f"\nhint: {hint}" in done.stderr
+    assert "PLATFORMS python=3.12" in done.stderr
+    assert (cir.folder / "Cirfile.lock").read_text() == "good"
+
+
+def test_a_base_that_cannot_be_asked_without_buildx(cir: Cir) -> None:
+    (cir.state / "imagetools").unlink()
+    (cir.state / "no-buildx").touch()
+    cir.write("Cirfile", "FROM python:3.12\nREQUIRE pypi alpha\n")
+    done = cir("lock")
+    assert done.returncode == 69
+    assert (
+        "is not known: this docker has no buildx\nhint: install the buildx plug-in of Docker; or"
+        in done.stderr
+    )
+
+
+def test_no_docker_but_the_python_is_told(cir: Cir, index: Index) -> None:
+    cir.write("Cirfile", "FROM python:3.12\nREQUIRE pypi alpha\n")
+    cir.environ |= {"UV_DEFAULT_INDEX": index.url, "PATH": "/nonexistent"}
+    done = cir("lock")
+    assert done.returncode == 69
+    assert "is not known: there is no `docker` on PATH" in done.stderr
+    cir.write("Cirfile", "FROM python:3.12\nPLATFORMS python=3.12\nREQUIRE pypi alpha\n")
+    done = cir("lock")
+    assert done.returncode == 0
+    assert done.stderr.startswith("note: what the base python:3.12 sets (Python, indexes) is left out here: ")
+    assert (cir.folder / "Cirfile.lock").exists()
 
 
 def test_index_settings_of_the_environment(cir: Cir, index: Index) -> None:

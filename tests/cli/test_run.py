@@ -104,6 +104,32 @@ def test_dry_run_starts_nothing(cir: Cir) -> None:
     assert cir.calls() == []
 
 
+@pytest.mark.parametrize(
+    ("words", "passed"),
+    [
+        ("-e CIR_OFFLINE=1", "--env CIR_OFFLINE=1"),
+        ("--env CIR_TIMEOUT=60 -it", "--env CIR_TIMEOUT=60"),
+        ("--env=CIR_ACCELERATOR=none", "--env CIR_ACCELERATOR=none"),
+        ("-eCIR_LOG", "--env CIR_LOG"),
+        ("-ite CIR_LOG=quiet", "--env CIR_LOG=quiet"),
+        ("-ieCIR_LOG=quiet", "--env CIR_LOG=quiet"),
+        ("-e=CIR_LOG=quiet", "--env CIR_LOG=quiet"),
+        ("-e UV_DEFAULT_INDEX=https://m.test/s", "--env UV_DEFAULT_INDEX=https://m.test/s"),
+        ("-e PIP_EXTRA_INDEX_URL -e https_proxy=", "--env PIP_EXTRA_INDEX_URL --env https_proxy="),
+        ("-e UV_INDEX_MY_PASSWORD", "--env UV_INDEX_MY_PASSWORD"),
+        ("-e CIR_MODE=run -e CIR_STORE=/x --env-file f", ""),
+        ("-e TOKEN=hush --env=XCIR_LOG=1 -e UV_INDEX_X=1 --label CIR_LOG=1 -p CIR_LOG -u e", ""),
+    ],
+)
+def test_settings_of_the_shim_reach_the_assembly(cir: Cir, words: str, passed: str) -> None:
+    cir.environ |= {"UV_DEFAULT_INDEX": "https://ours.test/s"}
+    assembly, start = cir("run", "--dry-run", *words.split(), "app").stdout.splitlines()
+    assert assembly.endswith(
+        " ".join(("--env UV_DEFAULT_INDEX=https://ours.test/s", passed, "app")).replace("  ", " ")
+    )
+    assert start.endswith(f" {words} app")
+
+
 @pytest.mark.parametrize("command", ["run", "materialize", "plan", "sbom"])
 def test_images_of_others_are_not_started(cir: Cir, command: str) -> None:
     cir.image("debian", FakeImage({}, {}))

@@ -14,6 +14,7 @@ import pytest
 from cirfile.codec import decode_lock, encode_manifest
 from cirfile.lock import Lock
 from cirfile.manifest import Conditions, Index, Manifest, Requirement
+from cirfile.resolver.uv import find_uv
 from tests.support.index import Fault, make_certificate
 from tests.support.index import Index as Server
 from tests.support.wheels import Wheel
@@ -223,6 +224,39 @@ def test_a_private_index(resolver: Resolver, wheels: Path, password: str, code: 
         assert b"hush" not in resolver.data()
     else:
         assert "cir_netrc" in resolver.stderr
+
+
+@pytest.mark.parametrize("asked", [["gamma"], ["late-arm", "patchy"], ["beta"]])
+def test_an_index_whose_answers_may_not_be_kept(resolver: Resolver, wheels: Path, asked: list[str]) -> None:
+    """The lock is the one that an index without such a rule gives."""
+    with Server(wheels) as index:
+        assert resolver.run(index.url, *asked) == 0
+        usual = resolver.lock()
+    with Server(wheels, port=index.port, headers={"Cache-Control": "no-store"}) as strict:
+        assert resolver.run(strict.url, *asked) == 0, resolver.stderr
+    assert resolver.lock() == usual
+
+
+def test_the_second_answer_is_held_to_the_first(tmp_path: Path) -> None:
+    """An index that may not be cached has a new version, with no dependency, by the time it is asked again."""
+    first, later = tmp_path / "first", tmp_path / "later"
+    for folder in (first, later):
+        folder.mkdir()
+        Wheel("alpha", "1.0").write(folder)
+        Wheel("beta", "1.0", requires=("alpha",)).write(folder)
+    Wheel("beta", "2.0").write(later)
+    resolver = Resolver(tmp_path)
+    with Server(first, headers={"Cache-Control": "no-store"}) as index:
+        program = tmp_path / "bin" / "uv"
+        program.parent.mkdir()
+        change = f"[ -e pins.txt ] && mv {later}/beta-2.0-* {first}"
+        program.write_text(f'#!/bin/sh\n{change}\nexec {find_uv(os.environ)} "$@"\n')
+        program.chmod(0o755)
+        resolver.environ["PATH"] = f"{program.parent}:{os.environ['PATH']}"
+        assert resolver.run(index.url, "beta") == 0, resolver.stderr
+    found = [(c.name, c.version, c.dependencies) for c in resolver.lock().components]
+    assert found == [("alpha", "1.0", ()), ("beta", "1.0", ("alpha",))]
+    assert not list(later.glob("beta-2.0-*")), "the index did change"
 
 
 def test_a_private_certificate_authority(resolver: Resolver, wheels: Path) -> None:

@@ -21,6 +21,7 @@ import threading
 import time
 import zipfile
 from collections import Counter
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -67,7 +68,8 @@ class Index:
     """A running index; a context manager that stops what it started.
 
     ``folder`` holds wheels and sdists, looked at anew on every request. ``tls`` is a certificate file and
-    its key. ``user`` and ``password`` switch basic authentication on for everything.
+    its key. ``user`` and ``password`` switch basic authentication on for everything. ``headers`` go with every
+    answer.
     """
 
     def __init__(
@@ -79,8 +81,10 @@ class Index:
         user: str = "",
         password: str = "",
         tls: tuple[Path, Path] | None = None,
+        headers: Mapping[str, str] | None = None,
     ) -> None:
         self.folder = folder
+        self.headers = dict(headers or {})
         self.address = address
         self.password = password
         self.requests: list[Request] = []
@@ -312,7 +316,7 @@ class _Handler(BaseHTTPRequestHandler):
         self.send_header("Content-Type", kind)
         self.send_header("Content-Length", str(len(body)))
         self.send_header("Accept-Ranges", "bytes")
-        for name, value in (extra or {}).items():
+        for name, value in (self.index.headers | (extra or {})).items():
             self.send_header(name, value)
         self.end_headers()
         if self.command == "HEAD":
