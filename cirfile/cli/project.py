@@ -91,16 +91,16 @@ def plan_of(project: Project, args: Pairs, platform: str = "", *, need_python: b
             request = replace(request, platform=parse_platform(platform))
         except ValueError as error:
             raise CliError(USAGE, str(error), "write for example --platform linux/arm64") from None
-    reference = base(project.syntax, request).reference
-    if not reference:
+    found = base(project.syntax, request)
+    if not found.reference:
         return plan(project.syntax, request)
     try:
-        config = from_oci(docker.remote_config(reference, str(request.platform)))
+        config = from_oci(docker.remote_config(found.reference, str(found.platform or request.platform)))
     except CliError as error:
         planned = plan(project.syntax, request)  # what is wrong with the Cirfile is said first
         if need_python and "python" not in dict(planned.manifest.platforms):
-            raise _unknown_base(reference, error) from None
-        say(f"note: what the base {reference} sets (Python, indexes) is left out here: {error.message}")
+            raise _unknown_base(found.reference, error) from None
+        say(f"note: what the base {found.reference} sets (Python, indexes) is left out here: {error.message}")
         return planned
     return plan(project.syntax, replace(request, base_config=config))
 

@@ -54,6 +54,18 @@ def test_the_base_tells_its_python(cir: Cir) -> None:
     assert json.loads(done.stdout)["platform"] == "linux/amd64"
 
 
+def test_the_base_of_another_platform_tells_its_python(cir: Cir) -> None:
+    cir.write("Cirfile", _CIRFILE.replace("FROM ", "FROM --platform=linux/amd64 ", 1))
+    images = {
+        f"linux/{name}": {"config": {"Env": [f"PYTHON_VERSION={version}"]}}
+        for name, version in (("amd64", "3.12.4"), ("arm64", "3.11.9"))
+    }
+    (cir.state / "imagetools").write_text(json.dumps(images))
+    done = cir("plan", "--json", "--platform", "linux/arm64")
+    assert done.stderr == ""
+    assert json.loads(done.stdout)["manifest"]["platforms"]["python"] == ["3.12"]
+
+
 def test_a_mistake_is_drawn(cir: Cir) -> None:
     cir.write("Cirfile", "FROM debian:12\nRUN pip install x\n")
     done = cir("plan")
