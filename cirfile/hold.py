@@ -83,8 +83,7 @@ class Hold:
                 locked = _lock(handle)
                 mine = created if locked is None else locked and (created or not _is_anothers(handle))
                 if mine and _is(path, handle):
-                    os.ftruncate(handle, 0)
-                    os.pwrite(handle, NO_LOCKS if locked is None else boot(), 0)
+                    _mark(handle, has_lock=locked is not None)
                     return cls(path, handle)
             except BaseException:
                 os.close(handle)
@@ -186,6 +185,16 @@ def _lock(handle: int) -> bool | None:
     except OSError as error:
         return False if error.errno in _BUSY else None
     return True
+
+
+def _mark(handle: int, *, has_lock: bool) -> None:
+    """Say whose the file is. A lock serves without that, on a disk that has no room left for a word."""
+    try:
+        os.ftruncate(handle, 0)
+        os.pwrite(handle, boot() if has_lock else NO_LOCKS, 0)
+    except OSError:
+        if not has_lock:
+            raise
 
 
 def _is_anothers(handle: int) -> bool:

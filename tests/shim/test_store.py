@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import fcntl
 import os
 import random
@@ -471,3 +472,15 @@ def test_lists_of_any_names_are_sound(
     contents.write(folder, "elsewhere", {})
     assert contents.intact(folder)
     assert contents.boot_of(folder) == "elsewhere"
+
+
+def test_a_hold_needs_no_room(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """On a full disk a file can still be made; that nothing fits shows where something is to be written."""
+
+    def full(*_: object) -> int:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr(os, "pwrite", full)
+    mine = Hold.take(tmp_path / "hold")
+    assert mine
+    mine.release()
