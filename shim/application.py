@@ -68,9 +68,7 @@ def _below(folder: Path, depth: int) -> Iterator[Path]:
 def _is_file(path: Path) -> bool:
     try:
         return path.is_file()
-    except (
-        OSError
-    ):  # a word that is no path at all, such as a long expression; or one that leads nowhere we may go
+    except OSError:  # a word that is no path at all, or one that leads where we may not go
         return False
 
 

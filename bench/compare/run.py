@@ -32,7 +32,7 @@ class Runner:
     """Takes what the log does not have yet.
 
     :param folder: for files of the systems
-    :param disk: a folder on the disk whose use is measured; empty for that of ``folder``
+    :param disk: a folder on the disk whose use is measured; without one, that of ``folder`` is
     :param network: the way to registry and index
     :param links: Mbit/s by name, 0 for no limit; everything is measured on the first one
     :param swept: names of the systems that are measured on the others, too

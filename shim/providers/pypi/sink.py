@@ -122,10 +122,8 @@ class FileSink(Sink):
         while count := os.readv(descriptor, [self._room]):
             self._digest.update(self._room[:count])
             self.received += count
-        if (
-            0 < choice.artifact.size <= self.received and not self.right()
-        ):  # no more of it would make it right
-            self.reset()
+        if 0 < choice.artifact.size <= self.received and not self.right():
+            self.reset()  # no more of it would make it right
 
     def room(self) -> memoryview:
         """A buffer, the same every time."""
