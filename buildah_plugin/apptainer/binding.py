@@ -1,9 +1,14 @@
-"""How a layer gets into a container, best way first; every step down is said in a line.
+"""How a layer gets into a container.
+
+Where the store is on a disk of this machine: as a folder in the store, which the image's shim fills and uses itself.
+
+Where it is on a network file system, best way first; every step down is said in a line:
 
 1. The file itself, mounted where the link of the active layer leads: one file, no unpacking, nothing written.
 2. Unpacked on this node, where files cannot be mounted: once, for all processes of the node.
-3. A folder in the store that the image's shim fills and uses itself, where there is no program to unpack with.
-4. That in the home folder, where an administrator forbids binds.
+3. The folder in the store, where there is no program to unpack with.
+
+Where an administrator forbids binds: a folder in the home folder.
 """
 
 from __future__ import annotations
@@ -45,33 +50,30 @@ def mount_words(program: str, talk: Talk) -> list[str]:
     return ["--unsquash"]
 
 
-def in_store(program: str, store: LayerStore, talk: Talk) -> Binding:
-    """A folder that the shim keeps layers in: that of the store, or where nothing can be bound, that of the home."""
-    reason = limits.no_binds(program)
-    if reason:
-        place = Path.home() / ".cache/cir"
-        talk.say(f"cir: note: {reason}: the layer is kept unpacked in {place}")
-        return Binding(settings={"CIR_STORE": str(place)})
-    if not store.root.is_dir():
-        store.prepare()
-    talk.say(f"cir: note: the layer is kept unpacked in {store.root}")
+def at_home(talk: Talk, reason: str) -> Binding:
+    """The folder that the image's shim keeps layers in where nothing can be bound."""
+    place = Path.home() / ".cache/cir"
+    talk.say(f"cir: note: {reason}: the layer is kept unpacked in {place}")
+    return Binding(settings={"CIR_STORE": str(place)})
+
+
+def in_store(store: LayerStore) -> Binding:
+    """The store, with the folder that the image's shim keeps there."""
     return Binding(("--bind", str(store.root)), {"CIR_STORE": str(store.root)})
 
 
-def of_file(program: str, file: Path, key: str, store: LayerStore, talk: Talk, way: str = "auto") -> Binding:
-    """Bind a layer's file, or what becomes of it on this machine. ``way`` begins further down in the list above.
+def of_file(program: str, file: Path, key: str, talk: Talk, way: str = "auto") -> Binding | None:
+    """Bind a layer's file, or what becomes of it on this node; `None` where neither can be.
 
-    Raise `CliError` where a way was asked for that does not work here.
+    :param way: ``file`` or ``node`` for that, however this machine is
     """
-    if limits.no_binds(program) or way == "folder":
-        return in_store(program, store, talk)
     reason = limits.no_layer_files(program) if way == "auto" else ""
     if way == "file" or (way == "auto" and not reason):
         return Binding(("--bind", f"{file}:{squashfs.PLACE}:ro,image-src=/"))
     if reason:
         talk.say(f"cir: note: {reason}")
     place = _on_node(file, key, talk)
-    return Binding(("--bind", f"{place}:{squashfs.PLACE}:ro")) if place else in_store(program, store, talk)
+    return Binding(("--bind", f"{place}:{squashfs.PLACE}:ro")) if place else None
 
 
 def _on_node(file: Path, key: str, talk: Talk) -> Path | None:

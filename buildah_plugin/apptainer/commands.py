@@ -7,12 +7,13 @@ import os
 import shlex
 from pathlib import Path
 
-from buildah_plugin.apptainer import binding, limits, sif, squashfs
+from buildah_plugin.apptainer import binding, filesystem, limits, sif, squashfs, unpacked
 from buildah_plugin.apptainer import engine as engines
 from buildah_plugin.apptainer.binding import Binding
 from buildah_plugin.apptainer.engine import Engine
-from buildah_plugin.apptainer.materialize import DEADLINE, Job, materialize, names
-from buildah_plugin.apptainer.store import LayerStore
+from buildah_plugin.apptainer.job import DEADLINE, Job
+from buildah_plugin.apptainer.materialize import materialize
+from buildah_plugin.apptainer.store import NOTHING, LayerStore
 from buildah_plugin.talk import Talk
 from cirfile.cli import apptainer as options
 from cirfile.cli import say, show
@@ -46,11 +47,8 @@ def _prepared(arguments: argparse.Namespace) -> tuple[Engine, list[str], dict[st
     words, image, command = options.split(arguments.words)
     job = _job(arguments, image)
     program = job.engine.program
-    bound = (
-        Binding()
-        if arguments.dry_run and not job.store.find(names(job.sif))
-        else _bound(job, arguments.layer)
-    )
+    way = arguments.layer
+    bound = Binding() if arguments.dry_run and not _is_there(job, way) else _bound(job, way, command)
     settings = dict(bound.settings)
     if options.names_folder(words):
         settings["CIR_WORKDIR"] = "host"
@@ -63,27 +61,56 @@ def _prepared(arguments: argparse.Namespace) -> tuple[Engine, list[str], dict[st
     return job.engine, start, settings
 
 
-def _bound(job: Job, way: str) -> Binding:
+def _is_there(job: Job, way: str) -> bool:
+    """Whether nothing has to be made."""
+    file = way != "folder" and job.store.find(job.names())
+    folder = way in ("auto", "folder") and job.store.find_folder(job.names())
+    return bool(file or folder)
+
+
+def _bound(job: Job, way: str, command: list[str]) -> Binding:
     """The layer, found or made, and how it gets into the container."""
-    program = job.engine.program
-    found = job.store.find(names(job.sif))
-    if found is None and os.environ.get("CIR_OFFLINE") == "1":
+    program, talk = job.engine.program, job.talk
+    if reason := limits.no_binds(program):
+        return binding.at_home(talk, reason)
+    found = None if way == "folder" else job.store.find(job.names())
+    if found is None and (way == "folder" or (way == "auto" and filesystem.is_local(job.store.root))):
+        return _in_store(job, command)
+    if found is None:
+        _check_online(job)
+        try:
+            squashfs.program()
+        except CliError as error:
+            talk.say(f"cir: note: {error.message}: the layer is kept unpacked in {job.store.root}")
+            return _in_store(job, command)
+        found = materialize(job)
+    if found.path is None:
+        return Binding()
+    bound = binding.of_file(program, found.path, found.key, talk, way)
+    if bound is None:
+        talk.say(f"cir: note: the layer is kept unpacked in {job.store.root}")
+        return _in_store(job, command)
+    return bound
+
+
+def _in_store(job: Job, command: list[str]) -> Binding:
+    """The layer as a folder of the store."""
+    try:
+        found = unpacked.keep(job, command)
+    except CliError as error:
+        if error.code == UNAVAILABLE:
+            _check_online(job)
+        raise
+    return Binding() if found.key == NOTHING else binding.in_store(job.store)
+
+
+def _check_online(job: Job) -> None:
+    """Raise `CliError` where a layer is missing and must not be made."""
+    if os.environ.get("CIR_OFFLINE") == "1":
         raise CliError(
             UNAVAILABLE, f"{job.store.root} has no layer for {job.sif.path}, and CIR_OFFLINE=1 forbids to make it",
             f"where there is network: cir materialize --store {job.store.root} {job.sif.path}",
         )  # fmt: skip
-    if found is None and (way == "folder" or limits.no_binds(program)):
-        return binding.in_store(program, job.store, job.talk)
-    if found is None:
-        try:
-            squashfs.program()
-        except CliError as error:
-            job.talk.say(f"cir: note: {error.message}")
-            return binding.in_store(program, job.store, job.talk)
-        found = materialize(job)
-    if found.file is None:
-        return Binding()
-    return binding.of_file(program, found.file, found.key, job.store, job.talk, way)
 
 
 @terminable()
@@ -95,22 +122,20 @@ def make(arguments: argparse.Namespace) -> int:
     if arguments.unpacked:
         return _unpacked(job)
     found = materialize(job)
-    if found.file is None:
+    if found.path is None:
         say("the image needs no layer")
         return 0
-    start = f"{job.engine.name} run -B {found.file}:{squashfs.PLACE}:image-src=/ {job.sif.path}"
+    start = f"{job.engine.name} run -B {found.path}:{squashfs.PLACE}:image-src=/ {job.sif.path}"
     say(f"run it anywhere with:\n  {start}")
-    show(str(found.file))
+    show(str(found.path))
     return 0
 
 
 def _unpacked(job: Job) -> int:
     """Let the shim keep the layer as a folder of the store."""
-    job.store.prepare()
-    binds, settings = engines.forwarded(job.machine, job.machine.netrc)
-    settings |= {"CIR_STORE": str(job.store.root), "CIR_MODE": "materialize"}
-    words = ["exec", "--bind", str(job.store.root), *binds, "--cwd", "/", str(job.sif.path), "/.cir/shim"]
-    job.engine.call(words, settings, job.talk.say)
+    if unpacked.keep(job, afresh=True).path is None:
+        say("the image needs no layer")
+        return 0
     start = f"{job.engine.name} run -B {job.store.root} --env CIR_STORE={job.store.root} {job.sif.path}"
     say(f"run it with:\n  {start}")
     show(str(job.store.root))

@@ -2,8 +2,10 @@
 
     layers/<key>.sqfs         a layer, complete since it is there, never changed
     layers/<key>.sqfs.sha256  its digest, as `sha256sum -c` reads it
-    active/sif-<name>         which layer an image gets on a kind of machine: ``<key> <bytes>``, ``none 0`` for an
-                              image without dependencies
+    layers/<key>/             a layer as a folder, which the shim keeps (see `shim.store`)
+    active/sif-<name>         which layer an image gets on a kind of machine, as a file: ``<key> <bytes>``, ``none 0``
+                              for an image without dependencies
+    active/sif-<name>.folder  the same as a folder: ``<key>`` or ``none``
     claims/<key>              held by whoever makes the layer (see `cirfile.hold`)
     tmp/                      files in the making
 
@@ -34,10 +36,10 @@ _FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 
 @dataclass(frozen=True, slots=True)
 class Found:
-    """What a store knows for an image: the key of its layer, and the file, if it is whole (`None`: no layer needed)."""
+    """What a store knows for an image: the key of its layer, and where that is (`None`: no layer needed)."""
 
     key: str
-    file: Path | None
+    path: Path | None
 
 
 @contextmanager
@@ -81,6 +83,10 @@ class LayerStore:
         """The file of a key."""
         return self.root / "layers" / f"{key}.sqfs"
 
+    def folder(self, key: str) -> Path:
+        """The folder of a key."""
+        return self.root / "layers" / key
+
     def has(self, key: str) -> bool:
         """Whether the file of a key is there and is what was made; it is read as a whole, once."""
         path = self.layer(key)
@@ -99,7 +105,7 @@ class LayerStore:
         return self.root / "claims" / key
 
     def find(self, names: tuple[str, ...]) -> Found | None:
-        """What is recorded for an image under the first of its names; a file that was cut short does not count."""
+        """The file recorded for an image under the first of its names; one that was cut short does not count."""
         for name in names:
             try:
                 key, size = (self.root / "active" / f"sif-{name}").read_text().split()
@@ -111,14 +117,35 @@ class LayerStore:
                 continue
         return None
 
-    @for_everyone()
+    def find_folder(self, names: tuple[str, ...]) -> Found | None:
+        """The folder recorded for an image under the first of its names; one that is gone does not count."""
+        for name in names:
+            try:
+                key = (self.root / "active" / f"sif-{name}.folder").read_text().strip()
+                if key == NOTHING:
+                    return Found(key, None)
+                (self.folder(key) / "layer.json").stat()
+                return Found(key, self.folder(key))
+            except (OSError, ValueError):
+                continue
+        return None
+
     def record(self, name: str, key: str) -> Found:
-        """Remember which layer an image gets."""
+        """Remember which layer an image gets as a file."""
         file = None if key == NOTHING else self.layer(key)
-        aside = self._aside()
-        aside.write_text(f"{key} {file.stat().st_size if file else 0}\n")
-        aside.replace(self.root / "active" / f"sif-{name}")
+        self._write(f"sif-{name}", f"{key} {file.stat().st_size if file else 0}\n")
         return Found(key, file)
+
+    def record_folder(self, name: str, key: str) -> Found:
+        """Remember which layer an image gets as a folder."""
+        self._write(f"sif-{name}.folder", f"{key}\n")
+        return Found(key, None if key == NOTHING else self.folder(key))
+
+    @for_everyone()
+    def _write(self, name: str, text: str) -> None:
+        aside = self._aside()
+        aside.write_text(text)
+        aside.replace(self.root / "active" / name)
 
     @for_everyone()
     def publish(self, made: Path, key: str) -> Path:

@@ -22,9 +22,11 @@ _ARCHITECTURES = {"x86_64": "amd64", "aarch64": "arm64"}
 _DRIVER = """\
 import os, sys
 from pathlib import Path
-from buildah_plugin.apptainer import binding, workplace
+from buildah_plugin.apptainer import binding, filesystem, workplace
 workplace._MEMORY = Path(os.environ["FAKE"], "memory")
 binding._places = lambda: [workplace._MEMORY]
+if mounts := os.environ.get("FAKE_MOUNTS"):
+    filesystem._MOUNTS = Path(mounts)
 if sys.argv[1] == "bud":
     from buildah_plugin.cli import main
 else:

@@ -45,17 +45,23 @@ def build() -> None:
     target.write_text("whole")
 
 
-def shim() -> None:
-    if CONTAINER["CIR_MODE"] == "plan":
-        print(json.dumps({"key": KEY}))
+def shim(program: list[str]) -> None:
+    """What the shim does in a container, and what `buildah_plugin.apptainer.assembly` lets it start."""
+    if program[0] != "/.cir/shim":  # the manifest, then the shim
+        assert CONTAINER["CIR_MODE"] == "plan"
+        print("{}\n" + json.dumps({"key": KEY}))
         return
     store = Path(CONTAINER["CIR_STORE"])
     layer = store / "layers" / KEY
-    layer.mkdir(parents=True)
-    (layer / "layer.files").write_text("boot 1\nfile\n")
-    (store / "active").mkdir()
-    (store / "active/address").write_text(f"{KEY} 1\n")
+    if not layer.exists():
+        layer.mkdir(parents=True)
+        (layer / "layer.files").write_text("boot 1\nfile\n")
+        (layer / "layer.json").write_text("{}")
+        (store / "active").mkdir(exist_ok=True)
+        (store / "active/address").write_text(f"{KEY} 1\n")
     stop("materialize")
+    if CONTAINER["CIR_MODE"] == "run":
+        print(f"{{}}\n{layer}/bin")
 
 
 def main() -> None:
@@ -74,10 +80,8 @@ def main() -> None:
         print("3.11.2")
     elif WORDS[0] == "build":
         build()
-    elif WORDS[0] == "exec" and WORDS[-1] == "/.cir/shim":
-        shim()
     elif WORDS[0] == "exec":
-        print("{}")
+        shim(WORDS[1 + next(at for at, word in enumerate(WORDS) if word.endswith(".sif")) :])
     else:
         print(json.dumps({"status": Path("/proc/self/status").read_text(), "container": CONTAINER}))
 

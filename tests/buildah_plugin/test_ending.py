@@ -21,6 +21,7 @@ COMMANDS = {
     "build": (BUILD, "build"),
     "materialize": (("materialize", "--store", "store", "app.sif"), "materialize"),
     "run": (("run", "--store", "store", "--layer", "node", "app.sif"), "materialize"),
+    "folder": (("run", "--store", "store", "app.sif"), "materialize"),
     "unpack": (("run", "--store", "store", "--layer", "node", "app.sif"), "unsquashfs"),
     "bud": (("bud", "-t", "x", "context"), "skopeo"),
     "buildah": (("build", "--engine", "buildah", "-o", "type=docker,dest=out/x.tar", "context"), "skopeo"),

@@ -278,15 +278,19 @@ def test_a_folder_without_locks_and_links(
     assert list((store / "claims").iterdir()) == []
 
 
-def test_ranks_without_locks_and_links(account: Account, sif: Path, place: Path, refusing: list[str]) -> None:
+@pytest.mark.parametrize("way", ["file", "folder"])
+def test_ranks_without_locks_and_links(
+    way: str, account: Account, sif: Path, place: Path, refusing: list[str]
+) -> None:
     """Several at once, where a claim is no more than a file with a heartbeat."""
     store = place / "store"
-    words = account.argv(*refusing, *account.cir_words("run", "--store", str(store), str(sif)))
+    run = account.cir_words("run", "--layer", way, "--store", str(store), str(sif))
+    words = account.argv(*refusing, *run)
     begun = [subprocess.Popen(words, stdout=-1, stderr=-1, stdin=-3, text=True) for _ in range(4)]
     ended = [(*process.communicate(timeout=200), process.returncode) for process in begun]
     assert [status for *_, status in ended] == [0] * 4, ended
     assert {json.loads(out)["greeting"] for out, *_ in ended} == {"hello"}
-    assert len(list(store.glob("layers/*.sqfs"))) == 1
+    assert len(list(store.glob("layers/*.sqfs" if way == "file" else "layers/*/layer.json"))) == 1
 
 
 def test_a_sif_cut_short(account: Account, sif: Path, place: Path) -> None:
@@ -349,14 +353,18 @@ def test_without_mksquashfs_it_still_runs(account: Account, sif: Path, place: Pa
     """The layer is kept as a folder then; `--unpacked` asks for that."""
     store = place / "store"
     with without(account, "mksquashfs"):
-        done = account.cir("run", "--store", str(store), str(sif))
+        done = account.cir("run", "--layer", "file", "--store", str(store), str(sif))
         assert said(done)["file"].startswith(f"{store}/layers/")
         assert "there is no `mksquashfs`" in done.stderr
         assert account.cir("materialize", "--unpacked", "--store", str(store), str(sif)).returncode == 0
 
 
-def test_nothing_is_there_and_nothing_may_be_fetched(account: Account, sif: Path, place: Path) -> None:
-    done = account.cir("run", "--store", str(place / "store"), str(sif), env={"CIR_OFFLINE": "1"})
+@pytest.mark.parametrize("way", ["auto", "file", "folder"])
+def test_nothing_is_there_and_nothing_may_be_fetched(
+    way: str, account: Account, sif: Path, place: Path
+) -> None:
+    words = ("run", "--layer", way, "--store", str(place / "store"), str(sif))
+    done = account.cir(*words, env={"CIR_OFFLINE": "1"})
     assert (done.returncode, done.stdout) == (69, ""), done.stderr
     assert f"cir materialize --store {place}/store {sif}" in done.stderr
 

@@ -108,13 +108,25 @@ def test_cir_run(flags: tuple[str, ...], account: Account, sif: Path, store: Pat
     assert snapshot(store) == before
 
 
-def test_cir_run_makes_what_is_missing(account: Account, sif: Path, place: Path) -> None:
+#: Where a layer is read from: the file is for stores on a network file system, that of the tests is on a local disk.
+WAYS = {"auto": "layers/*/layer.json", "file": "layers/*.sqfs"}
+
+
+@pytest.mark.parametrize("way", WAYS)
+def test_cir_run_makes_what_is_missing(way: str, account: Account, sif: Path, place: Path) -> None:
     store = place / "store"
-    first = account.cir("run", "--store", str(store), str(sif))
-    assert answer(first)["greeting"] == "hello"
+    words = ("run", "--store", str(store), "--layer", way)
+    first = account.cir(*words, str(sif))
+    said = answer(first)
+    assert said["greeting"] == said["child"].strip() == "hello"  # type: ignore[attr-defined]
+    assert str(said["file"]).startswith(f"{store}/layers/" if way == "auto" else f"{PLACE}/layer/")
     assert "platform layer" in first.stderr
-    assert account.cir("run", "--store", str(store), str(sif), "fail").returncode == 7
-    there = account.cir("run", "--store", str(store), "--cwd", str(place), str(sif))
+    assert (
+        len(list(store.glob(WAYS[way]))) == len([*store.glob("layers/*/"), *store.glob("layers/*.sqfs")]) == 1
+    )
+    again = account.cir(*words, str(sif), "fail", env={"CIR_OFFLINE": "1"})
+    assert (again.returncode, "cir: " in again.stderr) == (7, False), again.stderr
+    there = account.cir(*words, "--cwd", str(place), str(sif))
     assert "No such file" in there.stderr, "a folder that the caller names wins over the image's"
 
 
@@ -166,24 +178,27 @@ def parts(account: Account, layout: Layout, index: Index, name: str) -> Path:
     )
 
 
-def test_ranks_on_an_empty_store(account: Account, layout: Layout, slow_index: Index, place: Path) -> None:
+@pytest.mark.parametrize("way", WAYS)
+def test_ranks_on_an_empty_store(
+    way: str, account: Account, layout: Layout, slow_index: Index, place: Path
+) -> None:
     """16 at once: one assembles, the others wait, all answer. Then with no network and nothing to write to."""
-    sif = parts(account, layout, slow_index, "ranks.sif")
+    sif = parts(account, layout, slow_index, f"ranks-{way}.sif")
     slow_index.requests.clear()
     store = place / "store"
-    words = account.cir_words("run", "--store", str(store), str(sif))
+    words = account.cir_words("run", "--store", str(store), "--layer", way, str(sif))
     done = ranks(account, words, {})
     assert [(d.returncode, d.stdout) for d in done] == [(0, "199\n")] * RANKS, [d.stderr for d in done]
     fetched = {path: count for path, count in slow_index.counts().items() if path.endswith(".whl")}
     assert sorted(fetched.values()) == [1, 1, 1, 1]
-    assert len(list(store.glob("layers/*.sqfs"))) == 1
+    assert len(list(store.glob(WAYS[way]))) == 1
     assert list((store / "tmp").iterdir()) == list((store / "claims").iterdir()) == []
     account.as_root("mount", "--bind", "-o", "ro", str(store), str(store))
     try:
         before = snapshot(store)
         done = [
             *ranks(account, isolated(account, words), {"CIR_OFFLINE": "1"}),
-            *ranks(account, isolated(account, plain(store, sif)), {}),
+            *ranks(account, isolated(account, plain(store, sif, way)), {}),
         ]
         assert [(d.returncode, d.stdout) for d in done] == [(0, "199\n")] * 2 * RANKS, [
             d.stderr for d in done
@@ -193,8 +208,10 @@ def test_ranks_on_an_empty_store(account: Account, layout: Layout, slow_index: I
         account.as_root("umount", str(store))
 
 
-def plain(store: Path, sif: Path) -> list[str]:
+def plain(store: Path, sif: Path, way: str) -> list[str]:
     """`apptainer run` as a job script writes it."""
+    if way == "auto":
+        return ["apptainer", "-q", "run", "-B", str(store), "--env", f"CIR_STORE={store}", str(sif)]
     layer = next(store.glob("layers/*.sqfs"))
     return ["apptainer", "-q", "run", "-B", f"{layer}:{PLACE}:image-src=/", str(sif)]
 
@@ -219,12 +236,15 @@ def test_plain_ranks_on_an_empty_folder(
     assert sorted(fetched.values()) == [1, 1, 1, 1]
 
 
-def test_the_assembler_is_killed(account: Account, layout: Layout, slow_index: Index, place: Path) -> None:
+@pytest.mark.parametrize("way", WAYS)
+def test_the_assembler_is_killed(
+    way: str, account: Account, layout: Layout, slow_index: Index, place: Path
+) -> None:
     """The whole process group of one rank dies in the middle of its work; the waiting ones do it, and leave nothing."""
-    sif = parts(account, layout, slow_index, "killed.sif")
+    sif = parts(account, layout, slow_index, f"killed-{way}.sif")
     store = place / "store"
     slow_index.fail(r"\.whl$", Fault("slow", times=-1, seconds=1.0))
-    words = account.cir_words("run", "--store", str(store), str(sif))
+    words = account.cir_words("run", "--store", str(store), "--layer", way, str(sif))
     first = subprocess.Popen(account.argv(*words), start_new_session=True, stdout=-1, stderr=-1)
     deadline = time.monotonic() + 60
     while not list(store.glob("claims/*")):
@@ -269,7 +289,8 @@ def test_a_file_cut_short_is_made_again(account: Account, sif: Path, place: Path
     layer = made(account, sif, place / "store")
     whole = layer.read_bytes()
     layer.write_bytes(whole[: len(whole) // 2])
-    assert answer(account.cir("run", "--store", str(place / "store"), str(sif)))["greeting"] == "hello"
+    words = ("run", "--layer", "file", "--store", str(place / "store"), str(sif))
+    assert answer(account.cir(*words))["greeting"] == "hello"
     assert layer.read_bytes() == whole
 
 
