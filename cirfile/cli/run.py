@@ -116,7 +116,8 @@ def configure(parser: argparse.ArgumentParser) -> None:
         "--layer",
         choices=LAYER_WAYS,
         default="auto",
-        help="Apptainer: bind the layer as a file, unpacked on this node, as a folder of the store, or whatever works",
+        help="Apptainer: bind the layer as a file, unpacked on this node, or as a folder of the store (default: auto, "
+        "a folder where the store is on a disk of this machine, else the first of the three that works)",
     )
     add_store_options(parser)
 

@@ -155,7 +155,7 @@ class ApptainerJob:
 
 
 class CirApptainerJob(ApptainerJob):
-    """CIR at work on one scenario: the file holds no dependencies, a store keeps them as one file a layer."""
+    """CIR at work on one scenario: the file holds no dependencies, a store keeps them."""
 
     def __init__(self, system: CirApptainer, scenario: Scenario, folder: Path) -> None:
         super().__init__(system, scenario, folder)
@@ -193,12 +193,10 @@ class CirApptainerJob(ApptainerJob):
         if not self._sibling.exists():
             file = self._sibling.with_suffix(".sif")
             self._make(file)
-            self._host.run(*self._cir("materialize", self._sibling), str(file))
+            self._host.run(*self._start(file, self._sibling))
         self._host.run("cp", "-al", str(self._sibling), str(self._store))
 
-    def _start(self, file: Path) -> list[str]:
-        return [*self._cir("run", self._store), "--no-home", str(file), "./verify"]
-
-    def _cir(self, command: str, store: Path) -> list[str]:
+    def _start(self, file: Path, store: Path | None = None) -> list[str]:
         index = [f"UV_DEFAULT_INDEX={self._host.index}"] if self._host.index else []
-        return ["env", "CIR_LOG=quiet", *index, *self._host.cir, command, "--store", str(store)]
+        run = [*self._host.cir, "run", "--store", str(store or self._store), "--no-home"]
+        return ["env", "CIR_LOG=quiet", *index, *run, str(file), "./verify"]
