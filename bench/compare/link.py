@@ -11,6 +11,7 @@ interfaces go with the namespace.
 
 from __future__ import annotations
 
+import socket
 import subprocess
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -77,8 +78,25 @@ def link(enter: Sequence[str], interface: str, near: str, far: str) -> Iterator[
 
     :param interface: what both ends are called
     :param near: the machine's address; both are the ones of a /30
-    :raises RuntimeError: when a command fails, with what it said
+    :raises RuntimeError: when a command fails, with what it said, and while another process has such a link up
     """
+    with _reserved(interface):
+        yield from _up(enter, interface, near, far)
+
+
+@contextmanager
+def _reserved(interface: str) -> Iterator[None]:
+    """Have the name of an interface to ourselves; the kernel gives it back however we end."""
+    with socket.socket(socket.AF_UNIX) as held:
+        try:
+            held.bind(f"\0cir-link-{interface}")
+        except OSError:
+            message = f"{interface} is in use: another comparison, or its tests, run on the same engines"
+            raise RuntimeError(message) from None
+        yield
+
+
+def _up(enter: Sequence[str], interface: str, near: str, far: str) -> Iterator[Link]:
     remove(enter, interface)
     # It ends at the end of its input, which is ours: also when we are killed.
     with subprocess.Popen(

@@ -40,7 +40,8 @@ class Assembly:
     def __init__(self, job: Job, store: Path, folder: Path, room: str) -> None:
         self._job, self._room = job, room
         binds, settings = engines.forwarded(job.machine, netrc_of(job.machine, folder))
-        self._words = ["exec", "--bind", str(store), *binds, "--cwd", "/", str(job.sif.path)]
+        # `--pwd`, because SingularityCE 3 does not know `--cwd`.
+        self._words = ["exec", "--bind", str(store), *binds, "--pwd", "/", str(job.sif.path)]
         self._settings = settings | {"CIR_STORE": str(store)}
 
     def plan(self) -> tuple[str, bytes]:

@@ -22,6 +22,7 @@ from pathlib import Path
 from buildah_plugin import folders, process
 from buildah_plugin.apptainer import limits, squashfs
 from buildah_plugin.apptainer import store as stores
+from buildah_plugin.apptainer.engine import Engine
 from buildah_plugin.apptainer.store import LayerStore
 from buildah_plugin.talk import Talk
 from cirfile.cli.errors import CliError
@@ -41,9 +42,9 @@ class Binding:
     settings: dict[str, str] = field(default_factory=dict)
 
 
-def mount_words(program: str, talk: Talk) -> list[str]:
-    """Words that let Apptainer start an image at all where it cannot mount one."""
-    reason = limits.no_mounts(program)
+def mount_words(engine: Engine, talk: Talk) -> list[str]:
+    """Words that let Apptainer start an image at all where it cannot mount one; SingularityCE unpacks it by itself."""
+    reason = limits.no_mounts(engine.program) if engine.is_apptainer else ""
     if not reason:
         return []
     talk.say(f"cir: note: {reason}: the image itself is unpacked for this start")

@@ -105,15 +105,8 @@ def _convert(engine: Engine, settings: Settings, layout: Path, target: Path, nod
     Both ``target`` and that are in folders of their own, beside which somebody else's files are.
     """
     architecture = [word for platform in settings.platforms for word in ("--arch", platform.architecture)]
-    words = [
-        "build",
-        "--disable-cache",
-        "--mksquashfs-args",
-        " ".join(_MKSQUASHFS),
-        *architecture,
-        str(target),
-        f"oci:{layout}",
-    ]
+    compression = ["--mksquashfs-args", " ".join(_MKSQUASHFS)] if engine.is_apptainer else []
+    words = ["build", "--disable-cache", *compression, *architecture, str(target), f"oci:{layout}"]
     try:
         engine.call(words, {}, settings.talk.detail, {"TMPDIR": str(node)})
     except ProcessError as error:

@@ -56,7 +56,7 @@ def _prepared(arguments: argparse.Namespace) -> tuple[Engine, list[str], dict[st
     if not limits.no_binds(program):
         binds, trust = engines.certificates(job.machine)
         settings |= trust
-    unsquash = binding.mount_words(program, job.talk)
+    unsquash = binding.mount_words(job.engine, job.talk)
     start = ["run", *unsquash, *bound.words, *binds, *words, str(job.sif.path), *command]
     return job.engine, start, settings
 

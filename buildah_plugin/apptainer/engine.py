@@ -1,5 +1,7 @@
 """Apptainer as a program: where it is, how it is called, and what of this machine a container is given.
 
+SingularityCE is called where it is the only one: what just Apptainer knows is left away.
+
 Settings for a container go through ``APPTAINERENV_*``, not through ``--env``: there commas would split values, and
 credentials would stand in the list of processes. SingularityCE reads ``SINGULARITYENV_*`` only; Apptainer reads that
 as well, but says a line for each, so each gets its own.
@@ -44,6 +46,11 @@ class Engine:
         """Which of `NAMES` it is: an installed Apptainer is also there as ``singularity``, which leads to it."""
         found = Path(self.program).resolve().name
         return found if found in NAMES else Path(self.program).name
+
+    @property
+    def is_apptainer(self) -> bool:
+        """Whether it knows ``--mksquashfs-args`` and ``--unsquash``; SingularityCE ends at what it does not know."""
+        return self.name == "apptainer"
 
     def variables(self, settings: Mapping[str, str], own: Mapping[str, str] | None = None) -> dict[str, str]:
         """The variables that tell it those of a container, and its ``own``, as the two projects name them."""

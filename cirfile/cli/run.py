@@ -36,7 +36,9 @@ _SWITCHES = frozenset(
 )
 _SHORT_SWITCHES = frozenset("ditPq")
 #: Options of the application's container that the assembly needs as well.
-_SHARED = frozenset({"--platform", "--network", "--net", "--dns", "--dns-search", "--add-host", "--runtime"})
+_SHARED = frozenset(
+    {"--platform", "--network", "--net", "--dns", "--dns-search", "--add-host", "--runtime", "--gpus"}
+)
 #: Variables of the application's container that are meant for the shim, and so for the assembly as well. No others:
 #: they may be the application's secrets.
 _SETTINGS = re.compile(

@@ -86,6 +86,16 @@ def test_the_rates_come_out(engines: Engines, tmp_path: Path) -> None:
         folder.rmdir()
 
 
+def test_one_at_a_time(engines: Engines) -> None:
+    """A second one is refused, and the first one goes on."""
+    with up(engines) as made:
+        with pytest.raises(RuntimeError, match="is in use"), up(engines):
+            pass
+        made.shape(100)
+    with up(engines) as made:
+        made.shape(100)
+
+
 def test_the_other_direction_has_the_rate_too(engines: Engines) -> None:
     receiver = (
         "import socket, sys, time; s = socket.create_server((sys.argv[1], 8081)); c = s.accept()[0]\n"

@@ -64,10 +64,18 @@ def shim(program: list[str]) -> None:
         print(f"{{}}\n{layer}/bin")
 
 
+def refuse_unknown() -> None:
+    """SingularityCE 3 knows fewer options than Apptainer."""
+    for word in WORDS:
+        if NAME == "singularity" and word in ("--mksquashfs-args", "--unsquash", "--cwd"):
+            sys.exit(f'Error for command "{WORDS[0]}": unknown flag: {word}')
+
+
 def main() -> None:
     record = {"name": NAME, "words": WORDS, "container": CONTAINER}
     with (FAKE / "calls").open("a") as calls:
         calls.write(json.dumps(record) + "\n")
+    refuse_unknown()
     if NAME == "mksquashfs":
         Path(WORDS[1]).write_text("layer")
     elif NAME == "unsquashfs":

@@ -45,10 +45,10 @@ def test_each_engine_gets_its_own_variables(machine: Machine, name: str) -> None
     machine.run(*BUILD)  # unpacks where the variable says, else the program fails
     made = machine.run("materialize", "--store", "store", "app.sif").strip()
     assert made.endswith(".sqfs")
-    shown = machine.run("run", "--dry-run", "--store", "store", "--cwd", "/", "app.sif")
+    shown = machine.run("run", "--dry-run", "--store", "store", "--pwd", "/", "app.sif")
     prefix = "SINGULARITYENV" if name == "singularity" else "APPTAINERENV"
     assert f"{prefix}_CIR_WORKDIR=host" in shown.split()
-    ran = json.loads(machine.run("run", "--store", "store", "--cwd", "/", "app.sif"))
+    ran = json.loads(machine.run("run", "--store", "store", "--pwd", "/", "app.sif"))
     assert ran["container"]["CIR_WORKDIR"] == "host"
     own = {call["name"] for call in machine.calls()} - {"mksquashfs"}
     assert own == {"singularity" if name == "singularity" else "apptainer"}

@@ -87,6 +87,15 @@ def test_what_the_user_sets_is_left_alone(cir: Cir) -> None:
     )
 
 
+@pytest.mark.parametrize("option", [("--gpus", "all"), ("--gpus=all",), ("--runtime=nvidia",)], ids=" ".join)
+def test_the_assembly_sees_the_same_machine(option: tuple[str, ...], cir: Cir) -> None:
+    """What an accelerator shows to one container, it shows to the other."""
+    cir.image("app", our_image())
+    assert cir("run", *option, "app").returncode == 0
+    for call in cir.calls()[1:]:
+        assert " ".join(option) in " ".join(call)
+
+
 def test_no_application_after_a_failed_assembly(cir: Cir) -> None:
     cir.image("app", our_image())
     cir.environ["FAKE_ASSEMBLY"] = "69"
