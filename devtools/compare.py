@@ -76,7 +76,7 @@ def run(args: argparse.Namespace) -> int:
             "enter": engines.command([]), "user": engines.command([], user=True), "registry": instance.link_registry,
             "link": [instance.link_interface, instance.link[0]], "index": f"http://{instance.link_index}/simple/",
             "frontend": frontend, "uv": str(uv), "uv_image": image, "ca": str(bundle or ""),
-            "cir": ["env", *words, "cir"],
+            "cir": ["env", *words, "cir"], "uv_bases": _uv_bases(found, uv, f"{engines.registry}/bench/uv-python"),
         }  # fmt: skip
         argv = [
             str(home / "bin/python"), "-m", "bench.compare", "--engines", json.dumps(given), "--folder", "/tmp",
@@ -108,6 +108,17 @@ def _uv_image(found: Docker, home: Path, folder: Path, name: str) -> str:
     both = ",".join(f"linux/{name}" for name in images.ARCHITECTURES)
     found.run("buildx", "build", "--provenance=false", "--platform", both, "--push", "-t", name, str(folder))
     return name
+
+
+def _uv_bases(found: Docker, uv: Path, name: str) -> dict[str, str]:
+    """Push images of Python with uv, as the project uv has them; by the names that Dockerfiles have for those."""
+    made = {}
+    for variant in ("", "-slim"):
+        (uv / f"Dockerfile{variant}").write_text(f"FROM python:3.11{variant}\nCOPY uv /bin/uv\n")
+        image = made[f"astral/uv:python3.11-trixie{variant}"] = f"{name}:3.11{variant}"
+        file = str(uv / f"Dockerfile{variant}")
+        found.run("buildx", "build", "--provenance=false", "--push", "-t", image, "-f", file, str(uv))
+    return made
 
 
 def _output(*argv: str) -> str:

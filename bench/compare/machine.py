@@ -1,7 +1,7 @@
 """What a phase takes of the machine, the same for every system: its work is done by daemons, containers and clients.
 
 So everything but wall time is read from the whole machine, which must be quiet: processor time, bytes received,
-disk space, and how far the available memory fell.
+disk space, and by how much the memory of all processes rose.
 """
 
 from __future__ import annotations
@@ -34,7 +34,7 @@ class Meter:
         self._received, self._elsewhere = self._link(), _received()
         self._sent = self._sending()
         self._stop = threading.Event()
-        self._lowest = self._available = _available()
+        self._most = self._before = _occupied()
         self._watcher = threading.Thread(target=self._watch)
         self._watcher.start()
         self._start = time.perf_counter()
@@ -51,7 +51,7 @@ class Meter:
         self.values |= {
             "seconds": seconds,
             "cpu": cpu,
-            "memory": self._available - self._lowest,
+            "peak": self._most - self._before,
             "received": received,
             "sent": sent,
             "elsewhere": elsewhere,
@@ -60,7 +60,7 @@ class Meter:
 
     def _watch(self) -> None:
         while not self._stop.wait(_MEMORY_EVERY):
-            self._lowest = min(self._lowest, _available())
+            self._most = max(self._most, _occupied())
 
 
 def drop_page_cache() -> None:
@@ -105,9 +105,14 @@ def _received() -> float:
     return total
 
 
-def _available() -> float:
+def _occupied() -> float:
+    """Bytes that processes have written and that are in no file on a disk: theirs alone, shared memory, tmpfs.
+
+    What a phase needs besides is page cache, which the kernel gives back. So available memory says less: how much of
+    it the kernel counts as cache changes while a phase reads files.
+    """
     lines = Path("/proc/meminfo").read_text().splitlines()
-    return next(int(line.split()[1]) * 1024 for line in lines if line.startswith("MemAvailable"))
+    return sum(int(line.split()[1]) * 1024 for line in lines if line.startswith(("AnonPages:", "Shmem:")))
 
 
 def _used(path: Path) -> float:

@@ -33,7 +33,11 @@ class Scenario:
     @property
     def base(self) -> str:
         """The base image of the expert's Dockerfile."""
-        lines = (self.folder / "Dockerfile").read_text().splitlines()
+        return self.base_of("Dockerfile")
+
+    def base_of(self, recipe: str) -> str:
+        """The image that a Dockerfile or Cirfile begins with."""
+        lines = (self.folder / recipe).read_text().splitlines()
         return next(line.split()[1] for line in lines if line.startswith("FROM "))
 
     @property

@@ -92,7 +92,7 @@ class FakeJob:
         values = {
             "seconds": seconds,
             "cpu": 2 * seconds,
-            "memory": 3e6,
+            "peak": 3e6,
             "received": 4e6,
             "sent": 6e6,
             "elsewhere": 1e6,

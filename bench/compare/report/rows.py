@@ -39,11 +39,11 @@ _GLANCE = (
 _MATTER = (phases.BUILD_COLD, phases.DEPLOY_BASE)
 _TAKEN = (
     ("cpu", "processor seconds", _MATTER),
-    ("memory", "peak memory", _MATTER),
+    ("peak", "peak memory", _MATTER),
     ("received", "received", (*_MATTER, phases.DEPLOY_ABSENT, phases.DEPLOY_SHARED)),
     ("elsewhere", "received elsewhere", (phases.BUILD_COLD,)),
     ("sent", "sent", (phases.PUSH,)),
-    ("disk", "disk", _MATTER),
+    ("disk", "disk", (phases.DEPLOY_BASE,)),
 )
 
 

@@ -75,9 +75,13 @@ class Docker:
         self._build(file, tag, flags, cache, uv=f"docker-image://{self.host.uv_image}", cold=cold)
 
     def _build(self, file: Path, tag: str, flags: Sequence[str], cache: str, *, uv: str, cold: bool) -> None:
+        contexts = [f"uv={uv}"]
+        if file.name.startswith("Dockerfile.uv"):
+            contexts += [f"{name}=docker-image://{image}" for name, image in self.host.uv_bases.items()]
         self.host.run(
             "docker", "buildx", "build", "--provenance=false", "-t", tag, "-f", str(file), *_secret(self.host),
-            "--build-context", f"uv={uv}", *self.host.index_arguments(file.name), *(["--no-cache"] if cold else []),
+            *(word for context in contexts for word in ("--build-context", context)),
+            *self.host.index_arguments(file.name), *(["--no-cache"] if cold else []),
             "--build-arg", f"BUILDKIT_CACHE_MOUNT_NS={cache}", *flags, str(file.parent),
         )  # fmt: skip
 
@@ -120,11 +124,13 @@ class Buildah:
         """Of both."""
         return {name: self.host.run(name, "--version").split()[2] for name in ("buildah", "podman")}
 
-    def build(self, file: Path, tag: str, flags: Sequence[str], cache: str, *, cold: bool) -> None:  # noqa: ARG002 - below
-        """`buildah bud`; its cache mounts cannot be set aside, so uv's cache stays, to the peer's advantage."""
+    def build(self, file: Path, tag: str, flags: Sequence[str], cache: str, *, cold: bool) -> None:
+        """`buildah bud`; what its cache mounts hold lies in the folder for temporary files."""
+        folder = file.parent.with_name(f"{file.parent.name}-tmp-{cache}")
+        folder.mkdir(exist_ok=True)
         self.host.run(
-            "buildah", "bud", "--network=host", "--layers", "-t", tag, "-f", str(file), *_secret(self.host),
-            "--build-context", f"uv={self.host.uv}", *self.host.index_arguments(file.name),
+            "env", f"TMPDIR={folder}", "buildah", "bud", "--network=host", "--layers", "-t", tag, "-f", str(file),
+            *_secret(self.host), "--build-context", f"uv={self.host.uv}", *self.host.index_arguments(file.name),
             *(["--no-cache"] if cold else []), *flags, str(file.parent),
         )  # fmt: skip
 

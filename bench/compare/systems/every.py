@@ -22,13 +22,16 @@ def every(host: Host, user: Host) -> list[System]:
     syntax = ("--build-arg", f"BUILDKIT_SYNTAX={host.frontend}")
     store = "/var/lib/cir"
     return [
-        Images(CIR, "CIR on Docker", "Cirfile", docker, store=store, flags=syntax, also=phases.TWO),
+        Images(
+            CIR, "CIR on Docker", "Cirfile", docker, store=store, common=True, flags=syntax, also=phases.TWO
+        ),
         Images(
             "cir-buildah",
             "CIR on Buildah and Podman",
             "Cirfile",
             CirBuildah(host),
             store=store,
+            common=True,
             also=phases.TWO,
         ),
         CirApptainer(user),
@@ -42,5 +45,6 @@ def every(host: Host, user: Host) -> list[System]:
             "Dockerfile.uv",
             docker,
             store="/root/.cache/uv",
+            common=True,
         ),
     ]

@@ -5,11 +5,14 @@ from __future__ import annotations
 import json
 import os
 import subprocess
+import tempfile
+import threading
 import time
 import urllib.error
 import urllib.request
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field
 from http import HTTPStatus
 from pathlib import Path
 from typing import Any
@@ -37,6 +40,7 @@ class Host:
     :param frontend: the image that builds Cirfiles
     :param uv: folder with the program `uv`
     :param uv_image: an image that has it for two platforms, for builds that are for both
+    :param uv_bases: images of Python with uv, by the names that Dockerfiles have for them
     :param ca: file with trusted certificates, or empty
     :param index: address of the package index, behind the same link as the registry; empty for the clients' own
     :param cir: words that begin a command of `cir`, with the environment of its installation
@@ -49,6 +53,7 @@ class Host:
     ca: str = ""
     index: str = ""
     uv_image: str = ""
+    uv_bases: Mapping[str, str] = field(default_factory=dict)
     cir: tuple[str, ...] = ("cir",)
 
     @classmethod
@@ -57,7 +62,7 @@ class Host:
         given = json.loads(text)
         names = ("registry", "frontend", "uv", "uv_image", "ca", "index")
         texts = {name: given[name] for name in names}
-        return cls(tuple(given["enter"]), cir=tuple(given["cir"]), **texts)
+        return cls(tuple(given["enter"]), cir=tuple(given["cir"]), uv_bases=given["uv_bases"], **texts)
 
     def index_arguments(self, recipe: str) -> tuple[str, ...]:
         """Flags that name the package index to the build of a file: for uv and CIR, and for pip, which asks twice."""
@@ -89,19 +94,24 @@ class Host:
     def first_line(self, *argv: str) -> float:
         """Seconds until a command's first line of output; waits for its end.
 
-        :raises CommandError: when it fails, or prints nothing
+        :raises CommandError: when it fails, prints nothing, or takes longer than an hour
         """
         start = time.perf_counter()
-        with subprocess.Popen(
-            self._argv(argv, None), stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.PIPE,
-            text=True, errors="replace",
-        ) as process:  # fmt: skip
+        with (
+            tempfile.TemporaryFile() as talk,
+            subprocess.Popen(
+                self._argv(argv, None), stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=talk,
+            ) as process,
+            _ended_after(process, _LONGEST),
+        ):  # fmt: skip
             assert process.stdout is not None
             line = process.stdout.readline()
             seconds = time.perf_counter() - start
-            _, talk = process.communicate()
+            process.communicate()
+            talk.seek(0)
+            said = talk.read().decode(errors="replace")
         if process.returncode or not line:
-            raise CommandError(f"{_short(argv)}: status {process.returncode}: {talk[-1500:]}")
+            raise CommandError(f"{_short(argv)}: status {process.returncode}: {said[-1500:]}")
         return seconds
 
     def manifest(self, name: str, tag: str = "1") -> dict[str, Any]:
@@ -138,6 +148,17 @@ class Host:
 
     def _argv(self, argv: Sequence[str], cwd: Path | None) -> list[str]:
         return [*self.enter, *(["env", "-C", str(cwd)] if cwd else []), *argv]
+
+
+@contextmanager
+def _ended_after(process: subprocess.Popen[bytes], limit: float) -> Iterator[None]:
+    """Kill a program that is still there after so many seconds."""
+    watch = threading.Timer(limit, process.kill)
+    watch.start()
+    try:
+        yield
+    finally:
+        watch.cancel()
 
 
 def unique() -> int:

@@ -6,7 +6,7 @@ Each deployment gets an image the host has never seen (bench/main_path/variants.
 * *base present*: the base's layers are on the host;
 * *components shared*: before, another application with the same dependencies was deployed there. A stock image of
   it shares the base only, since its layers were built apart; CIR shares the shim layer and what is in the store, and
-  `uv run` its cache;
+  `uv run` its layer with uv and its cache;
 * *warm*: the same image has run before.
 """
 
@@ -25,12 +25,16 @@ from bench.compare.systems.clients import PLATFORMS, Client
 from bench.compare.systems.host import Host, seconds, unique
 from bench.main_path.variants import Variants
 
+#: An image that adds nothing to the scenario's base.
+_BASE = "Dockerfile.base"
+
 
 @dataclass(frozen=True)
 class Images:
     """A system that makes images.
 
     :param store: where its containers keep what they fetch or assemble, a volume; empty where they keep nothing
+    :param common: whether all its images begin with the same layers beyond their base: CIR's shim, or uv
     :param flags: of every build
     :param also: phases beyond the usual ones
     """
@@ -40,6 +44,7 @@ class Images:
     recipe: str
     client: Client
     store: str = ""
+    common: bool = False
     flags: tuple[str, ...] = ()
     also: frozenset[str] = frozenset()
 
@@ -203,10 +208,10 @@ class ImageJob:
         share are the ones that an image which adds nothing begins with, too.
         """
         if self._shared is None:
-            base = len(self._layers_of("Dockerfile.base", ()))
+            base = len(self._layers_of(_BASE, ()))
             shared = base
-            if self._system.recipe == "Cirfile":
-                bare = self._layers_of("Cirfile.base", self._system.flags)
+            if self._system.common:
+                bare = self._layers_of(f"{self._system.recipe}.base", self._system.flags)
                 own = [layer["digest"] for layer in self._host.manifest(self._repository)["layers"]]
                 pairs = zip(bare, own, strict=False)
                 shared = sum(1 for _ in takewhile(lambda pair: pair[0] == pair[1], pairs))
@@ -216,7 +221,8 @@ class ImageJob:
     def _layers_of(self, name: str, flags: Sequence[str]) -> list[str]:
         folder = self._copy.folder.with_name(f"{self._copy.folder.name}-{name}")
         folder.mkdir(exist_ok=True)
-        (folder / name).write_text(f"FROM {self._scenario.base}\n")
+        recipe = "Dockerfile" if name == _BASE else self._system.recipe
+        (folder / name).write_text(f"FROM {self._scenario.base_of(recipe)}\n")
         repository = f"bench/{self._scenario.name}-{self._system.name}-{name.lower()}"
         tag = f"{self._host.registry}/{repository}:1"
         self._client.build(folder / name, tag, flags, self._cache, cold=False)
