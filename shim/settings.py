@@ -45,6 +45,12 @@ VARIABLES = (
         "(seconds without), at most `1000h`.",
     ),
     (
+        "CIR_UV_DEFAULT_INDEX`, `CIR_UV_INDEX`, `CIR_PIP_INDEX_URL`, `CIR_PIP_EXTRA_INDEX_URL",
+        "unset",
+        "The index settings of uv and pip for the shim alone, instead of those without `CIR_`. `cir run` sets them to "
+        "the host's, without logins.",
+    ),
+    (
         "CIR_WORKDIR",
         "`image`",
         "Apptainer only, which starts programs in the folder of its caller: `image` goes to the WORKDIR of the "

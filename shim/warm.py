@@ -27,6 +27,9 @@ ARCHITECTURES = {
     "s390x": "s390x",
 }
 
+#: The index settings that are read; with ``CIR_`` before them they are the shim's alone.
+INDEXES = (b"UV_DEFAULT_INDEX", b"UV_INDEX", b"PIP_INDEX_URL", b"PIP_EXTRA_INDEX_URL")
+
 #: Marks a record in ``active/`` whose layer was seen intact after the boot that made it.
 DURABLE = b"durable"
 
@@ -186,9 +189,9 @@ def address(manifest: bytes, environment: Environment) -> str:
 def _indexes(environment: Environment) -> list[bytes]:
     """The index settings that an answer to `PIN` depends on, without what may be secret in an address."""
     settings = []
-    for name in (b"UV_DEFAULT_INDEX", b"UV_INDEX", b"PIP_INDEX_URL", b"PIP_EXTRA_INDEX_URL"):
+    for name in INDEXES:
         settings.append(name)
-        for word in environment.get(name, b"").split():
+        for word in environment.get(b"CIR_" + name, environment.get(name, b"")).split():
             scheme, _, rest = word.partition(b"?")[0].partition(b"://")
             authority, _, path = rest.partition(b"/")
             settings.append(b"/".join((scheme, authority.rpartition(b"@")[2], path)))

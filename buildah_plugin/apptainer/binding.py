@@ -22,7 +22,7 @@ from pathlib import Path
 from buildah_plugin import folders, process
 from buildah_plugin.apptainer import limits, squashfs
 from buildah_plugin.apptainer import store as stores
-from buildah_plugin.apptainer.engine import Engine
+from buildah_plugin.apptainer.assembly import check_bind
 from buildah_plugin.apptainer.store import LayerStore
 from buildah_plugin.talk import Talk
 from cirfile.cli.errors import CliError
@@ -42,32 +42,25 @@ class Binding:
     settings: dict[str, str] = field(default_factory=dict)
 
 
-def mount_words(engine: Engine, talk: Talk) -> list[str]:
-    """Words that let Apptainer start an image at all where it cannot mount one; SingularityCE unpacks it by itself."""
-    reason = limits.no_mounts(engine.program) if engine.is_apptainer else ""
-    if not reason:
-        return []
-    talk.say(f"cir: note: {reason}: the image itself is unpacked for this start")
-    return ["--unsquash"]
-
-
-def at_home(talk: Talk, reason: str) -> Binding:
-    """The folder that the image's shim keeps layers in where nothing can be bound."""
-    place = Path.home() / ".cache/cir"
-    talk.say(f"cir: note: {reason}: the layer is kept unpacked in {place}")
-    return Binding(settings={"CIR_STORE": str(place)})
-
-
 def in_store(store: LayerStore) -> Binding:
-    """The store, with the folder that the image's shim keeps there."""
+    """The store, with the folder that the image's shim keeps there. Raise `CliError` where it cannot be bound."""
+    check_bind(store.root)
     return Binding(("--bind", str(store.root)), {"CIR_STORE": str(store.root)})
+
+
+def at_home(store: LayerStore) -> Binding:
+    """The same where nothing can be bound: the container sees the home folder nevertheless."""
+    return Binding(settings={"CIR_STORE": str(store.root)})
 
 
 def of_file(program: str, file: Path, key: str, talk: Talk, way: str = "auto") -> Binding | None:
     """Bind a layer's file, or what becomes of it on this node; `None` where neither can be.
 
+    Raise `CliError` where the file's name cannot be bound.
+
     :param way: ``file`` or ``node`` for that, however this machine is
     """
+    check_bind(file)
     reason = limits.no_layer_files(program) if way == "auto" else ""
     if way == "file" or (way == "auto" and not reason):
         return Binding(("--bind", f"{file}:{squashfs.PLACE}:ro,image-src=/"))

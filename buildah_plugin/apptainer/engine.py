@@ -16,6 +16,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from buildah_plugin import process
+from buildah_plugin.apptainer import limits
 from cirfile.cli.errors import UNAVAILABLE, CliError
 from cirfile.cli.host import Host
 
@@ -51,6 +52,11 @@ class Engine:
     def is_apptainer(self) -> bool:
         """Whether it knows ``--mksquashfs-args`` and ``--unsquash``; SingularityCE ends at what it does not know."""
         return self.name == "apptainer"
+
+    @property
+    def unpacks_image(self) -> bool:
+        """Whether it has to be told to unpack an image for a start, since it cannot mount one here."""
+        return self.is_apptainer and bool(limits.no_mounts(self.program))
 
     def variables(self, settings: Mapping[str, str], own: Mapping[str, str] | None = None) -> dict[str, str]:
         """The variables that tell it those of a container, and its ``own``, as the two projects name them."""

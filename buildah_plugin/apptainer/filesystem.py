@@ -6,6 +6,8 @@ import re
 from pathlib import Path
 
 _MOUNTS = Path("/proc/self/mountinfo")
+#: What a line has at least before the dash.
+_FIELDS = 6
 #: Everything else counts as a network file system, also what nobody has heard of and what runs in user space.
 _LOCAL = frozenset(
     {
@@ -26,14 +28,17 @@ def kind(folder: Path) -> str:
     Lines are as in proc_pid_mountinfo(5): the fifth field is the mount point, the first after ``-`` the type.
     """
     try:
-        lines = _MOUNTS.read_text("utf-8", "surrogateescape").splitlines()
+        lines = _MOUNTS.read_text("utf-8", "surrogateescape").split("\n")
         place = folder.resolve()
     except (OSError, RuntimeError):  # the latter: links that lead in a circle
         return ""
     best, found = -1, ""
     for line in lines:
         before, _, after = line.partition(" - ")
-        point = Path(_plain(before.split(" ")[4]))
+        fields = before.split(" ")
+        if len(fields) < _FIELDS:
+            continue
+        point = Path(_plain(fields[4]))
         # What is mounted later at the same place lies over it.
         if place.is_relative_to(point) and len(point.parts) >= best:
             best, found = len(point.parts), after.partition(" ")[0]

@@ -4,14 +4,16 @@ from __future__ import annotations
 
 import hashlib
 import os
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from itertools import product
 from pathlib import Path
 
 from buildah_plugin.apptainer.engine import Engine
 from buildah_plugin.apptainer.sif import Sif
 from buildah_plugin.apptainer.store import LayerStore
 from buildah_plugin.talk import Talk
-from cirfile.cli.host import Host
+from cirfile.cli.host import INDEXES, Host
 
 #: Seconds that everything may take, the wait for another process included; `CIR_TIMEOUT` says otherwise.
 DEADLINE = 1800.0
@@ -19,7 +21,10 @@ DEADLINE = 1800.0
 
 @dataclass(frozen=True, slots=True)
 class Job:
-    """A layer to be found or made."""
+    """A layer to be found or made.
+
+    :param settings: variables of the application's container that the user sets and that are for the shim, too
+    """
 
     engine: Engine
     sif: Sif
@@ -27,18 +32,34 @@ class Job:
     machine: Host
     talk: Talk
     deadline: float = DEADLINE
+    settings: Mapping[str, str] = field(default_factory=dict)
 
-    def names(self) -> tuple[str, str]:
-        """What the image may be recorded under: with this processor's features, if they matter to it, and without."""
-        common = f"cir-sif-1\0{self.sif.identifier}\0{os.environ.get('CIR_ACCELERATOR', '')}"
-        with_processor, without = (
-            hashlib.sha256(f"{common}\0{part}".encode()).hexdigest() for part in (_processor(), "")
-        )
-        return with_processor, without
+    def setting(self, name: str) -> str:
+        """A setting of the shim: the user's for the container, else this process's."""
+        return self.settings.get(name, os.environ.get(name, ""))
+
+    @property
+    def offline(self) -> bool:
+        """Whether nothing may be fetched."""
+        return self.setting("CIR_OFFLINE") == "1"
+
+    def names(self) -> tuple[str, ...]:
+        """What the image may be recorded under: with the processor's features and the indexes, if they matter to it."""
+        return tuple(self._name(*parts) for parts in product((_processor(), ""), (self._indexes(), "")))
 
     def name(self, manifest: bytes) -> str:
-        """The one to record it under, as its manifest cares for the processor."""
-        return self.names()[b'"microarch"' not in manifest]
+        """The one to record it under, by what its manifest cares for, as `shim.warm.address` has it."""
+        is_locked = b'"pin":{' not in manifest or b'"pin":{"mode":"lock"}' in manifest
+        processor = _processor() if b'"microarch"' in manifest else ""
+        return self._name(processor, "" if is_locked else self._indexes())
+
+    def _name(self, processor: str, indexes: str) -> str:
+        parts = ("cir-sif-1", self.sif.identifier, self.setting("CIR_ACCELERATOR"), processor, indexes)
+        return hashlib.sha256("\0".join(parts).encode("utf-8", "surrogateescape")).hexdigest()
+
+    def _indexes(self) -> str:
+        given = {**dict(self.machine.indexes), **self.settings}
+        return "\0".join(f"{name}={given[name]}" for name in INDEXES if name in given)
 
 
 def _processor() -> str:

@@ -21,12 +21,14 @@ from cirfile.hold import claim_or_wait
 _ROOM = "set TMPDIR to a folder of this node with more room"
 
 
-def materialize(job: Job) -> Found:
+def materialize(job: Job, *, afresh: bool = False) -> Found:
     """Return the layer of an image as a file, made by this process or by another that was faster.
 
     Raise `CliError` where it cannot be made, 75 past the deadline.
+
+    :param afresh: look it over even if it is there, and ask anew what `PIN latest` means
     """
-    if found := job.store.find(job.names()):
+    if not afresh and (found := job.store.find(job.names())):
         return found
     job.store.prepare()
     squashfs.program()

@@ -5,7 +5,8 @@
     layers/<key>/             a layer as a folder, which the shim keeps (see `shim.store`)
     active/sif-<name>         which layer an image gets on a kind of machine, as a file: ``<key> <bytes>``, ``none 0``
                               for an image without dependencies
-    active/sif-<name>.folder  the same as a folder: ``<key>`` or ``none``
+    active/sif-<name>.folder  the same as a folder: ``<key> <boot>``, the boot that saw it whole; ``any`` where
+                              that is no matter of this machine, ``none any`` for an image without dependencies
     claims/<key>              held by whoever makes the layer (see `cirfile.hold`)
     tmp/                      files in the making
 
@@ -21,16 +22,20 @@ import secrets
 import shutil
 import socket
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import BinaryIO
 
+from buildah_plugin.apptainer import filesystem
 from cirfile.cli.errors import INTERNAL, PERMISSION, TRY_AGAIN, USAGE, CliError
+from cirfile.hold import boot
 
 FOLDERS = ("layers", "active", "claims", "tmp")
 #: In a record: the image needs no layer.
 NOTHING = "none"
+#: In a record: no boot of one machine.
+ANY_BOOT = "any"
 _FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 
 
@@ -118,10 +123,16 @@ class LayerStore:
         return None
 
     def find_folder(self, names: tuple[str, ...]) -> Found | None:
-        """The folder recorded for an image under the first of its names; one that is gone does not count."""
+        """The folder recorded for an image under the first of its names, if it is there.
+
+        After a reboot of the machine whose disk it is on, it counts once the shim has looked it over: it was published
+        without waiting for the disk.
+        """
         for name in names:
             try:
-                key = (self.root / "active" / f"sif-{name}.folder").read_text().strip()
+                key, seen = (self.root / "active" / f"sif-{name}.folder").read_text().split()
+                if seen not in (ANY_BOOT, boot_name()) and filesystem.is_local(self.root):
+                    continue
                 if key == NOTHING:
                     return Found(key, None)
                 (self.folder(key) / "layer.json").stat()
@@ -131,14 +142,19 @@ class LayerStore:
         return None
 
     def record(self, name: str, key: str) -> Found:
-        """Remember which layer an image gets as a file."""
+        """Remember which layer an image gets as a file. Raise `OSError` where the store cannot be written."""
         file = None if key == NOTHING else self.layer(key)
         self._write(f"sif-{name}", f"{key} {file.stat().st_size if file else 0}\n")
         return Found(key, file)
 
     def record_folder(self, name: str, key: str) -> Found:
-        """Remember which layer an image gets as a folder."""
-        self._write(f"sif-{name}.folder", f"{key}\n")
+        """Remember which layer an image gets as a folder, if the store can be written; forget another one's file."""
+        seen = ANY_BOOT if key == NOTHING or not filesystem.is_local(self.root) else boot_name()
+        with suppress(OSError):
+            self._write(f"sif-{name}.folder", f"{key} {seen}\n")
+            file = self.find((name,))
+            if file and file.key != key:
+                (self.root / "active" / f"sif-{name}").unlink()
         return Found(key, None if key == NOTHING else self.folder(key))
 
     @for_everyone()
@@ -189,6 +205,11 @@ class LayerStore:
 
     def _aside(self) -> Path:
         return self.root / "tmp" / f"sqfs.{_host()}.{os.getpid()}.{secrets.token_hex(6)}"
+
+
+def boot_name() -> str:
+    """Name the boot that this machine is in; where the kernel does not tell, it is like any other."""
+    return boot().decode("ascii", "replace").strip() or ANY_BOOT
 
 
 def digest_of(path: Path, copy_to: Path | None = None) -> str:

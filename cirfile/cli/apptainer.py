@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import csv
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -54,6 +55,18 @@ def split(words: Sequence[str]) -> tuple[list[str], str, list[str]]:
     if not rest:
         raise CliError(USAGE, "no image is named", "write: cir run [OPTION...] IMAGE.sif [ARGUMENT...]")
     return options, rest[0], rest[1:]
+
+
+def assignments(options: Sequence[str]) -> dict[str, str]:
+    """Return the variables that ``--env`` sets: ``NAME=VALUE``, or several with commas between them, as in CSV."""
+    found: dict[str, str] = {}
+    for word, following in zip(options, [*options[1:], ""], strict=False):
+        name, separator, value = word.partition("=")
+        if name == "--env":
+            for text in next(csv.reader([value if separator else following]), []):
+                key, is_set, content = text.partition("=")
+                found |= {key: content} if is_set else {}
+    return found
 
 
 def names_folder(options: Sequence[str]) -> bool:

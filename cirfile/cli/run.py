@@ -13,7 +13,7 @@ import importlib
 import re
 import shlex
 import tempfile
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -83,7 +83,7 @@ class Invocation:
     def shared(self) -> list[str]:
         """Return the options that the assembly needs as well, the shim's settings among them."""
         needed = (o for o in self.options if o[0].partition("=")[0] in _SHARED and _value(o) != "none")
-        settings = (("--env", text) for text in self._assignments() if _is_setting(text.partition("=")[0]))
+        settings = (("--env", text) for text in self._assignments() if is_setting(text.partition("=")[0]))
         return [word for option in (*needed, *settings) for word in option]
 
     def all_options(self) -> list[str]:
@@ -161,6 +161,7 @@ def run(arguments: argparse.Namespace) -> int:
         "run",
         *("--volume", f"{arguments.store or DEFAULT_VOLUME}:{STORE}:ro"),
         *_forwarded(machine, invocation.sets()),
+        *_indexes(machine, invocation.sets()),
         *invocation.all_options(),
         invocation.image,
         *invocation.command,
@@ -219,6 +220,19 @@ def _forwarded(machine: Host, already: set[str]) -> list[str]:
     return words
 
 
+def shim_indexes(machine: Host, already: Collection[str]) -> dict[str, str]:
+    """The index settings of the machine for the shim of an application's container, which tells by them what was made.
+
+    :param already: variables that the user sets
+    """
+    return {f"CIR_{name}": value for name, value in machine.indexes if name not in already}
+
+
+def _indexes(machine: Host, already: Collection[str]) -> list[str]:
+    found = shim_indexes(machine, already)
+    return [word for name, value in found.items() for word in ("--env", f"{name}={value}")]
+
+
 def split(words: Sequence[str]) -> Invocation:
     """Take the words of `docker run` apart. Raise `CliError` (64) where they name no image."""
     options: list[tuple[str, ...]] = []
@@ -247,7 +261,8 @@ def _takes_value(word: str) -> bool:
     return False
 
 
-def _is_setting(name: str) -> bool:
+def is_setting(name: str) -> bool:
+    """Whether a variable of the application's container is meant for the assembly as well."""
     return name not in _NOT_SETTINGS and _SETTINGS.fullmatch(name) is not None
 
 

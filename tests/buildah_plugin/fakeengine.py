@@ -47,9 +47,16 @@ def build() -> None:
 
 def shim(program: list[str]) -> None:
     """What the shim does in a container, and what `buildah_plugin.apptainer.assembly` lets it start."""
+    if error := os.environ.get("FAKE_ERROR"):
+        fields = {"event": "error", "code": int(error), "message": "it is so", "hint": "do this"}
+        is_json = CONTAINER.get("CIR_LOG") == "json"
+        print(json.dumps(fields, separators=(",", ":")) if is_json else "cir: error: it is so\ncir: hint: do this",
+              file=sys.stderr)  # fmt: skip
+        sys.exit(int(error))
+    manifest = os.environ.get("FAKE_MANIFEST", "{}")
     if program[0] != "/.cir/shim":  # the manifest, then the shim
         assert CONTAINER["CIR_MODE"] == "plan"
-        print("{}\n" + json.dumps({"key": KEY}))
+        print(manifest + "\n" + json.dumps({"key": KEY}))
         return
     store = Path(CONTAINER["CIR_STORE"])
     layer = store / "layers" / KEY
@@ -61,7 +68,7 @@ def shim(program: list[str]) -> None:
         (store / "active/address").write_text(f"{KEY} 1\n")
     stop("materialize")
     if CONTAINER["CIR_MODE"] == "run":
-        print(f"{{}}\n{layer}/bin")
+        print(f"{manifest}\n{layer}/bin")
 
 
 def refuse_unknown() -> None:

@@ -14,13 +14,15 @@ import pytest
 
 from devtools.docker import Docker, certificates
 from devtools.engines.api import Engines
+from devtools.paths import CHECKOUT
 from tests.e2e.conftest import Build
 from tests.support.certificate import make_certificate
 from tests.support.index import Index
 from tests.support.wheels import Wheel
 
 PINS = {"latest": ("2.0", "3.0"), "as-of=2026-03-01": ("1.0", "1.0")}
-APP = 'CMD ["python3", "-c", "import alpha; print(alpha.VERSION)"]'
+SEEN = "alpha.VERSION, os.environ.get('UV_INDEX'), 'me:' in str(os.environ)"
+APP = 'CMD ["python3", "-c", "import alpha, os; print(alpha.VERSION)"]'
 
 
 def publish(folder: Path, version: str, day: str) -> None:
@@ -116,4 +118,26 @@ def test_pin(pin: str, build: Build, docker: Docker, store: str, company: Compan
         )  # fmt: skip
         assert (held.returncode, held.stdout) == (1, ""), "the store holds no password"
     finally:
+        docker.run("image", "rm", "-f", image)
+
+
+def test_cir_run_with_the_indexes_of_the_host(
+    build: Build, docker: Docker, engines: Engines, company: Company
+) -> None:
+    """The application's container knows what was resolved for it, though it gets neither index nor login."""
+    image, index = f"localhost/cir/pin-{uuid.uuid4().hex[:8]}", company.index
+    text = f"FROM python:3.11-slim\nREQUIRE pypi alpha\nPIN latest\n{APP.replace('alpha.VERSION', SEEN)}\n"
+    build(text, {}, "-t", image, "--load")
+    scheme, _, rest = index.url.partition("://")
+    volume = f"cir-test-{uuid.uuid4().hex[:8]}"
+    words = [
+        *("env", f"PYTHONPATH={CHECKOUT}", f"UV_INDEX={scheme}://me:{index.password}@{rest}"),
+        *(f"SSL_CERT_FILE={company.bundle}", "python3", "-B", "-m", "cirfile.cli"),
+        *("run", "--store", volume, "--rm", image),
+    ]
+    try:
+        done = subprocess.run(engines.command(words), capture_output=True, text=True, timeout=300)
+        assert (done.returncode, done.stdout) == (0, "2.0 None False\n"), done.stderr
+    finally:
+        docker.run("volume", "rm", "-f", volume)
         docker.run("image", "rm", "-f", image)

@@ -111,12 +111,24 @@ def test_every_choice_of_indexes_has_its_own_answer(root: Root) -> None:
         {"PIP_INDEX_URL": "http://me:hush@127.0.0.1:9/one"},
         {"UV_INDEX": "own=http://me:hush@127.0.0.1:9/one"},
         {"UV_INDEX": "own=http://127.0.0.1:9/two?token=hush"},
+        {
+            "CIR_PIP_INDEX_URL": "http://127.0.0.1:9/one",
+            "PIP_INDEX_URL": "http://127.0.0.1:9/the-application's",
+        },
     ]
     numbers = []
     for environment in choices * 2:
         assert root.run("hello", start=Start(environment=environment)).returncode == 0
         numbers.append(asked(root))
-    assert numbers == [1, 2, 2, 3, 4, 4, 4, 4, 4, 4]
+    assert numbers == [1, 2, 2, 3, 4, 4, 4, 4, 4, 4, 4, 4]
+
+
+def test_indexes_for_the_shim_alone(root: Root) -> None:
+    """They count instead of what the application has."""
+    image(root, Pin("latest"))
+    given = {"CIR_UV_DEFAULT_INDEX": "http://127.0.0.1:9/shim", "UV_DEFAULT_INDEX": "http://127.0.0.1:9/app"}
+    assert root.run("hello", start=Start(environment=given)).returncode == 0
+    assert "UV_DEFAULT_INDEX=http://127.0.0.1:9/shim\n" in calls(root)
 
 
 def test_answer_outlives_the_layer_and_works_offline(root: Root) -> None:

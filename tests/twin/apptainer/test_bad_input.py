@@ -148,6 +148,24 @@ def test_layers_cannot_be_mounted(
         assert "unpacked in" not in again.stderr, "unpacked once for all processes of the node"
 
 
+@pytest.mark.parametrize("case", FORBIDDEN)
+@pytest.mark.parametrize("way", ["auto", "node"])
+def test_layers_cannot_be_mounted_nor_are_there(
+    way: str, case: str, account: Account, sif: Path, place: Path, home: Path
+) -> None:
+    """Neither can images, from which the layer is made: it is made, and the application runs."""
+    assert not home.exists()
+    with FORBIDDEN[case].make(account):  # type: ignore[attr-defined]
+        store = place / "store"
+        words = ("run", "--layer", way, "--store", str(store), str(sif))
+        answer = said(account.cir(*words, env={"TMPDIR": str(place)}))
+    forbids_binds = FORBIDDEN[case].where.startswith("/home")
+    where = (
+        str(home).removeprefix(str(account.engines.instance.rootfs)) if forbids_binds else f"{store}/layers/"
+    )
+    assert answer["file"].startswith("/.cir/run/" if way == "node" and not forbids_binds else where)
+
+
 @pytest.mark.parametrize("way", ["file", "node", "folder"])
 def test_every_way_by_name(way: str, account: Account, sif: Path, store: Path, place: Path) -> None:
     copy = place / "store"

@@ -152,6 +152,32 @@ def test_an_image_without_dependencies_needs_no_layer(account: Account, layout: 
     assert account.cir("run", "--store", str(store), str(bare)).stdout == "1\n"
 
 
+def test_a_store_that_can_only_be_read(account: Account, sif: Path, place: Path) -> None:
+    """Somebody else's, with the layer of another image with the same dependencies: the shim finds it by its key."""
+    store = place / "store"
+    words = ("run", "--store", str(store), str(sif))
+    assert answer(account.cir(*words))["greeting"] == "hello"
+    for record in store.glob("active/sif-*"):
+        record.unlink()
+    account.as_root("mount", "--bind", "-o", "ro", str(store), str(store))
+    try:
+        assert answer(account.cir(*words, env={"CIR_OFFLINE": "1"}))["greeting"] == "hello"
+        nothing = account.cir("run", "--store", str(store / "layers"), str(sif))
+        assert nothing.returncode == 77
+        assert "name a folder that you can write with --store" in nothing.stderr
+    finally:
+        account.as_root("umount", str(store))
+
+
+def test_a_store_behind_a_link(account: Account, sif: Path, place: Path) -> None:
+    """As where the home is small, and what is large in it is a link to another disk."""
+    (place / "disk").mkdir(mode=0o777)
+    (place / "disk").chmod(0o777)
+    (place / "store").symlink_to(place / "disk")
+    said = answer(account.cir("run", "--store", str(place / "store"), str(sif)))
+    assert str(said["file"]).startswith(f"{place}/disk/layers/")
+
+
 def ranks(account: Account, words: list[str], env: dict[str, str]) -> list[Done]:
     """Start the same command in 16 processes at once."""
     with ThreadPoolExecutor(RANKS) as pool:
