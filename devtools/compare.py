@@ -76,7 +76,8 @@ def run(args: argparse.Namespace) -> int:
             "enter": engines.command([]), "user": engines.command([], user=True), "registry": instance.link_registry,
             "link": [instance.link_interface, instance.link[0]], "index": f"http://{instance.link_index}/simple/",
             "frontend": frontend, "uv": str(uv), "uv_image": image, "ca": str(bundle or ""),
-            "cir": ["env", *words, "cir"], "uv_bases": _uv_bases(found, uv, f"{engines.registry}/bench/uv-python"),
+            "cir": ["env", *words, "cir"], "versions": _versions(uv / "uv", shim),
+            "uv_bases": _uv_bases(found, uv, f"{engines.registry}/bench/uv-python"),
         }  # fmt: skip
         argv = [
             str(home / "bin/python"), "-m", "bench.compare", "--engines", json.dumps(given), "--folder", "/tmp",
@@ -108,6 +109,14 @@ def _uv_image(found: Docker, home: Path, folder: Path, name: str) -> str:
     both = ",".join(f"linux/{name}" for name in images.ARCHITECTURES)
     found.run("buildx", "build", "--provenance=false", "--platform", both, "--push", "-t", name, str(folder))
     return name
+
+
+def _versions(uv: Path, shim: str) -> dict[str, str]:
+    """What is measured: CIR's commit, with a mark where files differ from it, its shim image, and uv."""
+    given = ("git", "-C", str(paths.CHECKOUT), "describe", "--always", "--dirty", "--exclude=*")
+    done = subprocess.run(given, stdin=subprocess.DEVNULL, capture_output=True, text=True)
+    commit = done.stdout.strip() if done.returncode == 0 else "unknown"
+    return {"cir": commit, "shim": shim.rpartition("@")[2], "uv": _output(str(uv), "--version").split()[1]}
 
 
 def _uv_bases(found: Docker, uv: Path, name: str) -> dict[str, str]:

@@ -88,7 +88,7 @@ def _measure(args: argparse.Namespace) -> None:
             disk=args.disk,
         )
         versions = {name: version for system in systems for name, version in system.versions().items()}
-        log.begin(machine.describe() | versions, plan(scenarios, systems, runner))
+        log.begin(machine.describe() | versions | given["versions"], plan(scenarios, systems, runner))
         runner.run(scenarios, systems)
 
 

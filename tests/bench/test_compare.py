@@ -129,6 +129,50 @@ def test_every_builder_is_held_against_its_own(tmp_path: Path, apps: list[Scenar
     assert "Apptainer |" not in made.split("## Goals")[0], "it was not measured"
 
 
+def test_slower_and_larger_are_said_as_such(tmp_path: Path, apps: list[Scenario]) -> None:
+    ours, peer, _ = systems()
+    figures = measure(
+        tmp_path / "samples.jsonl", apps, [replace(ours, seconds=peer.seconds, own=peer.own * 2), peer]
+    )
+    assert result(figures, "paper-deploy", "a").text == "0.00 %"
+    slow = replace(ours, seconds={**peer.seconds, phases.DEPLOY_BASE: 21.0}, own=peer.own * 3)
+    figures = measure(tmp_path / "slow.jsonl", apps, [slow, peer])
+    assert result(figures, "paper-deploy", "a").text == "2.00 times as long"
+    assert result(figures, "paper-bytes", "a").text == "3.00 times as large"
+    assert result(figures, "paper-deploy", "a").gap == "140.00 points short"
+
+
+def test_the_best_is_that_of_an_engine(tmp_path: Path, apps: list[Scenario]) -> None:
+    """Engines are measured apart from each other; where one of a pair is missing, there is no best."""
+    ours, peer, _ = systems()
+    twin = [replace(ours, name="cir-buildah"), replace(peer, name="buildah")]
+    figures = measure(tmp_path / "samples.jsonl", apps, [ours, peer, *twin])
+    (_, table_of_builds) = rows.overview(figures)[1]
+    assert [row[1].state for row in table_of_builds[1:]] == ["best", "", "best", ""]
+    left = {key: s for key, s in figures.samples.items() if (key.system, key.scenario) != ("buildah", "a")}
+    (_, table_of_builds) = rows.overview(replace(figures, samples=left))[1]
+    assert [row[1].state for row in table_of_builds[1:]] == ["best", "", "", "missing"]
+    assert [row[2].state for row in table_of_builds[1:]] == ["best", "", "best", ""]
+
+
+def test_figures_of_the_paper_have_causes_for_each_peer(tmp_path: Path, apps: list[Scenario]) -> None:
+    ours, peer, _ = systems()
+    twin = [replace(ours, name="cir-buildah"), replace(peer, name="buildah")]
+    figures = measure(tmp_path / "samples.jsonl", apps, [ours, peer, *twin])
+    known = [
+        {"cause": "Its base.", "found": "sizes"},
+        {"cause": "Another one.", "found": "here", "against": ["Buildah"]},
+    ]
+    (tmp_path / causes.NAME).write_text(json.dumps({"paper-whole": known}))
+    made = table(figures, causes.read(tmp_path))
+    docker, buildah = (
+        made.partition(f"* Missed: image smaller, whole against {name}, ")[2]
+        for name in ("Docker", "Buildah")
+    )
+    assert docker.partition("\n* Missed")[0].endswith("  * Cause (a, b): Its base. Found: sizes")
+    assert buildah.partition("\n\n")[0].endswith("  * Cause (a, b): Another one. Found: here")
+
+
 def test_a_missed_goal_says_why(tmp_path: Path, apps: list[Scenario]) -> None:
     figures = measure(tmp_path / "samples.jsonl", apps, systems())
     known = {"deploy-shared": [{"cause": "The start.", "found": "by us, with perf", "applications": ["a"]}]}
@@ -305,7 +349,7 @@ def test_what_was_taken_together_is_told(tmp_path: Path, apps: list[Scenario]) -
         measure(samples, apps, chosen, rounds)
     days = iter((2, 2, 2, 3))
     lines = [
-        json.dumps({"machine": {"date": f"2026-01-0{next(days)}", "kernel": "6"}})
+        json.dumps({"machine": {"date": f"2026-01-0{next(days)}", "kernel": "6", "cir": "abc"}})
         if '{"machine"' in line
         else line
         for line in samples.read_text().splitlines()
@@ -313,9 +357,10 @@ def test_what_was_taken_together_is_told(tmp_path: Path, apps: list[Scenario]) -
     figures = Figures.of(read(lines))
     assert len(figures.runs) == 3
     first, second = ([cell.text for cell in row] for row in rows.runs(figures)[1:])
-    assert first[:4] == ["2026-01-02", "6", "CIR on Docker, Docker, expert's Dockerfile", ", ".join(LINKS)]
-    assert second[:4] == ["2026-01-03", "6", "Another", "500 Mbit/s"]
-    assert int(first[4]) + int(second[4]) == len(figures.samples)
+    assert first[:3] == ["2026-01-02", "6", "abc"]
+    assert first[3:5] == ["CIR on Docker, Docker, expert's Dockerfile", ", ".join(LINKS)]
+    assert second[:5] == ["2026-01-03", "6", "abc", "Another", "500 Mbit/s"]
+    assert int(first[5]) + int(second[5]) == len(figures.samples)
     assert f"| {' | '.join(second)} |" in table(figures, NONE)
 
 

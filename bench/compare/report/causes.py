@@ -2,8 +2,9 @@
 
     {"deploy-shared": [{"cause": "...", "found": "who found it, and how", "applications": ["fastapi"]}]}
 
-The keys are those of `promises`; without ``applications`` a cause is that of all. A cause is shown only where its goal
-is missed; a missed goal without one is said to have none yet.
+The keys are those of `promises`; without ``applications`` a cause is that of all. ``against`` names the peers that a
+cause is about, `Docker` alone where it is not there. A cause is shown only where its goal is missed; a missed goal
+without one is said to have none yet.
 """
 
 from __future__ import annotations
@@ -26,6 +27,7 @@ class Cause:
     cause: str
     found: str
     applications: tuple[str, ...] = ()
+    against: tuple[str, ...] = ("Docker",)
 
 
 @dataclass(frozen=True)
@@ -34,11 +36,10 @@ class Causes:
 
     known: Mapping[str, Sequence[Cause]]
 
-    def of(self, key: str, scenario: str) -> list[Cause]:
-        """Those of a goal that was missed for a scenario."""
-        return [
-            each for each in self.known.get(key, ()) if not each.applications or scenario in each.applications
-        ]
+    def of(self, key: str, scenario: str, peer: str) -> list[Cause]:
+        """Those of a goal that was missed for a scenario, beside a peer."""
+        about = (each for each in self.known.get(key, ()) if peer in each.against)
+        return [each for each in about if not each.applications or scenario in each.applications]
 
 
 def read(folder: Path) -> Causes:
@@ -59,7 +60,12 @@ def read(folder: Path) -> Causes:
 
 
 def _cause(given: Mapping[str, object]) -> Cause:
-    applications = given.get("applications", ())
-    if not isinstance(applications, list | tuple):
-        raise TypeError(f"applications is no list: {applications}")
-    return Cause(str(given["cause"]), str(given["found"]), tuple(map(str, applications)))
+    applications, against = _names(given, "applications"), _names(given, "against")
+    return Cause(str(given["cause"]), str(given["found"]), applications, against or ("Docker",))
+
+
+def _names(given: Mapping[str, object], key: str) -> tuple[str, ...]:
+    found = given.get(key, ())
+    if not isinstance(found, list | tuple):
+        raise TypeError(f"{key} is no list: {found}")
+    return tuple(map(str, found))

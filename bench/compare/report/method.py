@@ -16,39 +16,46 @@ _METHOD = (
     ),
     (
         "Rounds",
-        "Systems and links are measured in turn within each round, in another order each round; the first phase of "
-        "each kind of work has a warm-up round that does not count. Phases that take minutes have fewer rounds: "
-        "{fewer}. The page cache is dropped before phases that begin cold. Figures are medians (lowest to highest),"
-        " ratios are medians of the ratios round by round. A cell with fewer rounds than planned is listed under "
-        "what is missing; a cell of which one round failed has no figure. What is the same work for a system is "
-        "measured once and shown for all of it: {alike}.",
+        "Systems and links are measured in turn within each round, in another order each round; the first phase "
+        "of each kind of work has a warm-up round that does not count. Phases that take minutes have fewer "
+        "rounds: {fewer}. The page cache is dropped before phases that begin cold. Figures are medians (lowest to"
+        " highest), ratios are medians of the ratios round by round, where both are of one phase. A cell with "
+        "fewer rounds than planned is listed under what is missing; a cell of which one round failed has no "
+        "figure. What is the same work for a system is measured once and shown for all of it: {alike}.",
     ),
     (
         "Builds",
         "With nothing cached: the base image is there, layers and caches of earlier builds are not. One dependency "
         "added: another one each round. For two platforms: amd64 and arm64 on this machine; CIR runs nothing of the"
-        " other one, a Dockerfile runs its commands there under emulation.",
+        " other one, a Dockerfile runs its commands there under emulation, as Dockerfiles do. (One whose author lets "
+        "uv install for a platform that is not run would not need it; that is not measured.) `push` sends what the "
+        "registry does not have: the base is there, and of CIR and `uv run` the layer that all their images share.",
     ),
     (
         "Deployment",
-        "Pull, create and start until the first useful line, of an image the host has never seen, but for the warm "
-        "one. Base present: the base's layers are there. Components shared: another application with the same "
-        "dependencies was deployed before.",
+        "Pull, create and start until the first useful line, of an image the host has never seen, but for the "
+        "warm one. Base present: the base's layers are there. Components shared: another application with the "
+        "same dependencies was deployed before. A stock image of it was built apart - by another team, on another"
+        " day - and shares the base alone; two images that one builder makes of the same step share its layer, "
+        "and so does a new version of one whose code alone changed: such deployments are not measured. CIR's "
+        "store and the cache of `uv run` are shared whoever built. CIR compiles the modules that are reached by "
+        "imports before it starts the application, stock builds compile all.",
     ),
     (
         "Network",
-        "Registry and package index are on this machine and behind the link that is named. Packages of the "
-        "distribution (apt) come over the machine's own network, whatever the link; only builds of Dockerfiles and "
-        "definitions fetch any. So do base images and CIR's shim image, where a build with nothing cached has to "
-        "fetch them.",
+        "Registry and package index are on this machine and behind the link that is named. Base images and CIR's "
+        "shim image come from a registry that is not behind it, where a build with nothing cached has to fetch them. "
+        "The link has a bandwidth and no latency, and the index speaks plain HTTP: on a real network many small "
+        "requests take longer.",
     ),
     (
         "Machine",
-        "Processor time, memory and disk are the whole machine's during a phase, daemons included; received and sent "
-        "bytes are those of the link, elsewhere is what came over the machine's own network. Disk use falls where a "
-        "daemon deletes what earlier rounds left behind. A run may be continued on another day, where the machine may "
-        "be faster or slower: the table of what was taken together says which figures can be held against each other "
-        "most closely.",
+        "Processor time, memory and disk are the whole machine's during a phase, daemons included. Memory is what"
+        " processes have written and no disk has, at most and beside what it was; page cache is not in it. "
+        "Received and sent bytes are those of the link, elsewhere is what came over the machine's own network. "
+        "Disk is shown for deployments alone: daemons delete old caches while they build. A run may be continued "
+        "on another day, where the machine may be faster or slower: the table of what was taken together says "
+        "which figures can be held against each other most closely.",
     ),
 )
 
@@ -71,8 +78,8 @@ _DOES = {
         "`cir build --engine apptainer` of the Cirfile: the same image, then one file of it, compressed anew each "
         "time; nothing cached: an empty cache folder, so base and shim are fetched",
         "`apptainer push` and `pull` of the file (oras)",
-        "`cir run` as an ordinary user: assembles the layer into one file of the store, and binds it. The file "
-        "holds the base, so it travels in every state; of what is shared, only the store is there",
+        "`cir run` as an ordinary user: assembles the layer in a folder as store, on a local disk, and binds "
+        "that. The file holds the base, so it travels in every state; of what is shared, only the store is there",
     ),
     "docker": (
         "`docker buildx build` of the best Dockerfile; nothing cached: no layers, no uv cache",
@@ -80,13 +87,12 @@ _DOES = {
         "`docker run`",
     ),
     "docker-usual": (
-        "`docker buildx build` of the usual Dockerfile: apt-get and pip, no cache mounts, no compiled bytecode",
+        "`docker buildx build` of the usual Dockerfile: pip, no cache mounts",
         "`docker push`, `docker pull`",
         "`docker run`",
     ),
     "buildah": (
-        "`buildah bud --layers` of the best Dockerfile, as root; nothing cached: no layers, but uv's cache stays, "
-        "because Buildah cannot set cache mounts aside",
+        "`buildah bud --layers` of the best Dockerfile, as root; nothing cached: no layers, no uv cache",
         "`buildah push`, `podman pull`",
         "`podman run`",
     ),
@@ -97,7 +103,7 @@ _DOES = {
         "`apptainer exec`",
     ),
     "uv-run": (
-        "`docker buildx build` of an image with uv and the code alone",
+        "`docker buildx build` of an image of Python with uv, and the code",
         "`docker push`, `docker pull`",
         "`docker run`: `uv run` resolves and installs at each start, with a volume as its cache",
     ),

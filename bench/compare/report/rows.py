@@ -8,8 +8,9 @@ from dataclasses import dataclass
 from bench.compare import phases
 from bench.compare.report.causes import Causes
 from bench.compare.report.figures import Figures, Spread
-from bench.compare.report.promises import DOCKER, Promise, Result, pairs
+from bench.compare.report.promises import DOCKER, PAIRS, Promise, Result, engine_of, is_one_file, pairs
 from bench.compare.samples import Key
+from bench.compare.systems.names import TITLES as SYSTEMS
 
 
 @dataclass(frozen=True)
@@ -37,6 +38,17 @@ _GLANCE = (
 )
 #: Metrics beside time, the words for them, and the phases they are shown for.
 _MATTER = (phases.BUILD_COLD, phases.DEPLOY_BASE)
+#: Words below the tables of an overview.
+LEGEND = (
+    "Bold: the lowest of those that run on the same engine, where all of them were measured. An image beyond its "
+    "base: what a registry stores for it that is not the base's; CIR's shim layer and that with uv, which all "
+    "images of the system share, count. Apptainer's files have their base inside, so they are not in that table."
+)
+OWN_BYTES = (
+    "Own bytes: what no other image has, beside the peer's largest layer, that of the dependencies; CIR's shim "
+    "layer (one for all images on a host or in a registry) is not among them, but in the whole images, which have"
+    " their base, too."
+)
 _TAKEN = (
     ("cpu", "processor seconds", _MATTER),
     ("peak", "peak memory", _MATTER),
@@ -55,10 +67,9 @@ def text(*words: str) -> list[Cell]:
 def overview(figures: Figures) -> list[tuple[str, Rows]]:
     """What most readers want: systems down, applications across, the best of each column marked."""
     systems, scenarios = figures.plan.systems, figures.plan.scenarios
-    sizes = {s: {name: figures.size(s, [name], BEYOND_BASE) for name in scenarios} for s in systems}
-    made = [
-        ("Image in the registry, beyond its base", _glance(figures, sizes, bytes_shown, phases.PUSH)),
-    ]
+    layered = [system for system in systems if not is_one_file(system)]
+    sizes = {s: {name: figures.size(s, [name], BEYOND_BASE) for name in scenarios} for s in layered}
+    made = [("Image in the registry, beyond its base", _glance(figures, sizes, bytes_shown, phases.PUSH))]
     for title, phase in _GLANCE:
         times = {s: {name: _median(figures, name, s, phase) for name in scenarios} for s in systems}
         made.append((title, _glance(figures, times, "{:.2f}".format, phase)))
@@ -72,19 +83,23 @@ def _median(figures: Figures, scenario: str, system: str, phase: str) -> float |
 
 def _glance(figures: Figures, values: _Values, shown: Callable[[float], str], phase: str) -> Rows:
     rows = [text("", *figures.plan.scenarios)]
-    for system, title in figures.plan.systems.items():
-        row = [Cell(title)]
+    for system in values:
+        row = [Cell(figures.plan.systems[system])]
         for name in figures.plan.scenarios:
             value = values[system][name]
-            others = [other[name] for other in values.values()]
-            best = value is not None and value == min(each for each in others if each is not None)
-            row.append(
-                absent(figures, name, system, phase, figures.main)
-                if value is None
-                else Cell(shown(value), "best" if best and len(others) > 1 else "")
-            )
+            if value is None:
+                row.append(absent(figures, name, system, phase, figures.main))
+            else:
+                row.append(Cell(shown(value), "best" if _is_best(values, system, name) else ""))
         rows.append(row)
     return rows
+
+
+def _is_best(values: _Values, system: str, scenario: str) -> bool:
+    """Whether a system is the best on its engine, where more than one was measured there, and all of them."""
+    rivals = [values[other][scenario] for other in values if engine_of(other) == engine_of(system)]
+    known = [value for value in rivals if value is not None]
+    return len(known) == len(rivals) > 1 and values[system][scenario] == min(known)
 
 
 def promised(figures: Figures, promises: Iterable[Promise], *, peers: bool) -> Rows:
@@ -103,23 +118,31 @@ def _result(result: Result) -> str:
     return result.text if result.value is None else f"{result.text} {result.state}"
 
 
-def missed(figures: Figures, promises: Iterable[Promise], causes: Causes) -> list[tuple[str, list[str]]]:
+def missed(
+    figures: Figures, promises: Iterable[Promise], causes: Causes, *, peers: bool = False
+) -> list[tuple[str, list[str]]]:
     """Goals that were missed: what, where and by how much; then the causes that were found."""
     made: list[tuple[str, list[str]]] = []
     for promise in promises:
-        gaps = [result for result in promise.results(figures) if result.state == "missed"]
-        if not gaps:
-            continue
-        where = "; ".join(f"{result.scenario} {result.text}, {result.gap}" for result in gaps)
-        found: dict[str, list[str]] = {}
-        for result in gaps:
-            for each in causes.of(promise.key, result.scenario):
-                found.setdefault(f"{each.cause} Found: {each.found}", []).append(result.scenario)
-        said = [f"Cause ({', '.join(names)}): {cause}" for cause, names in found.items()]
-        left = [result.scenario for result in gaps if not causes.of(promise.key, result.scenario)]
-        said += [f"Cause ({', '.join(left)}): not found yet."] if left else []
-        made.append((f"{promise.what}, {promise.text} promised: {where}.", said))
+        for pair, peer in pairs(figures).items() if peers else {DOCKER: PAIRS[DOCKER]}.items():
+            gaps = [result for result in promise.results(figures, pair) if result.state == "missed"]
+            if gaps:
+                where = "; ".join(f"{result.scenario} {result.text}, {result.gap}" for result in gaps)
+                against = f" against {peer}" if peers else ""
+                goal = f"{promise.what}{against}, {promise.text} promised: {where}."
+                made.append((goal, _causes(promise.key, peer, [gap.scenario for gap in gaps], causes)))
     return made
+
+
+def _causes(key: str, peer: str, scenarios: Iterable[str], causes: Causes) -> list[str]:
+    """What was found, each with the applications that it is about."""
+    found: dict[str, list[str]] = {}
+    for scenario in scenarios:
+        for each in causes.of(key, scenario, peer):
+            found.setdefault(f"{each.cause} Found: {each.found}", []).append(scenario)
+    said = [f"Cause ({', '.join(names)}): {cause}" for cause, names in found.items()]
+    left = [scenario for scenario in scenarios if not causes.of(key, scenario, peer)]
+    return said + ([f"Cause ({', '.join(left)}): not found yet."] if left else [])
 
 
 def times(figures: Figures, scenario: str) -> Rows:
@@ -201,14 +224,15 @@ def machine(figures: Figures) -> Rows:
 
 
 def runs(figures: Figures) -> Rows:
-    """Which samples were taken together: those of one day, systems in turn."""
-    together: dict[tuple[str, str, str], set[Key]] = {}
+    """Which samples were taken together: those of one day and version of CIR, systems in turn."""
+    together: dict[tuple[str, str, str, str], set[Key]] = {}
     for described, keys in figures.runs:
         names = {key.system for key in keys}
         systems = ", ".join(title for name, title in figures.plan.systems.items() if name in names)
-        which = described.get("date", "unknown"), described.get("kernel", "unknown"), systems
+        date, kernel, commit = (described.get(what, "unknown") for what in ("date", "kernel", "cir"))
+        which = date, kernel, commit, systems
         together.setdefault(which, set()).update(keys)
-    made = [text("taken together on", "kernel", "systems", "links", "samples")]
+    made = [text("taken together on", "kernel", "commit of CIR", "systems", "links", "samples")]
     for which, all_keys in together.items():
         links = ", ".join(link for link in figures.plan.links if any(key.link == link for key in all_keys))
         made.append(text(*which, links, str(len(all_keys))))
@@ -227,6 +251,8 @@ def failed(figures: Figures) -> list[str]:
 def gaps(figures: Figures) -> list[str]:
     """What was not measured."""
     found = figures.missing()
+    left_out = [title for name, title in SYSTEMS.items() if name not in figures.plan.systems]
+    found += [f"{title}: not measured" for title in left_out]
     if len([rate for rate in figures.plan.links.values() if rate > 0]) < 2:
         found.append("bandwidth curves: they need two shaped links, and fewer were measured")
     return found

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+
 from bench.compare.report import rows
 from bench.compare.report.causes import Causes
 from bench.compare.report.figures import Figures
@@ -16,8 +18,14 @@ def table(figures: Figures, causes: Causes) -> str:
     parts += ["## At a glance"]
     for title, found in rows.overview(figures):
         parts += [f"### {title}", markdown(found)]
-    parts += ["## Beside the paper", markdown(rows.promised(figures, PAPER, peers=True))]
-    parts += ["## Goals", markdown(rows.promised(figures, GOALS, peers=False)), *_missed(figures, causes)]
+    parts += [rows.LEGEND]
+    parts += ["## Beside the paper", markdown(rows.promised(figures, PAPER, peers=True)), rows.OWN_BYTES]
+    parts += _missed(rows.missed(figures, PAPER, causes, peers=True))
+    parts += ["## Goals", "CIR on Docker against the best Dockerfile on Docker."]
+    parts += [
+        markdown(rows.promised(figures, GOALS, peers=False)),
+        *_missed(rows.missed(figures, GOALS, causes)),
+    ]
     for scenario in figures.plan.scenarios:
         parts += [
             f"## {scenario}",
@@ -39,9 +47,9 @@ def table(figures: Figures, causes: Causes) -> str:
     return "\n\n".join(parts) + "\n"
 
 
-def _missed(figures: Figures, causes: Causes) -> list[str]:
+def _missed(missed: Iterable[tuple[str, list[str]]]) -> list[str]:
     lines = []
-    for goal, found in rows.missed(figures, GOALS, causes):
+    for goal, found in missed:
         lines += [f"* Missed: {goal}", *(f"  * {cause}" for cause in found)]
     return ["\n".join(lines)] if lines else []
 
@@ -63,7 +71,7 @@ def markdown(found: Rows) -> str:
 
 def _cell(cell: rows.Cell) -> str:
     words = cell.text.replace("|", "\\|")
-    return f"**{words}**" if cell.state in ("best", "missed") else words
+    return f"**{words}**" if cell.state == "best" else words
 
 
 def _list(lines: list[str]) -> str:

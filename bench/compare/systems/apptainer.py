@@ -16,6 +16,7 @@ from bench.compare import phases
 from bench.compare.scenario import Copy, Scenario
 from bench.compare.systems import Blobs, Job, Taken
 from bench.compare.systems.host import Host, seconds
+from bench.compare.systems.names import TITLES
 
 _ONE_FILE = {phases.DEPLOY_BASE: phases.DEPLOY_ABSENT}
 _NO_LAYERS = dict.fromkeys((phases.BUILD_SAME, phases.BUILD_DEPENDENCY), phases.BUILD_CODE)
@@ -28,7 +29,7 @@ class Apptainer:
 
     host: Host
     name: str = "apptainer"
-    title: str = "Apptainer, definition file"
+    title: str = TITLES["apptainer"]
     recipe: str = "Apptainer.def"
     phases: frozenset[str] = phases.USUAL
     alike: Mapping[str, str] = field(default_factory=lambda: _ONE_FILE | _NO_LAYERS | _NO_STORE)
@@ -47,7 +48,7 @@ class CirApptainer(Apptainer):
     """`cir build --engine apptainer`, and `cir run` with a store of the user's."""
 
     name: str = "cir-apptainer"
-    title: str = "CIR on Apptainer"
+    title: str = TITLES["cir-apptainer"]
     recipe: str = "Cirfile"
     alike: Mapping[str, str] = field(default_factory=lambda: _ONE_FILE)
 

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from bench.compare import phases
 from bench.compare.systems import System
 from bench.compare.systems.apptainer import Apptainer, CirApptainer
-from bench.compare.systems.clients import Buildah, CirBuildah, Docker
+from bench.compare.systems.clients import Buildah, CirBuildah, Client, Docker
 from bench.compare.systems.host import Host
 from bench.compare.systems.images import Images
+from bench.compare.systems.names import TITLES
 
 CIR, STOCK = "cir", "docker"
 #: Those of a quick run: ours, what we hold ourselves against, and what users would pick instead.
@@ -18,33 +21,20 @@ SWEPT = QUICK
 
 def every(host: Host, user: Host) -> list[System]:
     """All systems; ``user`` is the same host, entered as an ordinary user."""
-    docker = Docker(host)
+    docker, store = Docker(host), "/var/lib/cir"
     syntax = ("--build-arg", f"BUILDKIT_SYNTAX={host.frontend}")
-    store = "/var/lib/cir"
-    return [
-        Images(
-            CIR, "CIR on Docker", "Cirfile", docker, store=store, common=True, flags=syntax, also=phases.TWO
-        ),
-        Images(
-            "cir-buildah",
-            "CIR on Buildah and Podman",
-            "Cirfile",
-            CirBuildah(host),
-            store=store,
-            common=True,
-            also=phases.TWO,
-        ),
+
+    def images(name: str, recipe: str, client: Client, **more: Any) -> Images:
+        return Images(name, TITLES[name], recipe, client, **more)
+
+    found: list[System] = [
+        images(CIR, "Cirfile", docker, store=store, common=True, flags=syntax, also=phases.TWO),
+        images("cir-buildah", "Cirfile", CirBuildah(host), store=store, common=True, also=phases.TWO),
         CirApptainer(user),
-        Images(STOCK, "Docker, expert's Dockerfile", "Dockerfile", docker, also=phases.TWO),
-        Images("docker-usual", "Docker, usual Dockerfile", "Dockerfile.usual", docker),
-        Images("buildah", "Buildah and Podman, expert's Dockerfile", "Dockerfile", Buildah(host)),
+        images(STOCK, "Dockerfile", docker, also=phases.TWO),
+        images("docker-usual", "Dockerfile.usual", docker),
+        images("buildah", "Dockerfile", Buildah(host)),
         Apptainer(user),
-        Images(
-            "uv-run",
-            "uv run in a container, cache volume",
-            "Dockerfile.uv",
-            docker,
-            store="/root/.cache/uv",
-            common=True,
-        ),
+        images("uv-run", "Dockerfile.uv", docker, store="/root/.cache/uv", common=True),
     ]
+    return sorted(found, key=lambda system: list(TITLES).index(system.name))
