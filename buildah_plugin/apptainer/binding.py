@@ -43,9 +43,12 @@ class Binding:
 
 
 def in_store(store: LayerStore) -> Binding:
-    """The store, with the folder that the image's shim keeps there. Raise `CliError` where it cannot be bound."""
+    """The store, with the folder that the image's shim keeps there, read-only: no application changes what others run.
+
+    Raise `CliError` where it cannot be bound.
+    """
     check_bind(store.root)
-    return Binding(("--bind", str(store.root)), {"CIR_STORE": str(store.root)})
+    return Binding(("--bind", f"{store.root}:{store.root}:ro"), {"CIR_STORE": str(store.root)})
 
 
 def at_home(store: LayerStore) -> Binding:

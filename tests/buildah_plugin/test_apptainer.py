@@ -95,7 +95,7 @@ def test_a_file_that_is_there_is_used(machine: Machine) -> None:
     shown = machine.run("run", "--dry-run", "--store", "store", "app.sif")
     assert f"{made}:/.cir/run:ro,image-src=/" in shown
     shown = machine.run("run", "--layer", "folder", "--dry-run", "--store", "store", "app.sif")
-    assert f"--bind {machine.folder}/store " in shown
+    assert f"--bind {machine.folder}/store:{machine.folder}/store:ro " in shown
 
 
 @pytest.mark.parametrize("flags", [(), ("--layer", "folder"), ("--layer", "node")], ids=" ".join)
@@ -107,7 +107,7 @@ def test_a_dry_run_makes_nothing(machine: Machine, flags: tuple[str, ...], netwo
     shown = machine.run("run", *flags, "--dry-run", "--store", "store", "app.sif")
     assert shown.split()[-1].endswith("app.sif")
     is_folder = "folder" in flags or not (flags or network)
-    assert (f"--bind {machine.folder}/store " in shown) == is_folder
+    assert (f"--bind {machine.folder}/store:{machine.folder}/store:ro " in shown) == is_folder
     assert not (machine.folder / "store").exists()
     assert not (machine.folder / "calls").exists()
 
@@ -228,7 +228,7 @@ def test_a_store_behind_a_link(machine: Machine) -> None:
     (machine.folder / "elsewhere").mkdir()
     (machine.folder / "store").symlink_to("elsewhere")
     shown = machine.run("run", "--dry-run", "--store", "store", "app.sif")
-    assert f"--bind {machine.folder}/elsewhere " in shown
+    assert f"--bind {machine.folder}/elsewhere:{machine.folder}/elsewhere:ro " in shown
 
 
 def test_a_relative_store_of_the_environment(machine: Machine) -> None:

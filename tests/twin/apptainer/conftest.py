@@ -27,11 +27,13 @@ from tests.support.wheels import Wheel
 
 Done = subprocess.CompletedProcess[str]
 
-PROBE = '''"""Say what this process is and sees; with `fail` exit with 7."""
+PROBE = '''"""Say what this process is and sees; with `fail` exit with 7, with `write` change the layer."""
 import json, os, subprocess, sys
 import greeting
 if sys.argv[1:] == ["fail"]:
     sys.exit(7)
+if sys.argv[1:] == ["write"]:
+    open(greeting.__file__, "a")
 child = subprocess.run(["greet"], capture_output=True, text=True)
 print(json.dumps({
     "argv": sys.argv[1:], "cwd": os.getcwd(), "env": dict(os.environ), "path": sys.path, "uid": os.getuid(),

@@ -126,6 +126,8 @@ def test_cir_run_makes_what_is_missing(way: str, account: Account, sif: Path, pl
     )
     again = account.cir(*words, str(sif), "fail", env={"CIR_OFFLINE": "1"})
     assert (again.returncode, "cir: " in again.stderr) == (7, False), again.stderr
+    written = account.cir(*words, str(sif), "write")
+    assert "Read-only file system" in written.stderr, "no application changes what others run"
     there = account.cir(*words, "--cwd", str(place), str(sif))
     assert "No such file" in there.stderr, "a folder that the caller names wins over the image's"
 
