@@ -97,7 +97,7 @@ _DOES = {
         "`podman run`",
     ),
     "apptainer": (
-        "`apptainer build` of a definition, as an ordinary user, unpacked in memory: everything anew, whatever changed; "
+        "`apptainer build` of a definition, as an ordinary user, unpacked in memory: everything anew whatever changed; "
         "nothing cached: the base is fetched, too",
         "`apptainer push` and `pull` of the file (oras), the base in it",
         "`apptainer exec`",
