@@ -39,6 +39,14 @@ def store(account: Account, sif: Path) -> Path:
 
 
 @pytest.fixture(scope="module")
+def folder_store(account: Account, sif: Path) -> Path:
+    """The same as a folder."""
+    store = account.folder / "folder-store"
+    assert account.cir("materialize", "--unpacked", "--store", str(store), str(sif)).returncode == 0
+    return store
+
+
+@pytest.fixture(scope="module")
 def layer(store: Path) -> Path:
     """The file of that layer."""
     return next(store.glob("layers/*.sqfs"))
@@ -98,14 +106,17 @@ def test_plain_apptainer_with_the_file(account: Account, sif: Path, layer: Path)
 @pytest.mark.parametrize(
     "flags", [(), ("--compat",), ("--containall", "--cleanenv"), ("--nv",)], ids=" ".join
 )
-def test_cir_run(flags: tuple[str, ...], account: Account, sif: Path, store: Path) -> None:
-    before = snapshot(store)
-    said = answer(
-        account.cir("run", "--store", str(store), *flags, str(sif), "a b", env={"CIR_LOG": "quiet"})
-    )
+@pytest.mark.parametrize("way", ["file", "folder"])
+def test_cir_run(
+    way: str, flags: tuple[str, ...], account: Account, sif: Path, store: Path, folder_store: Path
+) -> None:
+    place = {"file": store, "folder": folder_store}[way]
+    before = snapshot(place)
+    words = ("run", "--layer", way, "--store", str(place), *flags, str(sif), "a b")
+    said = answer(account.cir(*words, env={"CIR_LOG": "quiet"}))
     assert (said["argv"], said["cwd"], said["greeting"]) == (["a b"], "/app", "hello")
-    assert str(said["file"]).startswith(PLACE)
-    assert snapshot(store) == before
+    assert str(said["file"]).startswith((PLACE, f"{place}/layers/"))
+    assert snapshot(place) == before
 
 
 #: Where a layer is read from: the file is for stores on a network file system, that of the tests is on a local disk.
