@@ -113,9 +113,14 @@ def _uv_image(found: Docker, home: Path, folder: Path, name: str) -> str:
 
 def _versions(uv: Path, shim: str) -> dict[str, str]:
     """What is measured: CIR's commit, with a mark where files differ from it, its shim image, and uv."""
-    given = ("git", "-C", str(paths.CHECKOUT), "describe", "--always", "--dirty", "--exclude=*")
-    done = subprocess.run(given, stdin=subprocess.DEVNULL, capture_output=True, text=True)
-    commit = done.stdout.strip() if done.returncode == 0 else "unknown"
+    git = ("git", "-C", str(paths.CHECKOUT))
+    found = subprocess.run((*git, "rev-parse", "--short", "HEAD"), capture_output=True, text=True)
+    differs = subprocess.run((*git, "diff", "--quiet", "HEAD", "--", ".", ":(exclude)bench/results"))
+    commit = (
+        found.stdout.strip() + ("-dirty" if differs.returncode else "")
+        if found.returncode == 0
+        else "unknown"
+    )
     return {"cir": commit, "shim": shim.rpartition("@")[2], "uv": _output(str(uv), "--version").split()[1]}
 
 
