@@ -155,6 +155,21 @@ def test_the_best_is_that_of_an_engine(tmp_path: Path, apps: list[Scenario]) -> 
     assert [row[2].state for row in table_of_builds[1:]] == ["best", "", "best", ""]
 
 
+def test_the_best_of_different_days_is_none(tmp_path: Path, apps: list[Scenario]) -> None:
+    """The machine may have been faster on one of them; sizes do not care."""
+    samples = tmp_path / "samples.jsonl"
+    for chosen in (systems()[:1], systems()[1:]):
+        measure(samples, apps, chosen)
+    days = iter((2, 3))
+    lines = [
+        json.dumps({"machine": {"date": f"2026-01-0{next(days)}"}}) if '{"machine"' in line else line
+        for line in samples.read_text().splitlines()
+    ]
+    sizes, builds, *_ = (found for _, found in rows.overview(Figures.of(read(lines))))
+    assert [row[1].state for row in sizes[1:]] == ["best", "", ""]
+    assert [row[1].state for row in builds[1:]] == ["", "", ""]
+
+
 def test_figures_of_the_paper_have_causes_for_each_peer(tmp_path: Path, apps: list[Scenario]) -> None:
     ours, peer, _ = systems()
     twin = [replace(ours, name="cir-buildah"), replace(peer, name="buildah")]

@@ -95,6 +95,16 @@ class Figures:
             "",
         )
 
+    def days(self, scenario: str, system: str, phase: str, link: str) -> frozenset[str]:
+        """The days on which a cell's samples were taken."""
+        phase = self.plan.alike.get(system, {}).get(phase, phase)
+        cell = (scenario, system, phase, link)
+        return frozenset(
+            described.get("date", "unknown")
+            for described, keys in self.runs
+            if any((key.scenario, key.system, key.phase, key.link) == cell for key in keys)
+        )
+
     def size(
         self, system: str, scenarios: Iterable[str], kinds: Iterable[str], phase: str = phases.PUSH
     ) -> int | None:

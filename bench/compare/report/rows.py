@@ -40,9 +40,9 @@ _GLANCE = (
 _MATTER = (phases.BUILD_COLD, phases.DEPLOY_BASE)
 #: Words below the tables of an overview.
 LEGEND = (
-    "Bold: the lowest of those that run on the same engine, where all of them were measured. An image beyond its "
-    "base: what a registry stores for it that is not the base's; CIR's shim layer and that with uv, which all "
-    "images of the system share, count. Apptainer's files have their base inside, so they are not in that table."
+    "Bold: the lowest of those that run on the same engine, where all were measured, times on the same day. An image "
+    "beyond its base: what a registry stores for it that is not the base's; CIR's shim layer and that with uv, which "
+    "all images of the system share, count. Apptainer's files have their base inside, so they are not in that table."
 )
 OWN_BYTES = (
     "Own bytes: what no other image has, beside the peer's largest layer, that of the dependencies; CIR's shim "
@@ -69,10 +69,11 @@ def overview(figures: Figures) -> list[tuple[str, Rows]]:
     systems, scenarios = figures.plan.systems, figures.plan.scenarios
     layered = [system for system in systems if not is_one_file(system)]
     sizes = {s: {name: figures.size(s, [name], BEYOND_BASE) for name in scenarios} for s in layered}
-    made = [("Image in the registry, beyond its base", _glance(figures, sizes, bytes_shown, phases.PUSH))]
+    shown = _glance(figures, sizes, bytes_shown, phases.PUSH, timed=False)
+    made = [("Image in the registry, beyond its base", shown)]
     for title, phase in _GLANCE:
         times = {s: {name: _median(figures, name, s, phase) for name in scenarios} for s in systems}
-        made.append((title, _glance(figures, times, "{:.2f}".format, phase)))
+        made.append((title, _glance(figures, times, "{:.2f}".format, phase, timed=True)))
     return made
 
 
@@ -81,7 +82,9 @@ def _median(figures: Figures, scenario: str, system: str, phase: str) -> float |
     return None if found is None else found.median
 
 
-def _glance(figures: Figures, values: _Values, shown: Callable[[float], str], phase: str) -> Rows:
+def _glance(
+    figures: Figures, values: _Values, shown: Callable[[float], str], phase: str, *, timed: bool
+) -> Rows:
     rows = [text("", *figures.plan.scenarios)]
     for system in values:
         row = [Cell(figures.plan.systems[system])]
@@ -90,7 +93,10 @@ def _glance(figures: Figures, values: _Values, shown: Callable[[float], str], ph
             if value is None:
                 row.append(absent(figures, name, system, phase, figures.main))
             else:
-                row.append(Cell(shown(value), "best" if _is_best(values, system, name) else ""))
+                best = _is_best(values, system, name) and not (
+                    timed and _days_differ(figures, values, system, name, phase)
+                )
+                row.append(Cell(shown(value), "best" if best else ""))
         rows.append(row)
     return rows
 
@@ -100,6 +106,13 @@ def _is_best(values: _Values, system: str, scenario: str) -> bool:
     rivals = [values[other][scenario] for other in values if engine_of(other) == engine_of(system)]
     known = [value for value in rivals if value is not None]
     return len(known) == len(rivals) > 1 and values[system][scenario] == min(known)
+
+
+def _days_differ(figures: Figures, values: _Values, system: str, scenario: str, phase: str) -> bool:
+    """Whether rivals on an engine were measured on days apart, when the machine may have been another."""
+    rivals = [other for other in values if engine_of(other) == engine_of(system)]
+    days = {figures.days(scenario, other, phase, figures.main) for other in rivals}
+    return len(days) > 1
 
 
 def promised(figures: Figures, promises: Iterable[Promise], *, peers: bool) -> Rows:
