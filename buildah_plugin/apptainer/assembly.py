@@ -1,6 +1,7 @@
 """The shim of an image at work in a container of its own, with what an assembly needs of this machine.
 
-The application's container gets none of that: neither logins nor the settings of indexes.
+The application's container gets no logins, and the settings of indexes for its shim alone
+(`cirfile.cli.run.shim_indexes`).
 """
 
 from __future__ import annotations

@@ -59,7 +59,8 @@ class Job:
 
     def _indexes(self) -> str:
         given = {**dict(self.machine.indexes), **self.settings}
-        return "\0".join(f"{name}={given[name]}" for name in INDEXES if name in given)
+        found = ((name, self.setting(f"CIR_{name}") or given.get(name, "")) for name in INDEXES)
+        return "\0".join(f"{name}={value}" for name, value in found if value)
 
 
 def _processor() -> str:

@@ -225,7 +225,8 @@ def shim_indexes(machine: Host, already: Collection[str]) -> dict[str, str]:
 
     :param already: variables that the user sets
     """
-    return {f"CIR_{name}": value for name, value in machine.indexes if name not in already}
+    found = {f"CIR_{name}": value for name, value in machine.indexes if name not in already}
+    return {name: value for name, value in found.items() if name not in already}
 
 
 def _indexes(machine: Host, already: Collection[str]) -> list[str]:
