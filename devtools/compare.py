@@ -1,4 +1,4 @@
-"""`./dev bench --compare`: CIR beside the stock builders, on the test engines."""
+"""`./dev bench`: whole lives of images, CIR's beside those of the stock builders, on the test engines."""
 
 from __future__ import annotations
 
@@ -18,29 +18,26 @@ from devtools.engines import lifecycle
 from devtools.engines.api import Engines
 from devtools.errors import DevError
 
+#: The options of the comparison alone, as `argparse` names them.
+OPTIONS = ("quick", "scenario", "system", "report", "link", "settle")
 
-def configure(parser: argparse.ArgumentParser) -> None:
+
+def configure(parser: argparse._ArgumentGroup) -> None:
     """Declare the options."""
-    parser.add_argument("--compare", action="store_true", help="compare whole builds, pushes and deployments")
-    parser.add_argument("--quick", action="store_true", help="with --compare: two applications, fewer phases")
-    parser.add_argument("--scenario", nargs="*", metavar="NAME", help="with --compare: these applications")
-    parser.add_argument("--system", nargs="*", metavar="NAME", help="with --compare: these systems")
+    parser.add_argument("--quick", action="store_true", help="two applications, fewer phases, two links")
+    parser.add_argument("--scenario", nargs="+", metavar="NAME", help="these applications")
+    parser.add_argument("--system", nargs="+", metavar="NAME", help="these systems")
     parser.add_argument(
-        "--report",
-        type=Path,
-        metavar="FOLDER",
-        help="with --compare: where the report goes (default: the cache)",
+        "--report", type=Path, metavar="FOLDER", help="where the report goes (default: the cache)"
     )
     parser.add_argument(
         "--link",
         nargs="+",
         metavar="MBIT",
-        help="with --compare: bandwidths of the link to registry and package index, `unshaped` for no limit"
-        " (default: 500 100 unshaped, with --quick 500 100); what is not measured on all is measured at 500",
+        help="bandwidths of the link to registry and package index, `unshaped` for no limit (default: 500 100 "
+        "unshaped, with --quick 500 100); what is not measured on all is measured at 500",
     )
-    parser.add_argument(
-        "--settle", type=float, default=0, metavar="S", help="with --compare: seconds of rest between phases"
-    )
+    parser.add_argument("--settle", type=float, default=0, metavar="S", help="seconds of rest between phases")
 
 
 def run(args: argparse.Namespace) -> int:

@@ -33,7 +33,7 @@ useful line.
 Of {all} goals {met} are met; those that are missed are listed with their gaps and causes in the \
 [report](bench/results/compare.md) ([page with charts](bench/results/compare.html)), beside the paper's figures. \
 {others}{rerun}"""
-_RERUN = "`./dev bench --compare` measures it again; more in [docs/performance.md](docs/performance.md)."
+_RERUN = "`./dev bench` measures it again; more in [docs/performance.md](docs/performance.md)."
 _TIMES = (
     ("build, nothing cached", phases.BUILD_COLD),
     ("deployment, base present", phases.DEPLOY_BASE),
@@ -101,7 +101,7 @@ def section() -> list[str]:
         return []
     return [
         "## Beside other builders",
-        "`./dev bench --compare`: whole lives of images on Docker, Buildah and Apptainer, and `uv run` in a container "
+        "`./dev bench`: whole lives of images on Docker, Buildah and Apptainer, and `uv run` in a container "
         "([report](../bench/results/compare.md), [page with charts](../bench/results/compare.html)).",
         markdown(rows.promised(known, PAPER, peers=True)),
         markdown(rows.promised(known, GOALS, peers=False)),

@@ -1,6 +1,6 @@
 """Measure CIR beside stock builders, and report.
 
-``./dev bench --compare`` runs this with the engines' settings. Samples are appended to a file; what is in it is not
+``./dev bench`` runs this with the engines' settings. Samples are appended to a file; what is in it is not
 measured again, so a run that was ended continues. Exit status 0 when everything was measured, 1 when samples
 failed, 2 for arguments that do not fit.
 """

@@ -1,7 +1,7 @@
 """Measure the main path and hold every figure against its goal.
 
-``./dev bench`` runs this with the engines' settings. Exit status 0 when everything was measured; a goal
-that is missed is printed as missed.
+``./dev bench --only main-path`` runs this with the engines' settings. Exit status 0 when everything was measured;
+a goal that is missed is printed as missed.
 """
 
 from __future__ import annotations

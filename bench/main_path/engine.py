@@ -25,7 +25,7 @@ class Engine:
 
     @classmethod
     def from_json(cls, text: str) -> Engine:
-        """Read what `./dev bench` hands over."""
+        """Read what `./dev bench --only` hands over."""
         given = json.loads(text)
         lists = {key: tuple(given.get(key, ())) for key in ("docker", "secret", "mount")}
         return cls(registry=given["registry"], frontend=given["frontend"], **lists)

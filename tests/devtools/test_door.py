@@ -44,6 +44,26 @@ def test_wrong_use_is_told_in_one_place(arguments: list[str]) -> None:
     assert "Traceback" not in done.stderr
 
 
+@pytest.mark.parametrize(
+    ("arguments", "status", "told"),
+    [
+        (["--rounds", "0"], 2, "`0` is no number of samples"),
+        (["--only", "nothing"], 2, "invalid choice: 'nothing'"),
+        (["--only", "warm", "twin"], 1, "`twin` is measured alone"),
+        (["--only", "warm", "--quick"], 1, "`--quick` is for the comparison"),
+        (["--only", "warm", "--link", "100"], 1, "`--link` is for the comparison"),
+    ],
+)
+def test_benchmarks_that_do_not_go_together(
+    tmp_path: Path, arguments: list[str], status: int, told: str
+) -> None:
+    """It is said before anything is brought up."""
+    done = dev("bench", *arguments, CIR_DEV_CACHE=str(tmp_path / "none"))
+    assert done.returncode == status
+    assert told in done.stderr
+    assert not (tmp_path / "none").exists()
+
+
 def test_status_of_a_cache_without_engines(tmp_path: Path) -> None:
     done = dev("engines", "status", CIR_DEV_CACHE=str(tmp_path / "none"))
     assert (done.returncode, done.stdout) == (1, "down\n")

@@ -41,14 +41,26 @@ def cached(talk: str, pattern: str = LOCK) -> bool:
 def test_cache_export_and_import(
     build: Build, docker: Docker, registry: str, engines: Engines, wheels: Path
 ) -> None:
-    """With an imported cache the resolver does not run, even where the server remembers nothing of it."""
+    """With an imported cache the resolver does not run, even where the server remembers nothing of it.
+
+    BuildKit may pass over what an import holds (moby/buildkit#4674: seen once in some hundred runs of
+    this), and then asks the resolver as if there were no cache. So a second and a third build may try.
+    """
     name = f"{registry}/test/frontend-cache:1"
     with Index(wheels, address=engines.bridge_ip) as index:
         text = f"FROM musl:1\nREQUIRE pypi --index-url {index.url} greeting==1.0\n"
         build(text, {}, f"--cache-to=type=registry,ref={name},mode=max")
     docker.run("buildx", "prune", "--all", "--force", "--filter=description~=cirfile.resolver")
     assert "cannot be locked" in build(text, {}, ok=False).talk
-    build(text, {}, f"--cache-from=type=registry,ref={name}")
+    for _ in range(3):
+        imported = build(text, {}, f"--cache-from=type=registry,ref={name}", ok=False)
+        assert f"importing cache manifest from {name}" in imported.talk
+        if imported.status == 0:
+            break
+        assert "cannot be locked" in imported.talk
+    exported = docker.run("buildx", "imagetools", "inspect", "--raw", name).stdout
+    assert imported.status == 0, (imported.talk, exported)
+    assert cached(imported.talk)
 
 
 def test_no_cache_for_a_stage(build: Build, index: Index) -> None:

@@ -58,7 +58,7 @@ class Host:
 
     @classmethod
     def from_json(cls, text: str) -> Host:
-        """Read what `./dev bench --compare` hands over."""
+        """Read what `./dev bench` hands over."""
         given = json.loads(text)
         names = ("registry", "frontend", "uv", "uv_image", "ca", "index")
         texts = {name: given[name] for name in names}
