@@ -126,7 +126,8 @@ class Build:
         except CliError as error:
             raise CliError(
                 error.code, f"the shim image `{name}` cannot be had for {platform}: {error.message}",
-                "build and push it with `./dev images --push REGISTRY/PATH`, and name it with CIR_SHIM"
+                "build and push it with `./dev images --push REGISTRY/PATH` (with Docker or as root), or let "
+                "`./dev images` make a folder (Debian 12, without either); CIR_SHIM names it, a folder as `oci:FOLDER`"
                 + (f"; {error.hint}" if error.hint else ""),
             ) from None  # fmt: skip
 

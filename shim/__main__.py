@@ -11,8 +11,9 @@ argv          PROGRAM and its arguments: the image's ENTRYPOINT and CMD, or what
 environment   `CIR_STORE CIR_MODE CIR_ACCELERATOR CIR_OFFLINE CIR_LOG CIR_TIMEOUT CIR_WORKDIR`
               (`shim.settings` says what they mean), `APPTAINER_CONTAINER SINGULARITY_CONTAINER`,
               `PATH HOME XDG_CACHE_HOME NO_COLOR`; while fetching also the proxy variables,
-              `SSL_CERT_FILE SSL_CERT_DIR NETRC` and the index settings of pip and uv, also with `CIR_` before
-              them. Passed on unchanged, but `PATH` is led by the layer's `bin`, and `PYTHONHOME` is removed
+              `SSL_CERT_FILE SSL_CERT_DIR PIP_CERT REQUESTS_CA_BUNDLE CURL_CA_BUNDLE NETRC UV_HTTP_TIMEOUT` and the
+              index settings of pip and uv, also with `CIR_` before them, with `UV_INDEX_<NAME>_USERNAME` and
+              `_PASSWORD`. Passed on unchanged, but `PATH` is led by the layer's `bin`, and `PYTHONHOME` is removed
               where a layer is active.
 files read    /.cir/cir.json, /.cir/lock/*.json; of the base Python, C library and loader;
               /proc/cpuinfo, /proc/self/environ, /proc/sys/kernel/random/boot_id; the store. During an assembly also

@@ -29,7 +29,8 @@ VARIABLES = (
     (
         "CIR_ACCELERATOR",
         "`auto`",
-        "`auto`, `none`, or an accelerator with its version such as `cuda:13.0`, `rocm:6.4`, `xpu`.",
+        "`auto` (`none` in this version, on every machine), `none`, or an accelerator with its version such as "
+        "`cuda:13.0`, `rocm:6.4`, `xpu`.",
     ),
     ("CIR_OFFLINE", "unset", "`1`: no network; whatever is missing in the store ends the start at once."),
     (

@@ -67,8 +67,9 @@ Of the variables that --env sets, the assembly gets those for the shim, too: CIR
 CIR_STORE), index settings of uv and pip, proxies; no others, and none from --env-file.
 
 The store is the Docker volume `cir-store` unless --store names another volume or a folder; for Apptainer it is the
-folder CIR_STORE, else ~/.cache/cir. --engine host needs no engine: the application's files are laid over this
-machine's in bubblewrap or in a mount namespace; where the kernel gives neither, they stay in a folder.
+folder CIR_STORE, else $XDG_CACHE_HOME/cir, which is ~/.cache/cir where that is unset. --engine host needs no engine:
+the application's files are laid over this machine's in bubblewrap or in a mount namespace; where the kernel gives
+neither, they stay in a folder.
 """
 
 
@@ -140,7 +141,8 @@ def add_store_options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--store",
         metavar="VOLUME",
-        help=f"volume or folder (default: {DEFAULT_VOLUME}; Apptainer: CIR_STORE, else ~/.cache/cir)",
+        help=f"volume or folder (default: {DEFAULT_VOLUME}; Apptainer: CIR_STORE, else $XDG_CACHE_HOME/cir, else "
+        "~/.cache/cir)",
     )
     parser.add_argument(
         "--no-forward", action="store_true", help="hand nothing of this machine to the containers"

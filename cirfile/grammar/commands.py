@@ -72,7 +72,8 @@ def parse_setup(line: Line) -> Command:
         SETUP COMMAND LINE
 
     A command run once in every platform layer, after its components, with what it writes kept in the
-    layer: downloading a model, compiling a cache. It never runs at build.
+    layer: downloading a model, compiling a cache. It never runs at build. (The shim does not run it yet: such
+    an image ends with status 78.)
     """
     command = _command("SETUP", line)
     if not command.words or not any(word.strip() for word in command.words):

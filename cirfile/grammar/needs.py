@@ -37,6 +37,7 @@ def parse_require(line: Line) -> Require:
     (requirements files, ``pyproject.toml``, ``pyproject.toml[extra]``) and ``--index-url ADDRESS`` and
     ``--extra-index-url ADDRESS``. A requirement that holds blanks may be quoted. With ``--when`` it is
     needed only on platforms with these facts; the flag may be repeated.
+    (The shim does not provide ``deb`` and ``cran`` yet: an image that needs them ends with status 78.)
     """
     flags, rest, offset = with_flags("REQUIRE", line, {"when": LIST})
     if not rest:
