@@ -12,11 +12,12 @@ lock they become members of ``extras`` (see `cirfile.markers`).
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import product
 
 from cirfile import markers
+from cirfile.hierarchy import included, includes
 from cirfile.manifest import Conditions
 from cirfile.wheels import MACHINES, Target
 
@@ -94,11 +95,14 @@ class Promise:
         names = [fact for fact, _ in self.facts]
         return tuple(dict(zip(names, values, strict=True)) for values in product(*(v for _, v in self.facts)))
 
-    def targets(self, arch: str, libc: str, minor: Minor) -> tuple[Target, ...]:
-        """Return the wheel targets of one cell: the usual build of Python, the free-threaded one, or both."""
+    def builds(self, minor: Minor) -> tuple[bool, ...]:
+        """Return the promised builds of one Python: the usual one (False), the free-threaded one (True), or both."""
         usual = minor in self.pythons or not self.minors
-        builds = ((False,) if usual else ()) + ((True,) if minor in self.free_threaded else ())
-        return tuple(Target(arch, libc, minor, free_threaded=build) for build in builds)
+        return ((False,) if usual else ()) + ((True,) if minor in self.free_threaded else ())
+
+    def targets(self, arch: str, libc: str, minor: Minor) -> tuple[Target, ...]:
+        """Return the wheel targets of one cell, one for each build of Python."""
+        return tuple(Target(arch, libc, minor, free_threaded=build) for build in self.builds(minor))
 
 
 def promise(platforms: Conditions, conditions: Iterable[Conditions] = ()) -> Promise:
@@ -149,7 +153,12 @@ def _facts(promised: Mapping[str, tuple[str, ...]], conditions: Iterable[Conditi
                 named.setdefault(fact, set()).update(values)
     grid: dict[str, set[str]] = {}
     for fact, asked in named.items():
-        grid[fact] = set(promised[fact]) if fact in promised else asked | _UNPROMISED.get(fact, {OTHER})
+        if fact not in promised:
+            grid[fact] = asked | _UNPROMISED.get(fact, {OTHER})
+            continue
+        # A promised platform may have a higher value than the one it is promised for, and conditions may name that.
+        higher = {value for value in asked if any(includes(fact, value, own) for own in promised[fact])}
+        grid[fact] = higher.union(promised[fact])
     return tuple((fact, tuple(sorted(values))) for fact, values in sorted(grid.items()))
 
 
@@ -193,7 +202,9 @@ class Grid:
             "python_full_version": python,
             "implementation_version": python,
             "python_version": ".".join(python.split(".")[:2]),
-            "extras": frozenset(member(fact, value) for fact, value in facts.items()),
+            "extras": frozenset(
+                member(fact, each) for fact, value in facts.items() for each in included(fact, value)
+            ),
         }
         if facts:
             environment[WORLD_VARIABLE] = world_name(facts)
@@ -251,11 +262,7 @@ class Grid:
         if name == "arch":
             parts = [f"platform_machine == '{MACHINES[value]}'" for value in values]
             return " or ".join(parts), len(parts) > 1
-        if OTHER in values:
-            others = [value for value in self._values[depth] if value not in values]
-            return " and ".join(f"'{member(name, value)}' not in extras" for value in others), False
-        parts = [f"'{member(name, value)}' in extras" for value in values]
-        return " or ".join(parts), len(parts) > 1
+        return fact_condition(name, values, self._values[depth])
 
     def _python_condition(self, starts: list[str]) -> tuple[str, bool]:
         """Join neighbouring intervals; the ends of the grid need no bound."""
@@ -276,6 +283,45 @@ class Grid:
 
 
 _TRUE, _FALSE = "true", "false"
+
+
+def fact_condition(fact: str, values: Sequence[str], known: Sequence[str]) -> tuple[str, bool]:
+    """Return the marker for platforms with one of ``values``, and whether it is an ``or``.
+
+    ``known`` are the values to tell apart. A platform has the highest of those it is (`cirfile.hierarchy`), and the
+    members of all, so that one below a value which is not meant needs that one's absence.
+    """
+    rest = [value for value in known if value not in values]
+    if OTHER in values:
+        clauses = [(_without(fact, value, values), len(_above(fact, value, values)) > 0) for value in rest]
+        if len(clauses) == 1:
+            return clauses[0]
+        return " and ".join(f"({text})" if is_or else text for text, is_or in clauses), False
+    lowest = [value for value in values if not _covered(fact, value, values, rest)]
+    parts = []
+    for value in lowest:
+        absent = [f"'{member(fact, other)}' not in extras" for other in _above(fact, value, rest)]
+        parts.append(" and ".join([f"'{member(fact, value)}' in extras", *absent]))
+    return " or ".join(parts), len(parts) > 1
+
+
+def _above(fact: str, value: str, among: Iterable[str]) -> list[str]:
+    """Return those of ``among`` that include ``value`` and are another."""
+    return [other for other in among if other != value and includes(fact, other, value)]
+
+
+def _without(fact: str, value: str, values: Sequence[str]) -> str:
+    """Return the marker for platforms that have not just ``value``, but may have one of ``values`` above it."""
+    allowed = [f"'{member(fact, other)}' in extras" for other in _above(fact, value, values)]
+    return " or ".join([f"'{member(fact, value)}' not in extras", *allowed])
+
+
+def _covered(fact: str, value: str, values: Sequence[str], rest: Sequence[str]) -> bool:
+    """Tell whether the marker of a lower one of ``values`` holds for ``value``, too."""
+    between = {lower: [r for r in _above(fact, lower, rest) if includes(fact, value, r)] for lower in values}
+    return any(
+        lower != value and includes(fact, value, lower) and not found for lower, found in between.items()
+    )
 
 
 def _short(version: str) -> str:

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
+from cirfile.hierarchy import included
 from cirfile.manifest import Conditions, Manifest, Requirement
-from shim import microarch
 from shim.errors import NOT_PROMISED, ShimError
 from shim.facts import Facts
 
@@ -53,8 +53,4 @@ def fulfilled(conditions: Conditions, facts: Facts) -> bool:
 def _holds(fact: str, values: tuple[str, ...], facts: Facts) -> bool:
     if fact == "python":
         return facts.python is not None and facts.python.tag + facts.python.abiflags in values
-    if fact == "microarch":
-        return any(microarch.includes(facts.microarch, value) for value in values)
-    if fact == "accelerator":
-        return facts.accelerator in values or facts.accelerator.partition(":")[0] in values
-    return getattr(facts, fact, None) in values
+    return not set(values).isdisjoint(included(fact, getattr(facts, fact, "")))

@@ -89,6 +89,7 @@ def standard(name: str) -> bool:
 #: Pure modules beyond the values that the shim carries as well.
 SHIM_ALSO = (
     "cirfile.demands",
+    "cirfile.hierarchy",
     "cirfile.hold",
     "cirfile.hostenv",
     "cirfile.markers",

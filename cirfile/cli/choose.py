@@ -10,6 +10,7 @@ from dataclasses import dataclass
 
 from cirfile import markers, wheels
 from cirfile.cli.errors import NOT_PROMISED, CliError
+from cirfile.hierarchy import included
 from cirfile.lock import Artifact, Component, Lock
 from cirfile.promise import member
 from cirfile.wheels import MACHINES, Rank, Target
@@ -43,7 +44,9 @@ class Machine:
             "implementation_version": full,
             "platform_release": "",
             "platform_version": "",
-            "extras": frozenset(member(fact, value) for fact, value in facts.items()),
+            "extras": frozenset(
+                member(fact, each) for fact, value in facts.items() for each in included(fact, value)
+            ),
         }
 
     def __str__(self) -> str:

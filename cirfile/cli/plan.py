@@ -19,6 +19,7 @@ from cirfile.cli.host import host
 from cirfile.cli.image import Image, read_image
 from cirfile.cli.project import add_source_options, args_of, open_project, plan_of
 from cirfile.cli.tables import size, table
+from cirfile.hierarchy import included
 from cirfile.lock import Lock
 from cirfile.platforms import parse_platform
 from cirfile.promise import PromiseError, promise
@@ -124,7 +125,7 @@ def _check_promised(image: Image, machine: Machine) -> None:
     """Raise `CliError` (78) where the image promises other platforms only."""
     asked = machine.stated()
     for fact, values in image.manifest.platforms:
-        if fact in asked and asked[fact] not in values:
+        if fact in asked and set(values).isdisjoint(included(fact, asked[fact])):
             raise CliError(
                 NOT_PROMISED,
                 f"{image.reference} does not promise {fact}={asked[fact]}, but {fact}={','.join(values)}",

@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from packaging.requirements import InvalidRequirement
 from packaging.requirements import Requirement as PythonRequirement
 
+from cirfile.hierarchy import included
 from cirfile.manifest import Conditions, Manifest, Requirement
 from cirfile.promise import WORLD_VARIABLE, Promise, PromiseError, promise, world_name
 from cirfile.resolver.errors import INVALID, ResolverError
@@ -96,14 +97,40 @@ def _conditions(when: Conditions, given: Promise) -> list[str]:
             machines = [MACHINES[value] for value in values if value in given.arches]
             parts.append(_either(f"platform_machine == '{machine}'" for machine in machines))
         elif fact == "python":
-            minors = [value.removesuffix("t") for value in values]
-            parts.append(_either(f"python_full_version == '{minor}.*'" for minor in minors))
+            parts.append(_either(f"python_full_version == '{minor}.*'" for minor in _minors(values, given)))
         else:
             facts[fact] = values
     if facts:
-        worlds = [w for w in given.worlds() if all(w[fact] in values for fact, values in facts.items())]
+        worlds = [
+            world
+            for world in given.worlds()
+            if all(set(values).intersection(included(fact, world[fact])) for fact, values in facts.items())
+        ]
         parts.append(_either(_world(world) for world in worlds))
     return parts
+
+
+def _minors(values: Sequence[str], given: Promise) -> list[str]:
+    """Return the promised minor versions of Python that a condition names.
+
+    Markers have no variable for the build of an interpreter (``3.13`` or ``3.13t``), so a condition can't tell
+    them apart where both are promised.
+    """
+    found = []
+    for minor in dict.fromkeys(value.removesuffix("t") for value in values):
+        major, _, number = minor.partition(".")
+        promised = given.builds((int(major), int(number)))
+        meant = tuple(threaded for threaded in promised if f"{minor}{'t' * threaded}" in values)
+        if meant and meant != promised:
+            raise ResolverError(
+                INVALID,
+                f"`--when=python={','.join(values)}` means one of two promised builds of Python {minor}, and a lock "
+                "can't tell them apart",
+                f"promise one of `python={minor}` and `python={minor}t`, or name both in the condition",
+            )
+        if meant:
+            found.append(minor)
+    return found
 
 
 def _world(world: Mapping[str, str]) -> str:

@@ -62,3 +62,23 @@ def test_the_shim_chooses_what_was_locked(
         facts.microarch,
     )
     assert {f"{choice.name} {choice.version}" for choice in select(_LOCK, here).choices} == expected
+
+
+@pytest.mark.parametrize(
+    ("level", "version"), [("x86-64-v2", "1.26.4"), ("x86-64-v3", "2.2"), ("x86-64-v4", "2.2")]
+)
+def test_a_processor_gets_what_was_locked_for_its_level_alone(level: str, version: str) -> None:
+    """It has all lower levels as well, and the lock has another version of the same package for those."""
+    platforms: Conditions = (
+        ("arch", ("amd64",)),
+        ("python", ("3.12",)),
+        ("microarch", ("x86-64-v2", "x86-64-v3")),
+    )
+    lock = pylock.read(
+        'lock-version = "1.0"\n'
+        + _package("numpy", "1.26.4", "platform_version == 'cir microarch=x86-64-v2'")
+        + _package("numpy", "2.2", "platform_version == 'cir microarch=x86-64-v3'"),
+        promise(platforms, [(("microarch", ("x86-64-v2",)),)]),
+    )
+    here = Facts("amd64", "glibc", (2, 36), Interpreter("/usr/bin/python3", (3, 12, 1)), microarch=level)
+    assert [choice.version for choice in select(lock, here).choices] == [version]

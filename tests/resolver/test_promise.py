@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from cirfile.manifest import Conditions
 from cirfile.markers import evaluate, parse
-from cirfile.promise import DEFAULT_ARCHES, Grid, PromiseError, literals, promise
+from cirfile.promise import DEFAULT_ARCHES, Grid, PromiseError, fact_condition, literals, promise
 
 _TWO_BY_TWO = promise((("arch", ("amd64", "arm64")), ("python", ("3.11", "3.12"))))
 
@@ -59,6 +59,38 @@ def test_a_value_nobody_promised_is_told_by_the_others() -> None:
     assert promise((), [condition]).facts == (("microarch", ("other", "x86-64-v3")),)
     text = "platform_version == 'cir microarch=other'"
     assert _rewrite(text, (("python", ("3.12",)),), [condition]) == "'microarch=x86-64-v3' not in extras"
+
+
+_LEVELS = ("microarch", ("x86-64-v2", "x86-64-v3", "x86-64-v4"))
+
+
+@pytest.mark.parametrize(
+    "platforms",
+    [
+        (("python", ("3.12",)),),
+        (("python", ("3.12",)), ("microarch", ("x86-64-v2", "x86-64-v4"))),
+        (("python", ("3.12",)), ("accelerator", ("cuda", "none"))),
+        (("python", ("3.12",)), _LEVELS, ("accelerator", ("cuda", "cuda:13.0", "none", "rocm"))),
+    ],
+)
+@given(st.data())
+def test_markers_of_values_that_include_others(platforms: Conditions, data: st.DataObject) -> None:
+    """A platform has the members of all values that its own includes, and its marker alone holds for it."""
+    conditions: list[Conditions] = [(_LEVELS, ("accelerator", ("cuda", "cuda:12.6", "cuda:13.0")))]
+    grid = Grid(promise(platforms, conditions), ())
+    holds = frozenset(data.draw(st.sets(st.sampled_from(grid.cells), min_size=1)))
+    marker = parse(grid.marker(holds)) if len(holds) < len(grid.cells) else None
+    told = (cell for cell in grid.cells if marker is None or evaluate(marker, grid.environment(cell)))
+    assert frozenset(told) == holds
+
+
+def test_the_marker_of_a_lower_value_needs_that_no_higher_one_is_there() -> None:
+    v2, v3, v4 = _LEVELS[1]
+    assert fact_condition("microarch", [v2], [v2, v3]) == (
+        "'microarch=x86-64-v2' in extras and 'microarch=x86-64-v3' not in extras", False,
+    )  # fmt: skip
+    assert fact_condition("microarch", [v2, v3], [v2, v3, v4])[0].count("not in") == 1
+    assert fact_condition("microarch", [v3, v4], [v2, v3, v4]) == ("'microarch=x86-64-v3' in extras", False)
 
 
 @settings(max_examples=150)

@@ -51,6 +51,55 @@ def test_a_condition_nobody_can_fulfil_leaves_the_requirement_out() -> None:
     assert (asked.requirements, asked.unneeded) == ("b\n", ("a", "c"))
 
 
+def test_a_condition_means_what_includes_its_value_too() -> None:
+    platforms: Conditions = (
+        ("accelerator", ("cuda:13.0", "none")),
+        ("microarch", ("x86-64-v2", "x86-64-v3")),
+        *_PLATFORMS,
+    )
+    level, kind = (("microarch", ("x86-64-v2",)),), (("accelerator", ("cuda",)),)
+    asked = _ask(("a", level), ("b", kind), platforms=platforms)
+    assert asked.unneeded == ()
+    first, second = asked.requirements.splitlines()
+    assert all(f"microarch=x86-64-v{number}'" in first for number in (2, 3))
+    assert "accelerator=cuda:13.0" in second
+    assert "accelerator=none" not in second
+
+
+def test_a_condition_may_name_more_than_is_promised() -> None:
+    """Who promises `cuda` promises all its versions, and who promises a processor promises newer ones."""
+    platforms: Conditions = (("accelerator", ("cuda",)), ("microarch", ("x86-64-v2",)), *_PLATFORMS)
+    when: Conditions = (("accelerator", ("cuda:13.0",)), ("microarch", ("x86-64-v3",)))
+    asked = _ask(("a", when), platforms=platforms)
+    assert asked.requirements == "a ; (platform_version == 'cir accelerator=cuda:13.0 microarch=x86-64-v3')\n"
+
+
+@pytest.mark.parametrize(
+    ("promised", "named", "kept"),
+    [
+        (("3.13",), ("3.13t",), False),
+        (("3.13t",), ("3.13t",), True),
+        (("3.13t",), ("3.13",), False),
+        (("3.13", "3.13t"), ("3.13", "3.13t"), True),
+        ((), ("3.13t",), False),
+        ((), ("3.13",), True),
+        (("3.12",), ("3.13",), False),
+    ],
+)
+def test_builds_of_python(promised: tuple[str, ...], named: tuple[str, ...], kept: bool) -> None:
+    platforms: Conditions = (("python", promised),) if promised else ()
+    asked = _ask(("a", (("python", named),)), platforms=platforms)
+    assert asked.requirements == ("a ; (python_full_version == '3.13.*')\n" if kept else "")
+    assert bool(asked.unneeded) != kept
+
+
+@pytest.mark.parametrize("named", ["3.13", "3.13t"])
+def test_builds_of_one_python_cannot_be_told_apart(named: str) -> None:
+    with pytest.raises(ResolverError, match="can't tell them apart") as caught:
+        _ask(("a", (("python", (named,)),)), platforms=(("python", ("3.13", "3.13t")),))
+    assert caught.value.code == 65
+
+
 def test_the_environments_are_exactly_the_promise() -> None:
     project = tomllib.loads(_ask(("a", ())).project)
     assert project["project"]["requires-python"] == ">=3.11,<3.13"

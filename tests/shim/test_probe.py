@@ -9,6 +9,8 @@ from pathlib import Path
 
 import pytest
 
+from cirfile.conditions import VOCABULARY
+from cirfile.hierarchy import included
 from cirfile.manifest import Manifest
 from shim import elf, microarch, promise
 from shim.base_python import interpreter
@@ -35,12 +37,22 @@ def test_there_are_recorded_machines() -> None:
 
 @pytest.mark.parametrize(
     ("flags", "level"),
-    [("", "x86-64"), (V2, "x86-64-v2"), (V3, "x86-64-v3"), (V3.replace("fma ", ""), "x86-64-v2"),
-     (f"{V3} avx512f avx512bw avx512cd avx512dq avx512vl", "x86-64-v4"), ("avx512f", "x86-64")],
+    [("", "x86-64-v1"), (V2, "x86-64-v2"), (V3, "x86-64-v3"), (V3.replace("fma ", ""), "x86-64-v2"),
+     (f"{V3} avx512f avx512bw avx512cd avx512dq avx512vl", "x86-64-v4"), ("avx512f", "x86-64-v1")],
 )  # fmt: skip
 def test_levels(flags: str, level: str) -> None:
     assert microarch.level("amd64", flags) == level
-    assert microarch.level("arm64", flags) == ""
+    assert microarch.level("arm64", flags) == "armv8"
+    assert microarch.level("arm64", f"{flags} sve sve2 bti") == "armv9"
+    assert microarch.level("riscv64", flags) == ""
+
+
+def test_every_level_that_can_be_promised_is_some_machines() -> None:
+    every = f"{V3} avx512f avx512bw avx512cd avx512dq avx512vl sve2"
+    reached = {
+        level for arch in ("amd64", "arm64") for level in included("microarch", microarch.level(arch, every))
+    }
+    assert reached == set(VOCABULARY["microarch"].values)
 
 
 def test_foreign_architecture_is_refused() -> None:

@@ -5,9 +5,9 @@ from __future__ import annotations
 from packaging.specifiers import InvalidSpecifier, SpecifierSet
 
 from cirfile import markers
+from cirfile.hierarchy import included
 from cirfile.lock import Artifact, Component, Lock
 from cirfile.promise import member
-from shim import microarch
 from shim.errors import INVALID, NOT_PROMISED, ShimError
 from shim.facts import Facts, Interpreter
 from shim.provider import Choice, Selection
@@ -93,11 +93,8 @@ def members(facts: Facts) -> frozenset[str]:
 
     A processor has every level below its own, and ``cuda:13.0`` is ``cuda``, too.
     """
-    accelerators = {facts.accelerator, facts.accelerator.partition(":")[0]}
-    levels = {name for name in microarch.NAMES if microarch.includes(facts.microarch, name)}
-    stated = [("libc", facts.libc), ("microarch", facts.microarch)]
-    stated += [("accelerator", value) for value in accelerators] + [("microarch", value) for value in levels]
-    return frozenset(member(fact, value) for fact, value in stated if value)
+    stated = (("libc", facts.libc), ("microarch", facts.microarch), ("accelerator", facts.accelerator))
+    return frozenset(member(fact, each) for fact, value in stated if value for each in included(fact, value))
 
 
 def _python(lock: Lock, facts: Facts) -> Interpreter:
