@@ -14,7 +14,7 @@ environment   `CIR_STORE CIR_MODE CIR_ACCELERATOR CIR_OFFLINE CIR_LOG CIR_TIMEOU
               `SSL_CERT_FILE SSL_CERT_DIR PIP_CERT REQUESTS_CA_BUNDLE CURL_CA_BUNDLE NETRC UV_HTTP_TIMEOUT` and the
               index settings of pip and uv, also with `CIR_` before them, with `UV_INDEX_<NAME>_USERNAME` and
               `_PASSWORD`. Passed on unchanged, but `PATH` is led by the layer's `bin`, and `PYTHONHOME` is removed
-              where a layer is active.
+              where a layer is active; where none is, `PATH` loses the folder of the active layer.
 files read    /.cir/cir.json, /.cir/lock/*.json; of the base Python, C library and loader;
               /proc/cpuinfo, /proc/self/environ, /proc/sys/kernel/random/boot_id; the store. During an assembly also
               /sys/fs/cgroup (how many processors), certificates and a netrc file where the variables, the secrets
@@ -30,6 +30,8 @@ exit codes    the application's own, or 64 usage, 65 manifest or lock invalid, 6
 """
 
 import _signal  # type: ignore[import-not-found]  # the type stubs leave it out
+import errno
+import posix
 import sys
 
 from shim import activate, launch, warm
@@ -62,11 +64,21 @@ def _start(argv: list[str], door: bool = False) -> None:
         layer = cold.prepare(given, settings, run, argv)
         if run:
             _become(argv, given, layer, door)
+        _end()
     except BaseException as error:  # the last line of defence: no traceback reaches a user
         from shim import failure
 
         failure.end(error, given)
-    sys.exit(0)
+
+
+def _end() -> None:
+    """End well, once what was printed has arrived; a reader that has had enough is no failure."""
+    try:
+        sys.stdout.flush()
+    except OSError as error:
+        if error.errno != errno.EPIPE:
+            raise
+    posix._exit(0)
 
 
 def _warm_start(argv: list[str], given: warm.Environment, settings: Settings, door: bool) -> warm.Environment:
@@ -93,6 +105,8 @@ def _become(argv: list[str], given: warm.Environment, layer: str | None, door: b
     if layer:
         folder = activate.activate(layer, private=not warm.in_apptainer(given))
         given = launch.with_layer(given, folder)
+    else:
+        given = launch.without_active(given)
     if door:
         argv = launch.through_door(argv, given)
     launch.launch(argv, given, folder)

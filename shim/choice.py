@@ -67,6 +67,11 @@ def check(manifest: Manifest, facts: Facts) -> None:
         first = next(requirement.text for requirement in needed if requirement.ecosystem == "pypi")
         message = f"`REQUIRE pypi {first}` needs a Python, and this base has none"
         raise ShimError(NOT_PROMISED, message, _NO_PYTHON)
+    if facts.python and facts.python.implementation != "cpython" and ecosystems(manifest, facts):
+        message = (
+            f"{facts.python.path} is {facts.python.implementation}; locks and layers are for CPython alone"
+        )
+        raise ShimError(NOT_PROMISED, message, _NO_PYTHON)
 
 
 def ecosystems(manifest: Manifest, facts: Facts) -> tuple[str, ...]:

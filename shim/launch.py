@@ -7,7 +7,7 @@ import _signal  # type: ignore[import-not-found]  # the type stubs leave it out
 import errno
 import posix
 
-from shim.paths import DEFAULT_PATH, FRONT_DOORS, SCRIPT
+from shim.paths import ACTIVE_BIN, DEFAULT_PATH, FRONT_DOORS, SCRIPT
 from shim.warm import Environment, is_executable, read
 
 #: What Docker reports when a program cannot be started.
@@ -38,11 +38,24 @@ def environment() -> Environment:
 def with_layer(given: Environment, folder: str) -> Environment:
     """`given` with the layer's ``bin`` `folder` leading PATH, without what would mislead its interpreter."""
     changed = {name: value for name, value in given.items() if name not in _MISLEADING}
-    path = changed.get(b"PATH", DEFAULT_PATH.encode())
     first = folder.encode("utf-8", "surrogateescape")
+    if folder != ACTIVE_BIN:
+        changed = without_active(changed)
+    path = changed.get(b"PATH", DEFAULT_PATH.encode())
     if first not in path.split(b":"):
         changed[b"PATH"] = first + b":" + path
     return changed
+
+
+def without_active(given: Environment) -> Environment:
+    """`given` without the folder in PATH that leads to the active layer, where this container has made none active.
+
+    It may lead to the layer of another container that shares ``/dev/shm``, or to what a stranger put there.
+    """
+    path = given.get(b"PATH", b"").split(b":")
+    if ACTIVE_BIN.encode() not in path:
+        return given
+    return given | {b"PATH": b":".join(folder for folder in path if folder != ACTIVE_BIN.encode())}
 
 
 def enter(folder: str, given: Environment) -> Environment:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import os
+import stat
 import sys
 from collections.abc import Sequence
 from pathlib import Path
@@ -150,15 +152,19 @@ def _entries(folder: Path) -> list[Path]:
 def _bytes_below(folder: Path) -> int:
     """Bytes of all files below a folder; a file with several names in it counts once."""
     seen: dict[tuple[int, int], int] = {}
-    for path in folder.rglob("*") if folder.is_dir() else ():
-        try:
-            found = path.lstat()
-        except OSError:
-            continue  # removed by somebody else meanwhile
-        if not path.is_dir():
-            seen[found.st_dev, found.st_ino] = found.st_size
+    for place, folders, names in os.walk(folder):
+        for path in (Path(place, name) for name in (*names, *folders)):
+            try:
+                found = path.lstat()
+            except OSError:
+                continue  # removed by somebody else meanwhile
+            if not stat.S_ISDIR(found.st_mode):
+                seen[found.st_dev, found.st_ino] = found.st_size
     return sum(seen.values())
 
 
 def _print(line: str) -> None:
-    sys.stdout.write(line + "\n")
+    try:
+        sys.stdout.write(line + "\n")
+    except BrokenPipeError:  # a reader that has had enough
+        os._exit(0)

@@ -27,11 +27,7 @@ def _interpreter(command: str) -> str:
     """The interpreter beside a command; a link to a command stands for the command."""
     folder = command.rpartition("/")[0]
     try:
-        posix.stat(folder + "/python3")
-    except OSError:
-        try:
-            target = posix.readlink(command)
-        except OSError:
-            return folder + "/python3"
-        return _interpreter(target if target.startswith("/") else f"{folder}/{target}")
-    return folder + "/python3"
+        target = posix.readlink(command)
+    except OSError:  # no link, as every command in a layer
+        return folder + "/python3"
+    return _interpreter(target if target.startswith("/") else f"{folder}/{target}")

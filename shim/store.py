@@ -34,6 +34,9 @@ FOLDERS = ("layers", "active", "cache", "claims", "tmp", "trash")
 #: Seconds after which work without a hold is given up: longer than any assembly.
 ABANDONED = 24 * 3600.0
 
+#: Stands for the boot of a layer that does not tell its own: no record of it makes a start warm.
+_UNKNOWN = "none"
+
 _TAKEN = (errno.EEXIST, errno.ENOTEMPTY, errno.ENOTDIR)
 
 
@@ -50,6 +53,7 @@ class Store:
 
     def __init__(self, root: Path) -> None:
         self.root = root
+        self._looked_over: set[str] = set()
 
     @classmethod
     def create(cls, root: Path) -> Store:
@@ -81,7 +85,12 @@ class Store:
     def is_sound(self, key: str) -> bool:
         """Whether a layer that is there was made in this boot, or has survived the boots since."""
         layer = self.path(key)
-        return contents.boot_of(layer) in (contents.SEALED, boot_id().decode()) or contents.intact(layer)
+        if contents.boot_of(layer) in (contents.SEALED, boot_id().decode()):
+            return True
+        if not contents.intact(layer):
+            return False
+        self._looked_over.add(key)
+        return True
 
     def claim(self, key: str) -> Path:
         """The file that is held while the layer is assembled."""
@@ -132,10 +141,14 @@ class Store:
             workspace.hold.release()
 
     def record(self, address: str, key: str) -> None:
-        """Remember the layer of an address, so that the next start is a warm one."""
-        boot = boot_id()
-        mark = boot if contents.boot_of(self.path(key)) == boot.decode() else DURABLE
-        self.keep(address, key.encode() + b" " + mark + b"\n")
+        """Remember the layer of an address, so that the next start is a warm one.
+
+        A layer of another host or boot that this process has not looked over is recorded with that boot: its maker
+        starts warm, everybody else looks it over first.
+        """
+        made = contents.boot_of(self.path(key))
+        durable = made == contents.SEALED or key in self._looked_over
+        self.keep(address, f"{key} {DURABLE.decode() if durable else made or _UNKNOWN}\n".encode())
 
     def answer(self, address: str) -> Path:
         """Where the lock is kept that an address was resolved to at deployment."""

@@ -7,12 +7,13 @@ import os
 import pty
 import subprocess
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from cirfile.codec import decode_lock
 from cirfile.manifest import Manifest
-from shim import records
+from shim import records, report
 from shim.choice import Choices
 from shim.facts import Facts
 from shim.provider import Choice, Selection
@@ -183,3 +184,40 @@ def test_bill_names_who_needs_whom() -> None:
     ]
     assert records.sbom(choices) == bill
     assert Path(str(bill["serialNumber"])).name.startswith("urn:uuid:abababab-abab-4bab-abab-abababababab")
+
+
+@pytest.mark.parametrize("name", ["plan", "status"])
+def test_a_reader_that_has_had_enough_is_no_failure(root: Root, name: str) -> None:
+    application(root, "alpha")
+    reader, writer = os.pipe()
+    os.close(reader)
+    done = subprocess.run(root.argv(mode(name), "/.cir/shim"), stdout=writer, stderr=subprocess.PIPE)
+    os.close(writer)
+    assert (done.returncode, done.stderr) == (0, b"")
+
+
+@pytest.mark.parametrize("name", ["plan", "status"])
+def test_output_that_finds_no_room(root: Root, name: str) -> None:
+    """Python itself would end with 120."""
+    application(root, "alpha")
+    with Path("/dev/full").open("wb") as full:
+        done = subprocess.run(root.argv(mode(name), "/.cir/shim"), stdout=full, stderr=subprocess.PIPE)
+    assert done.returncode == 75
+    assert done.stderr.startswith(b"cir: error: no space left on device")
+
+
+def test_status_while_another_start_removes_its_workspace(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name in ("one", "two"):
+        (tmp_path / name).mkdir()
+        (tmp_path / name / "file").write_text("12")
+    really = os.scandir
+
+    def gone(path: Any) -> Any:
+        if str(path).endswith("one"):
+            raise FileNotFoundError(path)
+        return really(path)
+
+    monkeypatch.setattr(os, "scandir", gone)
+    assert report._bytes_below(tmp_path) == 2

@@ -11,8 +11,8 @@ import pytest
 
 from cirfile.conditions import VOCABULARY
 from cirfile.hierarchy import included
-from cirfile.manifest import Manifest
-from shim import elf, microarch, promise
+from cirfile.manifest import Manifest, Requirement
+from shim import choice, elf, microarch, promise
 from shim.base_python import interpreter
 from shim.errors import ShimError
 from shim.facts import Facts, Interpreter
@@ -53,6 +53,16 @@ def test_every_level_that_can_be_promised_is_some_machines() -> None:
         level for arch in ("amd64", "arm64") for level in included("microarch", microarch.level(arch, every))
     }
     assert reached == set(VOCABULARY["microarch"].values)
+
+
+def test_another_implementation_of_python_is_refused() -> None:
+    """It would look for packages elsewhere, and locks hold for CPython alone."""
+    pypy = Interpreter("/usr/local/bin/pypy3.11", (3, 11, 13), "pypy")
+    facts = Facts("amd64", "glibc", (2, 36), pypy)
+    choice.check(Manifest(), facts)
+    with pytest.raises(ShimError, match=r"pypy3\.11 is pypy") as caught:
+        choice.check(Manifest((Requirement("pypi", "six"),)), facts)
+    assert caught.value.code == 78
 
 
 def test_foreign_architecture_is_refused() -> None:

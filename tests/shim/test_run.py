@@ -88,6 +88,39 @@ def test_shared_memory_of_a_stranger_is_not_used(app: Root, tmp_path: Path) -> N
     assert (shm / ".cir/layer").readlink() == Path("/tmp/evil")
 
 
+@pytest.mark.parametrize("needs", [("alpha", "beta"), ()])
+def test_programs_of_a_stranger_in_shared_memory_are_not_found(
+    app: Root, tmp_path: Path, needs: tuple[str, ...]
+) -> None:
+    """The image's PATH begins with a folder that leads there, also where nothing was made active."""
+    shm, store = tmp_path / "shm", tmp_path / "store"
+    (shm / ".cir/layer/bin").mkdir(parents=True)
+    for name in ("sh", "id"):
+        (shm / ".cir/layer/bin" / name).write_text("#!/usr/bin/env -S /usr/bin/printf evil\n")
+        (shm / ".cir/layer/bin" / name).chmod(0o755)
+    os.chown(shm / ".cir", 4321, 4321)
+    store.mkdir()
+    application(app, *needs)
+    start = Start(read_only=True, shared_memory=str(shm), mounts=[f"--bind {store} var/lib/cir"])
+    for _ in range(2):
+        done = app.run("sh", "-c", "id -u; command -v id", start=start)
+        assert done.stdout.splitlines()[0] == "0", done
+        assert "/.cir/run/layer" not in done.stdout
+
+
+def test_a_link_to_a_command_stands_for_the_command(app: Root) -> None:
+    """Also where another Python lies beside the link, as in `/usr/local/bin` of Python's images."""
+    for name, target in (
+        ("hello", "/.cir/run/layer/bin/hello"),
+        ("again", "hello"),
+        ("python3", "/usr/bin/false"),
+    ):
+        (app.folder / "work" / name).symlink_to(target)
+    for name in ("hello", "again"):
+        done = app.run(f"/work/{name}")
+        assert (done.returncode, done.stdout) == (0, "script /.cir/run/layer\n"), done.stderr
+
+
 def test_shared_memory_of_another_image_is_left_alone(app: Root, tmp_path: Path) -> None:
     """As with ``docker run --ipc=host --read-only``: two images, one ``/dev/shm``."""
     shm, store = tmp_path / "shm", tmp_path / "store"

@@ -212,6 +212,37 @@ def test_a_late_healer_leaves_the_new_layer_alone(store: Store, monkeypatch: pyt
     assert [(layer / "layer.json").stat().st_ino] == new
 
 
+def test_a_layer_that_another_host_makes_meanwhile_is_not_trusted_unseen(store: Store) -> None:
+    """Who waits for another host's layer has not looked it over: if that host crashes, it may be cut short."""
+    other, address = "0" * 36, "cd" * 32
+    choices = Choices(Facts("amd64", "glibc", (2, 36), None), KEY, (), {})
+    work = Work(choices, Manifest(), Silent(), lambda: None, {}, False, ())
+    hold = Hold.take(store.claim(KEY))
+    assert hold
+
+    def publish() -> None:
+        made = store.begin(KEY)
+        (made.folder / "a.py").write_text("content")
+        (made.folder / "layer.json").write_text("{}")
+        contents.write(made.folder, other, {})
+        store.publish(made, KEY)
+        hold.release()
+
+    timer = threading.Timer(0.2, publish)
+    timer.start()
+    waiting = Store(store.root)
+    layer = materialize(work, waiting)
+    timer.join()
+    waiting.record(address, KEY)
+    assert (store.root / "active" / address).read_text() == f"{KEY} {other}\n"
+    assert warm.find_layer(str(store.root), address) is None
+    assert waiting.is_sound(KEY)
+    waiting.record(address, KEY)
+    assert warm.find_layer(str(store.root), address) == str(layer)
+    (layer / "a.py").write_text("")
+    assert not Store(store.root).is_sound(KEY)
+
+
 def test_a_damaged_layer_in_a_store_that_cannot_be_written_is_made_elsewhere(root: Root) -> None:
     application(root, "alpha")
     root.run("/bin/true")

@@ -58,6 +58,8 @@ def parse(url: str) -> Address:
         raise ValueError(f"`{parts.scheme}://{host or ''}` is not an http or https address")
     if any(character <= " " or character == "\x7f" for character in url) or not url.isascii():
         raise ValueError(f"the address on {host} has characters that an address cannot have")
+    if ":" not in host and not all(0 < len(label) < 64 for label in host.removesuffix(".").split(".")):
+        raise ValueError(f"`{host[:80]}` is no name of a host")
     path = (parts.path or "/") + (f"?{parts.query}" if parts.query else "")
     user, password = unquote(parts.username or ""), unquote(parts.password or "")
     return Address(parts.scheme, host, port or _PORTS[parts.scheme], path, user, password)

@@ -73,7 +73,7 @@ class Compiler:
             (os.POSIX_SPAWN_OPEN, 2, os.devnull, os.O_WRONLY, 0),
         ]
         try:
-            self._pid = os.posix_spawn(python.path, argv, passed, file_actions=actions)
+            self._pid = os.posix_spawn(python.path, argv, passed, file_actions=actions, setpgroup=0)
         except OSError:
             os.close(output)
             return False
@@ -107,21 +107,31 @@ class Compiler:
         while self._reader and self._reader.is_alive():  # in short steps, so that a signal ends the wait
             self._reader.join(0.1)
         self._forget_contested()
-        return self._reap() == 0
+        if self._reap() == 0:
+            return True
+        self._forget_unanswered()
+        return False
 
     def stop(self) -> None:
         """End it at once, if it still runs."""
         if self._pid:
-            with contextlib.suppress(ProcessLookupError):
-                os.kill(self._pid, signal.SIGKILL)
+            self._kill(self._pid)
             self._reap()
 
     def _reap(self) -> int:
         pid, self._pid = self._pid, 0
         os.close(self._input)
+        status = 1
         with contextlib.suppress(ChildProcessError):
-            return os.waitpid(pid, 0)[1]
-        return 1
+            status = os.waitpid(pid, 0)[1]
+        if status:  # its workers outlive it by what they were given
+            self._kill(pid)
+        return status
+
+    @staticmethod
+    def _kill(pid: int) -> None:
+        with contextlib.suppress(ProcessLookupError, PermissionError):
+            os.killpg(pid, signal.SIGKILL)
 
     def _say(self, lines: list[str]) -> None:
         data = "".join(f"{line}\n" for line in lines).encode("utf-8", "surrogateescape")
@@ -145,6 +155,17 @@ class Compiler:
             module = self._site / path
             for made in module.parent.glob(f"__pycache__/{module.stem}.*"):
                 made.unlink(missing_ok=True)
+
+    def _forget_unanswered(self) -> None:
+        """Remove the bytecode of which nobody has said that it was written whole: its writer was killed."""
+        for folder, _, names in os.walk(self._site):
+            for name in names:
+                path = Path(folder, name)
+                if (
+                    name.endswith(".pyc")
+                    and f"{self._layer.site}/{path.relative_to(self._site)}" not in self._layer.hashes
+                ):
+                    path.unlink(missing_ok=True)
 
     def _keep(self, source: str, made: str, checksum: str) -> None:
         """Link a compiled file into the cache; if somebody else has made it meanwhile, theirs stays."""

@@ -6,7 +6,7 @@
     <sha256>/{site,bin,include,data}/...   the files, by install scheme
     <sha256>/bytecode/<tag>/...   bytecode of `site`, added later file by file, by whoever compiled it; the
                                   CRC-32 of a file is the end of its name
-    partial/<sha256>              the beginning of a large download
+    partial/<sha256>.<boot>       the beginning of a large download
     tmp/<boot>-<random>/          workspaces; each holds a lock while its process lives
 
 An entry is made in a workspace and renamed, so it is whole or absent whenever a process dies. Nothing waits
@@ -118,15 +118,21 @@ class Cache:
             self.discard(entry.folder.name)
 
     def partial(self, sha256: str) -> Path:
-        """Where the beginning of a large download is kept for the next attempt."""
+        """Where the beginning of a large download is kept for the next attempt, on this host and in this boot.
+
+        Not shared with other hosts: their locks may not be seen here.
+        """
         folder = self.folder / _PARTIAL
         folder.mkdir(parents=True, exist_ok=True)
-        return folder / sha256
+        return folder / self._partial(sha256)
+
+    def _partial(self, sha256: str) -> str:
+        return f"{sha256}.{self._boot[:8]}"
 
     def kept(self, sha256: str) -> int:
         """How much of a large download an earlier start has left, in bytes."""
         try:
-            return (self.folder / _PARTIAL / sha256).stat().st_size
+            return (self.folder / _PARTIAL / self._partial(sha256)).stat().st_size
         except OSError:
             return 0
 
@@ -144,7 +150,12 @@ class Cache:
             os.close(lock)
 
     def sweep(self) -> None:
-        """Remove what killed processes have left in ``tmp``."""
+        """Remove what killed processes have left in ``tmp``, and beginnings of downloads that nobody went on with."""
+        with contextlib.suppress(OSError):
+            for path in (self.folder / _PARTIAL).iterdir():
+                with contextlib.suppress(OSError):
+                    if _is_old(path):
+                        path.unlink()
         with contextlib.suppress(OSError):
             for folder in (self.folder / _TEMPORARY).iterdir():
                 with contextlib.suppress(OSError):
@@ -216,7 +227,8 @@ def _is_old(folder: Path) -> bool:
 
 def _intact(entry: Entry) -> bool:
     """Whether every file is what it was; bytecode that a crash of the host has cut short is removed."""
-    for path in (entry.folder / BYTECODE).rglob("*.pyc.*"):
-        if not is_whole(path, f"crc32={path.suffix[1:]}"):
-            path.unlink(missing_ok=True)
+    for folder, _, names in os.walk(entry.folder / BYTECODE):
+        for path in (Path(folder, name) for name in names if ".pyc." in name):
+            if not is_whole(path, f"crc32={path.suffix[1:]}"):
+                path.unlink(missing_ok=True)
     return all(is_whole(entry.folder / file.path, file.hash) for file in entry.contents.files)

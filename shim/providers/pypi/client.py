@@ -247,7 +247,7 @@ def _basic(user: str, password: str) -> str:
 
 def _wait(value: str) -> float:
     """The seconds a ``Retry-After`` header asks for: a number or a date (RFC 9110 §10.2.3)."""
-    if value.strip().isdigit():
+    if value.isascii() and value.strip().isdigit():
         return float(value)
     if not value:
         return 0.0
@@ -263,7 +263,7 @@ def _wait(value: str) -> float:
 def _range_start(value: str) -> int:
     """The first byte of ``Content-Range: bytes 5-9/10``; 0 where it cannot be read."""
     first = value.removeprefix("bytes ").partition("-")[0]
-    return int(first) if first.isdigit() else 0
+    return int(first) if first.isascii() and first.isdigit() else 0
 
 
 def _said(error: Exception) -> str:

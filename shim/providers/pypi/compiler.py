@@ -68,6 +68,13 @@ def compile_one(path):
     return binascii.crc32(data)
 
 
+def remove(path):
+    try:
+        os.unlink(SITE + "/" + bytecode(path))
+    except OSError:
+        pass
+
+
 def work(requests, answers):
     with open(requests, "rb") as stream:
         for line in stream:
@@ -313,7 +320,8 @@ def main():
             done = os.read(descriptor, DEPTH * ANSWER)
             if not done:
                 poll.unregister(descriptor)
-                worker.pending.pop(0)
+                if worker.pending:  # it was killed, perhaps while it wrote this one
+                    remove(worker.pending.pop(0))
                 for path in worker.pending:
                     heapq.heappush(closure.ready, (0, path))
                 workers.remove(worker)

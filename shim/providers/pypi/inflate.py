@@ -53,12 +53,12 @@ class Inflater:
             raise ArchiveError(f"`{member.name}` does not have the size it claims")
         return content
 
-    def copy(self, member: Member, target: int) -> bytes:
-        """Unpack a member into an open, empty file, with little memory; return its SHA-256.
+    def copy(self, member: Member, target: int, algorithm: str = "sha256") -> bytes:
+        """Unpack a member into an open, empty file, with little memory; return its hash.
 
         :raises ArchiveError: where the data are damaged or of another size
         """
-        digest, written = hashlib.sha256(), 0
+        digest, written = hashlib.new(algorithm), 0
         for piece in self._pieces(member):
             written += len(piece)
             if written > member.size:
@@ -108,17 +108,17 @@ class FastInflater(Inflater):
             raise ArchiveError(f"`{member.name}` is damaged, or not of the size it claims")
         return content
 
-    def copy(self, member: Member, target: int) -> bytes:
+    def copy(self, member: Member, target: int, algorithm: str = "sha256") -> bytes:
         """Unpack through memory where that much may be used; see `Inflater.copy`.
 
         Not into the mapped file: on a full disk that is the end of the process (SIGBUS), and the file has its
         whole size before it has its content.
         """
         if member.method != DEFLATED or member.size > self._library.at_once:
-            return super().copy(member, target)
+            return super().copy(member, target, algorithm)
         content = self.read(member)
         write_all(target, content)
-        return hashlib.sha256(content).digest()
+        return hashlib.new(algorithm, content).digest()
 
 
 class Library:

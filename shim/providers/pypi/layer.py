@@ -25,7 +25,7 @@ include-system-site-packages = false
 version = {version}
 """
 #: Links cannot be made here: another file system, too many links, or a file system without them.
-_NO_LINK = (errno.EXDEV, errno.EMLINK, errno.EPERM, errno.EOPNOTSUPP, errno.EACCES)
+_NO_LINK = (errno.EXDEV, errno.EMLINK, errno.EPERM, errno.EOPNOTSUPP, errno.EACCES, errno.ENOSYS)
 _RESERVED = ("pyvenv.cfg", "layer.json", "layer.files", "sbom.json")
 
 
@@ -38,7 +38,9 @@ class Layer:
 
     def __init__(self, target: Path, python: Interpreter) -> None:
         self._target = str(target)
-        self._python = f"python{python.tag}{python.abiflags}"
+        self._python = (
+            f"python{python.tag}{'t' * ('t' in python.abiflags)}"  # a debug build has no folder of its own
+        )
         self.site = f"lib/{self._python}/site-packages"
         self.hashes: dict[str, str] = {}
         self._owners: dict[str, str] = {}
@@ -123,7 +125,7 @@ class Layer:
             return f"bin/{rest}"
         if scheme == wheel.HEADERS:
             return f"include/site/{self._python}/{project}/{rest}"
-        if rest in _RESERVED:
+        if rest in _RESERVED or wheel.is_interpreter(rest):
             raise ShimError(
                 UNAVAILABLE, f"{project} brings `{rest}`, which belongs to the layer", "leave it out"
             )

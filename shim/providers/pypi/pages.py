@@ -36,7 +36,10 @@ def _json_links(page: bytes) -> list[tuple[str, str, str]]:
 
 def _html_links(page: bytes) -> list[tuple[str, str, str]]:
     parser = _Links()
-    parser.feed(page.decode("utf-8", "replace"))
+    try:
+        parser.feed(page.decode("utf-8", "replace"))
+    except AssertionError as error:  # what `html.parser` makes of some malformed declarations
+        raise ValueError(f"its HTML cannot be read ({error})") from None
     found = []
     for link in parser.links:
         url, _, fragment = link.partition("#")

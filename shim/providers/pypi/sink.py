@@ -9,6 +9,7 @@ import hashlib
 import mmap
 import os
 from collections.abc import Iterator
+from pathlib import Path
 
 from shim.errors import UNAVAILABLE, ShimError
 from shim.provider import Choice
@@ -167,21 +168,33 @@ def open_sink(choice: Choice, cache: Cache) -> Iterator[Sink]:
         return
     place = cache.partial(choice.artifact.sha256)
     flags = os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW
-    descriptor = os.open(place, flags, 0o644)
+    descriptor = _locked(place, flags)
+    if descriptor is None:
+        place = place.with_name(f"{place.name}.{os.urandom(8).hex()}")
+        descriptor = os.open(place, flags | os.O_EXCL, 0o600)
+        place.unlink()
     try:
-        try:
-            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except OSError:
-            # another process fetches the same, or there are no locks here: use a file without a name
-            place = place.with_name(f"{place.name}.{os.urandom(8).hex()}")
-            nameless = os.open(place, flags | os.O_EXCL, 0o644)
-            os.close(descriptor)
-            descriptor = nameless
-            place.unlink()
         yield FileSink(choice, descriptor)
         place.unlink(missing_ok=True)
     finally:
         os.close(descriptor)
+
+
+def _locked(place: Path, flags: int) -> int | None:
+    """Open a file that belongs to this process alone; `None` where that can't be, so that it takes one without a name.
+
+    Another process fetches the same, another user of a shared store has left it, or there are no locks here.
+    """
+    try:
+        descriptor = os.open(place, flags, 0o666)
+    except PermissionError:
+        return None
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except OSError:
+        os.close(descriptor)
+        return None
+    return descriptor
 
 
 def wrong(choice: Choice, how: str) -> ShimError:

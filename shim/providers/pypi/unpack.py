@@ -96,9 +96,10 @@ class Unpacker:
         script = path.startswith(f"{wheel.SCRIPTS}/")
         mode = 0o755 if member.executable or script else 0o644
         if member.size > _LARGE:
+            algorithm = _algorithm(member, expected)
             with self._files.opened(path, mode) as target:
-                digest = self._inflater.copy(member, target)
-            self._rows[path] = (_check(member, "sha256", digest, expected), member.size)
+                digest = self._inflater.copy(member, target, algorithm)
+            self._rows[path] = (_check(member, algorithm, digest, expected), member.size)
             return
         content = self._inflater.read(member)
         written = _verify(member, content, expected)
@@ -152,10 +153,16 @@ def _verify(member: Member, content: Buffer, expected: tuple[str, str] | None) -
         if zlib.crc32(content) != member.crc:
             raise ArchiveError(f"`{member.name}` is damaged: its checksum is another")
         return spelled("sha256", hashlib.sha256(content).digest())
-    algorithm = expected[0].partition("=")[0]
+    algorithm = _algorithm(member, expected)
+    return _check(member, algorithm, hashlib.new(algorithm, content).digest(), expected)
+
+
+def _algorithm(member: Member, expected: tuple[str, str] | None) -> str:
+    """What RECORD hashes a file with."""
+    algorithm = expected[0].partition("=")[0] if expected else "sha256"
     if algorithm not in _HASHES:
         raise ArchiveError(f"RECORD gives `{member.name}` a {algorithm[:20]!r} hash; it must be SHA-2")
-    return _check(member, algorithm, hashlib.new(algorithm, content).digest(), expected)
+    return algorithm
 
 
 def _check(member: Member, algorithm: str, digest: bytes, expected: tuple[str, str] | None) -> str:

@@ -27,6 +27,12 @@ _REFERENCE = re.compile(r"(?P<module>[\w.]+)\s*:\s*(?P<object>[\w.]+)\s*(\[.*\])
 _INTERPRETER = re.compile(r"python[0-9.]*t?$")
 
 
+def is_interpreter(path: str) -> bool:
+    """Whether a path below the layer is one by which its interpreter is started."""
+    folder, _, name = path.rpartition("/")
+    return folder == "bin" and _INTERPRETER.match(name) is not None
+
+
 @dataclass(frozen=True, slots=True)
 class EntryPoint:
     """A command to be made: its name, the module to import and the object to call."""

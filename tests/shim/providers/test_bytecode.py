@@ -268,3 +268,24 @@ def test_control_groups_are_respected(
     monkeypatch.setattr(machine, "_V2", tmp_path)
     monkeypatch.setattr(os, "sched_getaffinity", lambda pid: set(range(8)))
     assert (machine.processors(), machine.memory()) == (processors, memory)
+
+
+@pytest.mark.parametrize("killed", ["os.getpid()", "os.getppid()"], ids=["worker", "all of it"])
+def test_bytecode_that_was_cut_short_does_not_stay(tmp_path: Path, killed: str) -> None:
+    """As when the kernel kills a worker in the middle of a file, for want of memory."""
+    kill = f"if '/first.' in target: stream.write(rest[:20]); os.kill({killed}, 9); os.kill(os.getpid(), 9)"
+    (tmp_path / "python").write_text(
+        f"#!{sys.executable}\n"
+        "import os, sys\n"
+        f"loop, kill, indent = 'while rest:', {kill!r}, ' ' * 12\n"
+        "words = [word.replace(loop, f'{kill}\\n{indent}{loop}', 1) for word in sys.argv[1:]]\n"
+        f"os.execv({sys.executable!r}, [{sys.executable!r}, *words])\n"
+    )
+    (tmp_path / "python").chmod(0o755)
+    facts = Facts("amd64", "glibc", (2, 36), Interpreter(str(tmp_path / "python"), PYTHON.version))
+    made(tmp_path, facts=facts)
+    found = list((tmp_path / "1" / SITE).rglob("*.pyc"))
+    assert not [path for path in found if path.name.startswith("first.")]
+    assert found or killed == "os.getppid()"
+    for path in found:
+        marshal.loads(path.read_bytes()[16:])

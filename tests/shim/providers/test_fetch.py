@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import fcntl
 import os
 import random
 import subprocess
@@ -18,7 +19,7 @@ from cirfile.lock import Artifact, Lock
 from cirfile.manifest import Manifest, Requirement
 from shim.errors import ShimError
 from shim.provider import Choice
-from shim.providers.pypi import PROVIDER, ahead, sink
+from shim.providers.pypi import PROVIDER, address, ahead, client, pages, sink
 from shim.providers.pypi.ahead import Placed
 from shim.providers.pypi.cache import Cache
 from shim.providers.pypi.selection import select
@@ -270,6 +271,33 @@ def small_memory(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(sink, "IN_MEMORY", 0)
 
 
+@pytest.mark.parametrize(
+    ("value", "seconds"), [("2", 2.0), (" 2 ", 2.0), ("\u00b2", 0.0), ("", 0.0), ("x", 0.0)]
+)
+def test_retry_after_is_read(value: str, seconds: float) -> None:
+    assert client._wait(value) == seconds
+
+
+@pytest.mark.parametrize(
+    ("value", "first"), [("bytes 5-9/10", 5), ("bytes \u00b2-9/10", 0), ("bytes */10", 0), ("", 0)]
+)
+def test_content_range_is_read(value: str, first: int) -> None:
+    assert client._range_start(value) == first
+
+
+@pytest.mark.parametrize("host", ["pypi..example.com", ".example.com", "x" * 64 + ".example.com"])
+def test_a_name_that_no_host_can_have_is_no_address(host: str) -> None:
+    with pytest.raises(ValueError, match="is no name of a host"):
+        address.parse(f"https://{host}/simple")
+    assert address.parse("https://example.com./simple").host == "example.com."
+
+
+def test_a_page_that_the_parser_of_html_gives_up_is_no_fault_of_the_shim() -> None:
+    choice = Choice("demo", "1.0", Artifact("demo.whl", "http://index/demo.whl", "0" * 64, 10))
+    with pytest.raises(ValueError, match="HTML cannot be read"):
+        pages.find(b"<![foo[x]]>", "text/html", address.parse("http://index/simple/demo/"), choice)
+
+
 @pytest.mark.usefixtures("small_memory")
 class TestLargeFiles:
     def test_they_are_fetched_and_not_kept(self, tmp_path: Path) -> None:
@@ -295,8 +323,7 @@ class TestLargeFiles:
     @pytest.mark.parametrize("left", [b"wrong bytes", b"x" * 1_000_000])
     def test_a_wrong_beginning_is_thrown_away(self, tmp_path: Path, left: bytes) -> None:
         wheels = serve(tmp_path / "index", DEMO)
-        (tmp_path / "cache/partial").mkdir(parents=True)
-        (tmp_path / "cache/partial" / sha256(wheels[0])).write_bytes(left)
+        Cache(tmp_path / "cache").partial(sha256(wheels[0])).write_bytes(left)
         with Index(tmp_path / "index") as index:
             assemble(index, wheels, workplace(tmp_path))
         assert installed(tmp_path)
@@ -309,8 +336,7 @@ class TestLargeFiles:
         """As after a power cut: the size was kept, the content was not."""
         (wheel,) = serve(tmp_path / "index", DEMO)
         size = wheel.stat().st_size
-        (tmp_path / "cache/partial").mkdir(parents=True)
-        (tmp_path / "cache/partial" / sha256(wheel)).write_bytes(bytes(size + more))
+        Cache(tmp_path / "cache").partial(sha256(wheel)).write_bytes(bytes(size + more))
         with Index(tmp_path / "index") as index:
             (component,) = lock_of([wheel], index.root).components
             artifacts = tuple(replace(each, size=size if known else 0) for each in component.artifacts)
@@ -321,6 +347,50 @@ class TestLargeFiles:
         assert ranges == ([None] if known else [f"bytes={size + more}-", None])
         assert installed(tmp_path)
         assert not list((tmp_path / "cache/partial").iterdir())
+
+    def test_hosts_that_do_not_see_each_others_locks_use_files_of_their_own(
+        self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        choice = Choice("demo", "1.0", Artifact("demo.whl", "http://index/demo.whl", "0" * 64, 0))
+        monkeypatch.setattr(fcntl, "flock", lambda _handle, _operation: None)
+        one, two = Cache(tmp_path), Cache(tmp_path)
+        two._boot = "another host"
+        with sink.open_sink(choice, one) as first, sink.open_sink(choice, two) as second:
+            first.room()[:4] = b"good"
+            first.took(4)
+            second.room()[:4] = b"evil"
+            second.took(4)
+            second.reset()
+            assert bytes(first.data()) == b"good"
+
+    def test_the_beginning_that_another_user_left_is_no_obstacle(
+        self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        wheels = serve(tmp_path / "index", DEMO)
+        left = Cache(tmp_path / "cache").partial(sha256(wheels[0]))
+        left.write_bytes(b"of another user")
+        really = os.open
+
+        def denied(path: Any, flags: int, mode: int = 0o777, **more: Any) -> int:
+            if path == left and flags & os.O_RDWR:
+                raise PermissionError(errno.EACCES, os.strerror(errno.EACCES), str(path))
+            return really(path, flags, mode, **more)
+
+        monkeypatch.setattr(os, "open", denied)
+        with Index(tmp_path / "index") as index:
+            assemble(index, wheels, workplace(tmp_path))
+        assert installed(tmp_path)
+        assert left.read_bytes() == b"of another user"
+
+    def test_beginnings_that_nobody_went_on_with_are_swept(self, tmp_path: Path) -> None:
+        cache = Cache(tmp_path)
+        old, new = cache.partial("0" * 64), cache.partial("1" * 64)
+        for path in (old, new):
+            path.touch()
+        os.utime(old, (0, 0))
+        cache.sweep()
+        assert not old.exists()
+        assert new.exists()
 
     def test_no_room_while_another_process_fetches_it(
         self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch

@@ -119,7 +119,9 @@ def test_a_wheel_cannot_replace_what_is_the_layers_own(tmp_path: Path, name: str
     assert caught.value.code == 69
 
 
-@pytest.mark.parametrize("place", ["bin/python3", "lib/x", f"lib/python{PYTHON.tag}/site-packages/helper.py"])
+@pytest.mark.parametrize(
+    "place", ["bin/pythonic", "lib/x", f"lib/python{PYTHON.tag}/site-packages/helper.py"]
+)
 def test_data_files_cannot_hide_the_interpreter_or_another_wheel(tmp_path: Path, place: str) -> None:
     demo = Wheel("demo", files={f"demo-1.0.data/data/{place}": "evil = True\n"})
     wheels = serve(tmp_path / "index", demo, HELPER)
@@ -130,6 +132,14 @@ def test_data_files_cannot_hide_the_interpreter_or_another_wheel(tmp_path: Path,
             assert error.code == 69  # noqa: PT017
             return
     assert python(tmp_path, "-c", "import helper; print(helper.value)") == "42\n"
+
+
+@pytest.mark.parametrize("name", ["python", "python3", f"python{PYTHON.tag}", "python3.99t"])
+def test_data_files_cannot_be_the_interpreter(tmp_path: Path, name: str) -> None:
+    wheels = serve(tmp_path / "index", Wheel("demo", files={f"demo-1.0.data/data/bin/{name}": "evil"}))
+    with Index(tmp_path / "index") as index, pytest.raises(ShimError, match="belongs to the layer") as caught:
+        assemble(index, wheels, workplace(tmp_path))
+    assert caught.value.code == 69
 
 
 def test_a_damaged_entry_is_made_again(tmp_path: Path) -> None:

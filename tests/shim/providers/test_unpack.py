@@ -3,7 +3,9 @@
 
 from __future__ import annotations
 
+import base64
 import csv
+import hashlib
 import random
 import subprocess
 import sys
@@ -237,6 +239,23 @@ def test_large_files_are_unpacked_piece_by_piece(tmp_path: Path, fast: Library |
     content = random.Random(0).randbytes(1 << 20) * 20
     found = unpack(replaced(files={"demo/large.so": content}), tmp_path, fast)
     assert found["site/demo/large.so"][0] == content
+
+
+@pytest.mark.parametrize("at_once", [0, 64 << 20])
+@pytest.mark.parametrize("algorithm", ["sha384", "sha512"])
+def test_large_files_may_have_any_hash_of_pep_427(
+    tmp_path: Path, fast: Library | None, algorithm: str, at_once: int
+) -> None:
+    if fast:
+        fast.at_once = at_once
+    content = bytes(17 << 20)
+    digest = base64.urlsafe_b64encode(hashlib.new(algorithm, content).digest()).decode().rstrip("=")
+    record = f"demo/large.so,{algorithm}={digest},{len(content)}\n"
+    found = unpack(replaced(files={"demo/large.so": content}, record=record), tmp_path, fast)
+    assert found["site/demo/large.so"][0] == content
+    wrong = record.replace(digest[:4], "AAAA")
+    with pytest.raises(ArchiveError, match="RECORD lists"):
+        unpack(replaced(files={"demo/large.so": content}, record=wrong), tmp_path / "wrong", fast)
 
 
 @pytest.mark.parametrize("at_once", [0, 64 << 20])
