@@ -54,6 +54,7 @@ def encode_manifest(manifest: Manifest) -> bytes:
                     {"ecosystem": r.ecosystem, "path": r.path, "sha256": r.sha256} for r in manifest.locks
                 ],
                 "workdir": manifest.workdir,
+                "require-hashes": manifest.require_hashes,
             }
         )
     )
@@ -77,6 +78,7 @@ def decode_manifest(data: bytes) -> Manifest:
             for r in reader.children("locks")
         ),
         workdir=reader.text("workdir", optional=True),
+        require_hashes=reader.flag("require-hashes"),
     )
 
 
@@ -200,6 +202,12 @@ class _Reader:
         value = int(self._get(key, int, True))
         if value < 0:
             raise CodecError(f"`{self._path}.{key}` should not be negative")
+        return value
+
+    def flag(self, key: str) -> bool:
+        value = self._fields.get(key, False)
+        if not isinstance(value, bool):
+            raise CodecError(f"`{self._path}.{key}` should be true or false")
         return value
 
     def texts(self, key: str, optional: bool = False) -> tuple[str, ...]:

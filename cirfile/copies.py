@@ -11,6 +11,8 @@ import re
 from cirfile.plan import ContextPath, Copy, Plan
 
 _NUMBER = re.compile(r"[+-]?[0-9]+\Z")
+#: The highest id of a user or group: 32 bits, of which all ones mean "as it is" (chown(2)).
+_HIGHEST = (1 << 32) - 2
 _OCTAL = re.compile(r"[0-7]+\Z")
 _WILDCARD = re.compile(r"(?<!\\)[*?\[]")
 
@@ -25,6 +27,12 @@ def owner(text: str) -> tuple[Identity, Identity | None]:
     """Read ``user[:group]``; ``root`` and numbers need nobody to look them up. No group means the user's own."""
     user, colon, group = text.partition(":")
     return _identity(user), _identity(group) if colon else None
+
+
+def strange_number(text: str) -> str:
+    """Return the user or group of ``user[:group]`` that is a number no file system can hold; else nothing."""
+    numbers = (part for part in text.split(":") if _NUMBER.match(part))
+    return next((part for part in numbers if not 0 <= int(part[:20]) <= _HIGHEST), "")
 
 
 def _identity(text: str) -> Identity:

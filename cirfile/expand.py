@@ -172,6 +172,7 @@ class _Run:
     def _double(self) -> str:
         quote = self._next() if self._rules.raw_quotes else self._next()[:0]
         out = [quote]
+        size = 0
         while letter := self._peek():
             if letter == '"':
                 self._at += 1
@@ -182,6 +183,9 @@ class _Run:
                 out.append(self._escaped_in_double())
             else:
                 out.append(self._next())
+            size += len(out[-1])
+            if size > LONGEST:
+                raise ExpandError(f"the value grows beyond {LONGEST} characters")
         raise ExpandError("a double quote is not closed")
 
     def _escaped_in_double(self) -> str:
@@ -287,12 +291,9 @@ class _Run:
         if not known and self._rules.keep_unset:
             return f"${{{name}/{pattern}/{text}}}"
         try:
-            value = patterns.replace(pattern, value, text, everywhere)
+            return patterns.replace(pattern, value, text, everywhere, LONGEST)
         except patterns.PatternError as error:
             raise ExpandError(str(error)) from None
-        if len(value) > LONGEST:
-            raise ExpandError(f"the value grows beyond {LONGEST} characters")
-        return value
 
     def _word(self, stop: str, raw: bool) -> str:
         before, self._raw_escapes = self._raw_escapes, raw

@@ -83,6 +83,7 @@ class Manifest:
     ``constraints`` narrow versions without requiring anything (``-c`` files). ``platforms`` holds what
     the image promises to run on; a fact without an entry promises nothing about it. ``workdir`` is where
     the application starts, for engines that pass over the image's own word (empty: anywhere).
+    ``require_hashes``: nothing may be used that the requirements give no hash of, also no dependency of theirs.
     """
 
     requirements: tuple[Requirement, ...] = ()
@@ -93,6 +94,7 @@ class Manifest:
     setup: tuple[Setup, ...] = ()
     locks: tuple[LockReference, ...] = ()
     workdir: str = ""
+    require_hashes: bool = False
 
     def of(self, ecosystem: str) -> tuple[Requirement, ...]:
         """Return the requirements of one ecosystem, in the order they were written."""

@@ -75,11 +75,14 @@ def trim_suffix(pattern: str, value: str, greedy: bool) -> str:
     return value[: len(value) - end] if end > 0 else value
 
 
-def replace(pattern: str, value: str, replacement: str, everywhere: bool) -> str:
-    """Replace the first (``everywhere``: every) longest match of ``pattern`` in ``value``."""
+def replace(pattern: str, value: str, replacement: str, everywhere: bool, longest: int) -> str:
+    """Replace the first (``everywhere``: every) longest match of ``pattern`` in ``value``.
+
+    Raise `PatternError` where the result would have more than ``longest`` characters.
+    """
     ends = _ends(_tokens(pattern), value, True)
     result: list[str] = []
-    copied = start = 0
+    copied = start = size = 0
     while start <= len(value):
         end = ends[start]
         if end < 0:
@@ -87,6 +90,9 @@ def replace(pattern: str, value: str, replacement: str, everywhere: bool) -> str
             continue
         if end > copied or start == 0:
             result += [value[copied:start], replacement]
+            size += start - copied + len(replacement)
+            if size + len(value) - end > longest:
+                raise PatternError(f"the value grows beyond {longest} characters")
             copied = end
             if not everywhere:
                 break

@@ -159,6 +159,7 @@ def _manifest(state: State, platform: Platform) -> Manifest:
         pin=state.pin,
         setup=tuple(state.setup),
         workdir=state.config.working_dir if state.config.working_dir != "/" else "",
+        require_hashes=state.needs.require_hashes,
     )
 
 

@@ -83,7 +83,7 @@ def read(
     (65), or where a component has no wheel on a platform that was promised (78).
     """
     document = _document(text)
-    packages = [_demanded(_package(table), demands or {}) for table in _tables(document, "packages")]
+    packages = [_demanded(_package(table), demands or Demands()) for table in _tables(document, "packages")]
     parsed = {p.marker: _marker(p) for p in packages}
     newest = max((m for p in packages for _, w in p.artifacts for m in wheels.pythons(w)), default=(3, 0))
     grid = Grid(promise, literals(m for m in parsed.values() if m is not None), newest)
@@ -168,6 +168,12 @@ def _package(table: Mapping[str, Any]) -> _Package:
 
 
 def _demanded(package: _Package, demands: Demands) -> _Package:
+    if not demands.cover(package.name):
+        raise PylockError(
+            f"`{package.name}` {package.version} is needed, and no requirement gives a hash of it, which "
+            "`--require-hashes` demands of every package",
+            "list it with its hashes, as `uv pip compile --generate-hashes` writes them",
+        )
     kept = tuple(pair for pair in package.artifacts if acceptable(package.name, pair[0], demands))
     if package.artifacts and not kept:
         raise PylockError(

@@ -18,6 +18,8 @@ from frontend.llb import ops, state
 from frontend.llb.marshal import marshal
 from frontend.options import Options
 
+#: The image that holds no file.
+_NOTHING = "scratch"
 _IGNORE_FILE = ".dockerignore"
 _TAG = re.compile(r":[^:/]*\Z")
 
@@ -72,9 +74,9 @@ class Images:
         key = (name, platform, label)
         if key not in self._found:
             named = self._named(name, platform)
-            self._found[key] = named or self._image(
-                name, platform, label, self._options.resolve_mode if pull else ""
-            )
+            mode = self._options.resolve_mode if pull else ""
+            own = Image(ops.SCRATCH) if name == _NOTHING else None
+            self._found[key] = named or own or self._image(name, platform, label, mode)
         return self._found[key]
 
     def _image(self, name: str, platform: Platform, label: str, mode: str) -> Image:
@@ -124,7 +126,7 @@ class Images:
         raise ContextError(f"the named context `{key}` is `{address}`, which is no folder, image or address")
 
     def _load_image(self, named: _Named) -> Image:
-        if named.place == "scratch":
+        if named.place == _NOTHING:
             return Image(ops.SCRATCH)
         full = references.normalize(named.place)
         target = platforms.to_llb(named.platform)

@@ -118,7 +118,7 @@ def run(arguments: argparse.Namespace) -> int:
         return int(importlib.import_module(module).build(arguments))
     machine = NOBODY if arguments.no_forward else host()
     with tempfile.TemporaryDirectory(prefix="cir-build-") as folder:
-        metadata = Path(folder) / "metadata.json"
+        metadata = Path((arguments.passed_metadata_file or [f"{folder}/metadata.json"])[-1])
         command = _command(arguments, machine, netrc_of(machine, Path(folder)), metadata)
         if arguments.dry_run:
             show(shlex.join(["docker", *command]))

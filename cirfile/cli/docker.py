@@ -118,9 +118,13 @@ def _inspect(reference: str) -> dict[str, Any] | None:
 
 
 @contextmanager
-def opened(reference: str) -> Iterator[Callable[[str], bytes | None]]:
+def opened(reference: str, platform: str = "") -> Iterator[Callable[[str], bytes | None]]:
     """Give a function that reads one file of an image (`None`: not there); nothing of the image is run."""
-    created = call("create", reference)
+    flags = ["--platform", platform] if platform else []
+    created = call("create", *flags, reference)
+    if created.returncode != 0 and flags:  # what is there may be for another platform
+        call("pull", "--quiet", *flags, reference)
+        created = call("create", *flags, reference)
     if created.returncode != 0:
         raise CliError(UNAVAILABLE, f"image {reference}: {last_line(created.stderr)}")
     container = created.stdout.decode().strip()

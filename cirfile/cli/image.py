@@ -29,7 +29,7 @@ class Image:
 def read_image(reference: str, platform: str = "") -> Image:
     """Read an image, pulling it where it is not there. Raise `CliError` where it is none of ours."""
     known = docker.ensure_image(reference, platform)
-    with docker.opened(reference) as read:
+    with docker.opened(reference, platform) as read:
         try:
             manifest = decode_manifest(_wanted(read(MANIFEST_PATH), reference, MANIFEST_PATH))
             entries = [(entry, _inside(reference, entry.path)) for entry in manifest.locks]

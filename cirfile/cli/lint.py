@@ -9,7 +9,7 @@ from typing import Any
 
 from cirfile import rules
 from cirfile.cli import show
-from cirfile.cli.errors import FINDINGS, INVALID
+from cirfile.cli.errors import FINDINGS, INVALID, CliError
 from cirfile.cli.host import NOBODY
 from cirfile.cli.project import add_source_options, args_of, open_project, request_of
 from cirfile.errors import CirfileError, excerpt, printable, render
@@ -30,6 +30,10 @@ def configure(parser: argparse.ArgumentParser) -> None:
         "paths", nargs="*", default=["."], metavar="PATH", help="folders or Cirfiles (default: .)"
     )
     add_source_options(parser)
+    parser.add_argument(
+        "--platform", default="", metavar="PLATFORM",
+        help="what the image would be for (default: this machine's, or the first that the Cirfile promises)",
+    )  # fmt: skip
     parser.add_argument("--json", action="store_true", help="print findings as JSON")
 
 
@@ -41,8 +45,12 @@ def run(arguments: argparse.Namespace) -> int:
     for where in arguments.paths:
         try:
             project = open_project(where, arguments.file)
-            request = request_of(project, args)
+            request = request_of(project, args, arguments.platform)
             found = rules.check(project.syntax, plan(project.syntax, request), request)
+        except CliError:
+            if arguments.json:  # of those before, as people have read them by now
+                show(json.dumps(reports, indent=2, ensure_ascii=False))
+            raise
         except CirfileError as error:
             status = INVALID
             reports += [_error(one) for one in error.all()]

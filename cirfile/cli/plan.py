@@ -94,7 +94,7 @@ def _ask_shim(arguments: argparse.Namespace) -> int:
 
 
 def _plan_image(arguments: argparse.Namespace) -> int:
-    image = read_image(arguments.what)
+    image = read_image(arguments.what, arguments.platform)
     lock = image.locks.get("pypi", Lock("pypi", ()))
     machine = _machine(arguments, image, lock)
     _check_promised(image, machine)

@@ -4,21 +4,23 @@ from __future__ import annotations
 
 import argparse
 import os
+import platform as machine
 from dataclasses import dataclass, replace
 from pathlib import Path, PurePosixPath
 
 from cirfile.cli import docker, say
-from cirfile.cli.errors import NO_INPUT, USAGE, CliError
+from cirfile.cli.errors import INVALID, NO_INPUT, USAGE, CliError
 from cirfile.cli.host import Host
-from cirfile.ignore import parse_ignore
+from cirfile.gotext import clean
+from cirfile.ignore import Matcher, parse_ignore
 from cirfile.imageconfig import Pairs, from_oci
 from cirfile.parser import parse
-from cirfile.plan import Plan
+from cirfile.plan import Plan, Platform
 from cirfile.planner import base, plan
 from cirfile.platforms import parse_platform
 from cirfile.request import Request
 from cirfile.source import Source
-from cirfile.syntax import Cirfile
+from cirfile.syntax import Cirfile, Platforms
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,12 +58,12 @@ def open_project(where: str, file: str | None) -> Project:
     return Project(path, context, parse(Source(str(path), text)))
 
 
-def args_of(arguments: argparse.Namespace, machine: Host) -> Pairs:
+def args_of(arguments: argparse.Namespace, given: Host) -> Pairs:
     """Return the build arguments: index settings of the machine, as `cir build` hands them over, and those given.
 
     A bare name takes the environment's value, as with Docker.
     """
-    pairs = dict(machine.indexes)
+    pairs = dict(given.indexes)
     for text in arguments.build_arg:
         name, separator, value = text.partition("=")
         if not name:
@@ -71,12 +73,28 @@ def args_of(arguments: argparse.Namespace, machine: Host) -> Pairs:
     return tuple(sorted(pairs.items()))
 
 
-def request_of(project: Project, args: Pairs) -> Request:
-    """Return a request that can read the build context and knows what it leaves out."""
+def request_of(project: Project, args: Pairs, platform: str = "") -> Request:
+    """Return a request for one platform that can read the build context and knows what it leaves out.
+
+    Without a platform it is this machine's, or the first that the Cirfile promises where that leaves this one out.
+    """
     places = (Path(f"{project.path}.dockerignore"), project.context / ".dockerignore")
     ignore = next((place for place in places if place.is_file()), None)
     patterns = parse_ignore(ignore.read_text(errors="replace")) if ignore else None
-    return Request(build_args=args, ignore=patterns, read=_reader(project.context))
+    try:
+        wanted = parse_platform(platform) if platform else _platform_of(project.syntax)
+    except ValueError as error:
+        raise CliError(USAGE, str(error), "write for example --platform linux/arm64") from None
+    return Request(
+        build_args=args, platform=wanted, ignore=patterns, read=_reader(project.context, patterns or ())
+    )
+
+
+def _platform_of(cirfile: Cirfile) -> Platform:
+    own = parse_platform(machine.machine())
+    lines = (each.conditions for each in cirfile.instructions if isinstance(each, Platforms))
+    promised = next((values for line in lines for fact, values in line if fact == "arch"), ())
+    return own if own.architecture in promised or not promised else parse_platform(promised[0])
 
 
 def plan_of(project: Project, args: Pairs, platform: str = "", *, need_python: bool = False) -> Plan:
@@ -85,12 +103,7 @@ def plan_of(project: Project, args: Pairs, platform: str = "", *, need_python: b
     Where it can't tell, a note says so. With ``need_python`` raise `CliError` (69) then, unless the Cirfile tells
     the Python itself: the plan would be another one than the build's.
     """
-    request = request_of(project, args)
-    if platform:
-        try:
-            request = replace(request, platform=parse_platform(platform))
-        except ValueError as error:
-            raise CliError(USAGE, str(error), "write for example --platform linux/arm64") from None
+    request = request_of(project, args, platform)
     found = base(project.syntax, request)
     if not found.reference:
         return plan(project.syntax, request)
@@ -113,11 +126,17 @@ def _unknown_base(reference: str, error: CliError) -> CliError:
     )
 
 
-def _reader(context: Path) -> docker.Reader:
+def _reader(context: Path, ignored: tuple[str, ...]) -> docker.Reader:
     root = context.resolve()
+    try:
+        left_out = Matcher(ignored)
+    except ValueError as error:
+        raise CliError(INVALID, f"the ignore file: {error}", "correct the pattern") from None
 
     def read(path: str) -> str:
-        """Read a file of the context; one outside of it is not there, as for the engine."""
+        """Read a file of the context; one outside of it, or left out of it, is not there, as for the engine."""
+        if left_out.matches(clean(path.lstrip("/"))):
+            raise FileNotFoundError(path)
         try:
             file = (root / PurePosixPath(path.lstrip("/"))).resolve()
         except RuntimeError:  # links in a circle, until Python 3.12

@@ -24,7 +24,8 @@ _HASH = re.compile(r"\s--hash[= ](\S+)")
 _OPTION = re.compile(r"(--?[A-Za-z-]+)(?:[=\s]\s*(.*))?$", re.DOTALL)
 _SHORT = re.compile(r"(-[rcief])([^-\s=].*)$")
 #: Options without effect here: wheels are what is taken anyway, and every file is hashed.
-_WITHOUT_EFFECT = ("--prefer-binary", "--only-binary", "--require-hashes", "--no-cache-dir", "--use-feature")
+_WITHOUT_EFFECT = ("--prefer-binary", "--only-binary", "--no-cache-dir", "--use-feature")
+_REQUIRE_HASHES = "--require-hashes"
 _REFUSED = {
     "-e": "name what the project needs: `REQUIRE pypi -r pyproject.toml`, and COPY its code",
     "-f": "publish the files to an index and name it with `--index-url`",
@@ -51,10 +52,11 @@ class Entry:
 
 @dataclass(frozen=True, slots=True)
 class Contents:
-    """All a file says, the files it names included."""
+    """All a file says, the files it names included. With ``require_hashes`` nothing without a hash may be used."""
 
     entries: tuple[Entry, ...] = ()
     indexes: tuple[Index, ...] = ()
+    require_hashes: bool = False
 
 
 #: Reads a file of the build context by its path, and wraps it as a source.
@@ -68,6 +70,7 @@ def parse_requirements(
     source = read(path)
     entries: list[Entry] = []
     found: list[Index] = []
+    require_hashes = False
     for number, last, text in _logical_lines(source):
         span = Span(number, 1, last, len(source.lines()[last - 1].rstrip()) or 1)
         try:
@@ -78,7 +81,8 @@ def parse_requirements(
             raise error.in_source(source) from None
         entries += contents.entries
         found += contents.indexes
-    return Contents(tuple(entries), tuple(found))
+        require_hashes |= contents.require_hashes
+    return Contents(tuple(entries), tuple(found), require_hashes)
 
 
 def _logical_lines(source: Source) -> list[tuple[int, int, str]]:
@@ -117,9 +121,11 @@ def _line(text: str, path: str, read: Read, constraint: bool, above: tuple[str, 
     if option in indexes.OPTIONS:
         indexes.check(value)
         return Contents((), (Index("pypi", value, indexes.OPTIONS[option]),))
+    if option == _REQUIRE_HASHES:
+        return Contents(require_hashes=True)
     if option in _WITHOUT_EFFECT:
         return Contents()
-    known = (*indexes.OPTIONS, *_LONG, *_REFUSED, "-r", "-c")
+    known = (*indexes.OPTIONS, *_LONG, *_REFUSED, _REQUIRE_HASHES, "-r", "-c")
     raise NotationError(
         f"the option `{option}` cannot be used", _REFUSED.get(option) or did_you_mean(option, known)
     )

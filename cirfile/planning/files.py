@@ -7,6 +7,7 @@ import re
 from cirfile import addresses
 from cirfile.base_folders import Target, known_parent, why_base
 from cirfile.chmod import is_mode
+from cirfile.copies import strange_number
 from cirfile.errors import CirfileError
 from cirfile.expand import Expander
 from cirfile.gotext import clean, resolve
@@ -69,10 +70,11 @@ def apply_copy(state: State, instruction: CopyFiles) -> None:
     chown, chmod, checksum = (
         _flag(state, word) for word in (instruction.chown, instruction.chmod, instruction.checksum)
     )
-    _check_flags(instruction, chmod)
+    _check_flags(instruction, chown, chmod)
     written = [(state.expand(word.text, word.span), word) for word in instruction.sources]
     sources = tuple(_source(instruction, text, word) for text, word in written)
     _check_checksum(instruction, checksum, sources)
+    _check_repository(instruction, checksum, sources)
     documents = tuple(
         InlineFile(doc.name, _document(state, instruction, doc.content, doc.expand))
         for doc in instruction.documents
@@ -163,7 +165,13 @@ def _credentials_hint(kind: str, address: str) -> str:
     return "remove it; `ssh://git@host/path` takes the keys of your agent, with `--ssh default`"
 
 
-def _check_flags(instruction: CopyFiles, chmod: str) -> None:
+def _check_flags(instruction: CopyFiles, chown: str, chmod: str) -> None:
+    if number := strange_number(chown):
+        raise CirfileError(
+            instruction.chown.span if instruction.chown else instruction.span,
+            "owner", f"`{number}` is no user or group: numbers go from 0 to 4294967294",
+            "write for example `--chown=1000:1000`",
+        )  # fmt: skip
     if chmod and not is_mode(chmod):
         span = instruction.chmod.span if instruction.chmod else instruction.span
         raise CirfileError(
@@ -192,6 +200,30 @@ def _check_checksum(instruction: CopyFiles, checksum: str, sources: tuple[CopySo
             f"`{checksum}` is no digest",
             "write `--checksum=sha256:` and 64 hexadecimal digits",
         )
+
+
+def _check_repository(instruction: CopyFiles, checksum: str, sources: tuple[CopySource, ...]) -> None:
+    """Refuse flags that say another thing than the query of the address, as the stock frontend does."""
+    for source, word in zip(sources, instruction.sources, strict=True):
+        if not isinstance(source, GitTree):
+            continue
+        from cirfile import gitaddress  # late, as all that only some files need
+
+        try:
+            address = gitaddress.parse(source.url)
+        except gitaddress.GitError:
+            address = None  # said by who fetches it
+        if address is None:
+            continue
+        keep = instruction.keep_git_dir
+        for flag, given, own in (
+            ("checksum", checksum or None, address.checksum or None), ("keep-git-dir", keep, address.keep_git_dir),
+        ):  # fmt: skip
+            if given is not None and own is not None and given != own:
+                raise CirfileError(
+                    word.span, flag, f"the address says another thing than `--{flag}`",
+                    f"write it once: `--{flag}=...`, or `?{flag}=...` in the address",
+                )  # fmt: skip
 
 
 def _judge_base(state: State, step: Copy) -> None:

@@ -120,6 +120,7 @@ class _RequireLine:
             requirement = Requirement("pypi", entry.text, self._line.when, entry.hashes)
             self._needs.add(requirement, span, entry.constraint)
         self._needs.indexes += [(index, span) for index in contents.indexes]
+        self._needs.require_hashes |= contents.require_hashes
 
     def _contents(self, value: str, constraint: bool, span: Span) -> Contents:
         if "://" in value:
@@ -187,6 +188,13 @@ def all_indexes(state: State) -> tuple[Index, ...]:
     for name, index in indexes.from_variables(variables):
         if index.role in given:
             continue
+        default = next((other for other in found if other.role == indexes.DEFAULT), index)
+        if index.role == indexes.DEFAULT and default != index:
+            raise CirfileError(
+                state.cirfile.base.span, "two-indexes",
+                f"`{name}` names two default indexes, `{default.url}` and `{index.url}`",
+                "name one of them in `UV_INDEX` or `PIP_EXTRA_INDEX_URL`",
+            )  # fmt: skip
         try:
             indexes.check(index.url)
         except NotationError as error:

@@ -5,6 +5,7 @@ The ``created_by`` lines are those of the stock frontend, letter for letter.
 
 from __future__ import annotations
 
+from cirfile.copies import strange_number
 from cirfile.errors import CirfileError
 from cirfile.gotext import duration, quote, quote_list, quote_number
 from cirfile.imageconfig import Healthcheck, Pairs
@@ -149,6 +150,11 @@ def apply_volume(state: State, instruction: Words) -> None:
 def apply_user(state: State, instruction: Words) -> None:
     """Set the user."""
     user = state.expand(instruction.words[0].text, instruction.words[0].span)
+    if number := strange_number(user):
+        raise CirfileError(
+            instruction.words[0].span, "owner",
+            f"`{number}` is no user or group: numbers go from 0 to 4294967294", "write for example `USER 1000:1000`",
+        )  # fmt: skip
     state.change(user=user)
     state.history.append(f"USER {user}")
 

@@ -26,6 +26,7 @@ class Needs:
     spans: list[Span] = field(default_factory=list)
     constraints: list[Requirement] = field(default_factory=list)
     indexes: list[tuple[Index, Span]] = field(default_factory=list)
+    require_hashes: bool = False
 
     def add(self, requirement: Requirement, span: Span, constraint: bool = False) -> None:
         """Add one, unless it is there already."""

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from cirfile.expand import Expander, ExpandError
+from cirfile.expand import LONGEST, Expander, ExpandError
 from cirfile.patterns import PatternError, replace, trim_prefix, trim_suffix
 
 VALUES = {
@@ -182,7 +182,9 @@ def test_suffixes_are_those_of_regular_expressions(pattern: str, value: str, gre
 @settings(max_examples=500, deadline=None)
 @given(st.text(alphabet="ab*?", min_size=1, max_size=5), VALUE)
 def test_first_replacement_is_that_of_regular_expressions(pattern: str, value: str) -> None:
-    assert replace(pattern, value, "<>", False) == re.sub(_expression(pattern, True), "<>", value, count=1)
+    assert replace(pattern, value, "<>", False, LONGEST) == re.sub(
+        _expression(pattern, True), "<>", value, count=1
+    )
 
 
 @pytest.mark.parametrize(
@@ -199,7 +201,7 @@ def test_first_replacement_is_that_of_regular_expressions(pattern: str, value: s
     ],
 )
 def test_all_replacements(pattern: str, value: str, expected: str) -> None:
-    assert replace(pattern, value, "x", True) == expected
+    assert replace(pattern, value, "x", True, LONGEST) == expected
 
 
 def test_work_is_bounded() -> None:

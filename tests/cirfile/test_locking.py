@@ -51,6 +51,7 @@ OTHER: list[dict[str, Any]] = [
     {"platforms": (("arch", ("amd64",)), ("python", ("3.12",)))},
     {"platforms": (("arch", ("amd64", "arm64")), ("python", ("3.13",)))},
     {"pin": Pin("as-of", "2026-11-20")},
+    {"require_hashes": True},
 ]
 
 

@@ -305,6 +305,11 @@ def test_wrong_index_of_a_variable() -> None:
         plan_text(BASE + "REQUIRE pypi a\n", build_args=(("PIP_INDEX_URL", "https://u:p@b/"),))
 
 
+def test_two_default_indexes_of_a_variable() -> None:
+    with pytest.raises(CirfileError, match="`UV_INDEX_URL` names two default indexes"):
+        plan_text(BASE + "REQUIRE pypi a\n", build_args=(("UV_INDEX_URL", "https://a/ https://b/"),))
+
+
 def test_without_python_packages_indexes_do_not_matter() -> None:
     made = plan_text(BASE + "REQUIRE deb libgomp1\n", build_args=(("PIP_INDEX_URL", "nonsense"),))
     assert made.manifest.indexes == ()

@@ -42,7 +42,7 @@ def main(words: list[str]) -> int:  # noqa: C901 - one case a command
         case ["pull", *_, name]:
             print(f"Error response from daemon: {name}: not found", file=sys.stderr)
             return 1
-        case ["create", name]:
+        case ["create", *_, name]:
             print(name)
             return 0
         case ["cp", place, "-"]:

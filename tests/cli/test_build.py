@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import netrc
 import os
 import shlex
@@ -178,6 +179,13 @@ def test_json_names_the_digest(cir: Cir) -> None:
     cir.write("Cirfile", "FROM scratch\n")
     done = cir("build", "--json", "-t", "a:1")
     assert done.stdout == '{\n  "digest": "sha256:' + "0" * 64 + '",\n  "names": [\n    "a:1"\n  ]\n}\n'
+
+
+def test_json_names_the_digest_beside_a_metadata_file_of_the_callers(cir: Cir) -> None:
+    cir.write("Cirfile", "FROM scratch\n")
+    done = cir("build", "--json", "--metadata-file", "m.json", "-t", "a:1")
+    assert json.loads(done.stdout)["digest"] == "sha256:" + "0" * 64
+    assert (cir.folder / "m.json").exists()
 
 
 def test_the_status_is_that_of_docker(cir: Cir) -> None:

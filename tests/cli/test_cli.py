@@ -55,6 +55,43 @@ def test_lint_statuses(cir: Cir) -> None:
     assert cir("lint", "nowhere").returncode == 66
 
 
+def test_lint_of_what_is_promised_for_another_architecture(cir: Cir) -> None:
+    cir.write("Cirfile", "FROM debian:12\nPLATFORMS arch=arm64\n")
+    assert cir("lint").returncode == 0
+    assert json.loads(cir("plan", "--json").stdout)["manifest"]["platforms"]["arch"] == ["arm64"]
+    done = cir("lint", "--platform", "linux/amd64")
+    assert done.returncode == 65
+    assert "the image is built for `amd64`, which it does not promise" in done.stdout
+    assert cir("lint", "--platform", "a/b/c/d").returncode == 64
+
+
+def test_a_file_that_is_missing_does_not_take_the_report_of_the_others(cir: Cir) -> None:
+    cir.write("warned/Cirfile", _CLEAN.replace('["python"', '["/usr/bin/python3"'))
+    done = cir("lint", "--json", "warned", "nowhere")
+    assert done.returncode == 66
+    assert json.loads(done.stdout)
+
+
+@pytest.mark.parametrize(
+    ("name", "patterns", "status"),
+    [
+        (".dockerignore", "*.txt", 65),
+        ("Cirfile.dockerignore", "*.txt", 65),
+        (".dockerignore", "*.txt\n!requirements.txt", 0),
+        (".dockerignore", "[", 65),
+    ],
+)
+def test_files_that_the_build_does_not_get_are_not_there(
+    cir: Cir, name: str, patterns: str, status: int
+) -> None:
+    cir.write("Cirfile", "FROM debian:12\nREQUIRE pypi -r requirements.txt\n")
+    cir.write("requirements.txt", "six\n")
+    cir.write(name, patterns + "\n")
+    done = cir("lint")
+    assert done.returncode == status, done
+    assert status == 0 or "requirements.txt" in done.stdout or "ignore file" in done.stderr
+
+
 def test_lint_as_json(cir: Cir) -> None:
     cir.write("warned/Cirfile", _CLEAN.replace('["python"', '["/usr/bin/python3"'))
     cir.write("broken/Cirfile", "FROM debian:12\nRUN true\nCOPPY a b\n")

@@ -96,6 +96,7 @@ def test_an_image_on_a_platform(cir: Cir) -> None:
         (["--platform", "linux/amd64"], ["alpha", "beta"]),
         (["--platform", "arm64"], ["alpha", "beta", "old"]),
         (["--platform", "linux/amd64", "--fact", "accelerator=cuda"], ["alpha", "beta", "cupy"]),
+        (["--platform", "linux/amd64", "--fact", "accelerator=cuda:13.0"], ["alpha", "beta", "cupy"]),
         (["--platform", "linux/amd64", "--libc", "musl"], ["alpha", "beta"]),
     ],
 )
@@ -118,6 +119,15 @@ def test_why_tells_what_was_passed_over(cir: Cir) -> None:
         assert any(
             f"not beta-1.0-cp311-cp311-{name}" in line and reason in line for line in shown.splitlines()
         )
+
+
+def test_an_image_for_another_platform_is_asked_for_by_it(cir: Cir) -> None:
+    cir.image("app", our_image())
+    assert cir("plan", "--platform", "linux/arm64", "app").returncode == 0
+    created = [call for call in cir.calls() if call[0] == "create"]
+    assert created == [["create", "--platform", "linux/arm64", "app"]]
+    cir("plan", "--platform", "linux/arm64", "elsewhere")
+    assert ["pull", "--quiet", "--platform", "linux/arm64", "elsewhere"] in cir.calls()
 
 
 @pytest.mark.parametrize(

@@ -413,6 +413,12 @@ def test_named_contexts(server: Server, frontend: Run) -> None:
     assert any(name.startswith("[context extra]") for name in names)
 
 
+def test_no_registry_is_asked_for_the_image_that_holds_nothing(server: Server, frontend: Run) -> None:
+    edit(server, "COPY main.py ./", "COPY main.py ./\nCOPY --from=scratch data ./")
+    frontend()
+    assert not [source for source in sources(server) if "scratch" in source.identifier]
+
+
 def test_the_base_can_be_replaced_by_a_named_context(server: Server, frontend: Run) -> None:
     server.images["registry.test/other:1"] = {"config": {"Env": ["PATH=/other"]}}
     frontend({"context:python:3.11-slim": "docker-image://registry.test/other:1"})
