@@ -24,6 +24,7 @@ PACKAGES = (
     "docker.io",
     "docker-cli",
     "docker-buildx",
+    "pigz",  # recommended by Docker's packages: containerd unpacks layers with it
     "buildah",
     "podman",
     "skopeo",

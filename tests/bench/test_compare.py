@@ -13,6 +13,7 @@ from bench.compare.report import causes, rows
 from bench.compare.report.causes import Causes
 from bench.compare.report.figures import Figures, Spread, crossovers
 from bench.compare.report.page import page
+from bench.compare.report.parts import Curve
 from bench.compare.report.promises import GOALS, PAPER, Result
 from bench.compare.report.table import table
 from bench.compare.report.write import write
@@ -390,9 +391,16 @@ def test_a_log_keeps_what_it_has(tmp_path: Path) -> None:
 
 
 def test_crossovers() -> None:
-    """A straight line on the logarithmic scale: half-way between 100 and 400 is 200."""
-    assert crossovers({100: 3.0, 400: 1.0}, {100: 2.0, 400: 2.0}) == [pytest.approx(200)]
-    assert crossovers({100: 1.0, 400: 1.0}, {100: 2.0, 400: 2.0}) == []
+    """Time goes with the time a byte takes: 8 s and 2 s at 100 and 400 Mbit/s are 4 s at 200."""
+
+    def known(values: dict[float, float], spread: float = 0.1) -> dict[float, Spread]:
+        return {rate: Spread(value, value - spread, value + spread, 5) for rate, value in values.items()}
+
+    flat = known({100: 4.0, 400: 4.0})
+    assert crossovers(known({100: 8.0, 400: 2.0}), flat) == [pytest.approx(200)]
+    assert crossovers(known({100: 3.0, 400: 1.0}), flat) == []
+    assert crossovers(known({100: 8.0, 400: 3.9}), flat) == [], "which one is faster at 400 is not known"
+    assert Curve(0, {100: 8.0, 400: 2.0}).at(200) == pytest.approx(4.0)
 
 
 def test_a_folder_that_lacks_a_file_is_named(tmp_path: Path, apps: list[Scenario]) -> None:

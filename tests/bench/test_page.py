@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 import shutil
 import subprocess
@@ -12,7 +13,9 @@ import pytest
 
 from bench.compare import phases
 from bench.compare.report.causes import Causes
+from bench.compare.report.figures import Figures
 from bench.compare.report.page import page
+from bench.compare.samples import read
 from bench.compare.scenario import Scenario
 from tests.bench.conftest import measure, systems
 from tests.bench.fake import FakeNetwork
@@ -26,7 +29,7 @@ def test_the_page_names_no_other_resource(tmp_path: Path, apps: list[Scenario]) 
 
 
 def test_the_crossover_is_said(tmp_path: Path, apps: list[Scenario]) -> None:
-    """On the slow link ours takes five seconds more, on the fast one five less: they cross half-way between."""
+    """On the slow link ours takes five seconds more, on the fast one five less; time goes with that of a byte."""
     ours, peer, other = systems()
     network = FakeNetwork()
     ours = replace(ours, slow={phases.DEPLOY_BASE: 15.0}, network=network)
@@ -35,10 +38,26 @@ def test_the_crossover_is_said(tmp_path: Path, apps: list[Scenario]) -> None:
     figures = measure(tmp_path / "samples.jsonl", apps, chosen, swept=every, network=network)
     made = page(figures, NONE)
     assert (
-        "Crossovers: CIR on Docker and Docker, expert&#x27;s Dockerfile at 224 Mbit/s; "
-        "CIR on Docker and Another at 224 Mbit/s." in made
+        "Crossovers: CIR on Docker and Docker, expert&#x27;s Dockerfile at 167 Mbit/s; "
+        "CIR on Docker and Another at 167 Mbit/s." in made
     )
     assert made.count('<circle class="mark"') == 4
+
+
+def test_curves_of_different_days_have_no_crossover(tmp_path: Path, apps: list[Scenario]) -> None:
+    ours, peer, _ = systems()
+    network = FakeNetwork()
+    ours = replace(ours, slow={phases.DEPLOY_BASE: 15.0}, network=network)
+    samples = tmp_path / "samples.jsonl"
+    for chosen in (ours, peer):
+        measure(samples, apps, [chosen], swept=[chosen.name], network=network)
+    days = iter((2, 3))
+    lines = [
+        json.dumps({"machine": {"date": f"2026-01-0{next(days)}"}}) if '{"machine"' in line else line
+        for line in samples.read_text().splitlines()
+    ]
+    assert "No crossovers" in page(Figures.of(read(lines)), NONE)
+    assert "Crossovers:" not in page(Figures.of(read(lines)), NONE)
 
 
 @pytest.fixture(scope="session")

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import math
+from collections.abc import Iterable
 from html import escape
-from itertools import pairwise
 
 from bench.compare import phases
 from bench.compare.report import parts, rows
-from bench.compare.report.figures import Figures, crossovers
+from bench.compare.report.figures import Figures, Spread, crossovers
 from bench.compare.report.parts import Curve
 from bench.compare.report.promises import DOCKER, PAIRS
 
@@ -30,22 +29,23 @@ def section(figures: Figures) -> list[str]:
 def _chart(figures: Figures, scenario: str, phase: str) -> str:
     title = phases.TITLES[phase]
     drawn: dict[str, Curve] = {}
+    spreads: dict[str, dict[float, Spread]] = {}
     for number, system in enumerate(figures.plan.systems):
         points = {
-            rate: _median(figures, scenario, system, phase, link) for link, rate in figures.plan.links.items()
+            rate: figures.spread(scenario, system, phase, link) for link, rate in figures.plan.links.items()
         }
-        known = {rate: value for rate, value in points.items() if value is not None}
+        known = spreads[system] = {rate: found for rate, found in points.items() if found is not None}
         if sum(rate > 0 for rate in known) > 1:
-            drawn[system] = Curve(number, {rate: v for rate, v in known.items() if rate > 0}, known.get(0))
+            unshaped = known[0].median if 0 in known else None
+            drawn[system] = Curve(number, {r: s.median for r, s in known.items() if r > 0}, unshaped)
     if not drawn:
         return f'<h4>{escape(title)}</h4><p class="missing">missing</p>'
     marks: list[tuple[float, float]] = []
     said: list[str] = []
     for ours, peer in _compared(figures):
-        if ours in drawn and peer in drawn:
-            curve = drawn[ours].points
-            for rate in crossovers(curve, drawn[peer].points):
-                marks.append((rate, _between(curve, rate)))
+        if ours in drawn and peer in drawn and _is_one_day(figures, scenario, phase, (ours, peer)):
+            for rate in crossovers(spreads[ours], spreads[peer]):
+                marks.append((rate, drawn[ours].at(rate)))
                 said.append(
                     f"{figures.plan.systems[ours]} and {figures.plan.systems[peer]} at {rate:.0f} Mbit/s"
                 )
@@ -55,9 +55,11 @@ def _chart(figures: Figures, scenario: str, phase: str) -> str:
     return f"<h4>{escape(title)}</h4>{chart}"
 
 
-def _median(figures: Figures, scenario: str, system: str, phase: str, link: str) -> float | None:
-    found = figures.spread(scenario, system, phase, link)
-    return None if found is None else found.median
+def _is_one_day(figures: Figures, scenario: str, phase: str, systems: Iterable[str]) -> bool:
+    """Whether curves can be held against each other: on another day the machine may be another."""
+    links = [link for link, rate in figures.plan.links.items() if rate > 0]
+    days = {figures.days(scenario, system, phase, link) for system in systems for link in links}
+    return len(days - {frozenset()}) == 1
 
 
 def _compared(figures: Figures) -> list[tuple[str, str]]:
@@ -67,11 +69,3 @@ def _compared(figures: Figures) -> list[tuple[str, str]]:
         *((DOCKER[0], system) for system in figures.plan.systems if system not in ours),
         *(pair for pair in PAIRS if pair != DOCKER),
     ]
-
-
-def _between(points: dict[float, float], rate: float) -> float:
-    """A curve's value between its points."""
-    rates = sorted(points)
-    left, right = next((a, b) for a, b in pairwise(rates) if a <= rate <= b)
-    share = math.log(rate / left) / math.log(right / left)
-    return points[left] + share * (points[right] - points[left])

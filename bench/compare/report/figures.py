@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 import statistics
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
@@ -20,6 +19,10 @@ class Spread:
     low: float
     high: float
     count: int
+
+    def apart(self, other: Spread) -> bool:
+        """Whether all samples of one are below all of the other."""
+        return self.high < other.low or other.high < self.low
 
 
 @dataclass(frozen=True)
@@ -172,13 +175,17 @@ def time_of(phase: str) -> str:
     return "deployed" if phase in phases.DEPLOYMENTS else "seconds"
 
 
-def crossovers(a: Mapping[float, float], b: Mapping[float, float]) -> list[float]:
-    """Where two curves of seconds over Mbit/s cross, between measured points, the bandwidth on a logarithmic scale."""
+def crossovers(a: Mapping[float, Spread], b: Mapping[float, Spread]) -> list[float]:
+    """Where two curves of seconds over Mbit/s cross, between measured points.
+
+    Only where the ranges of both keep apart at either end: else which one is faster there is not known. Between the
+    points time is taken to go with the time a byte takes, as it does where a link is what holds it up.
+    """
     points = sorted(rate for rate in a.keys() & b.keys() if rate > 0)
     found: list[float] = []
     for left, right in pairwise(points):
-        before, after = a[left] - b[left], a[right] - b[right]
-        if before * after < 0:
+        before, after = (a[rate].median - b[rate].median for rate in (left, right))
+        if before * after < 0 and a[left].apart(b[left]) and a[right].apart(b[right]):
             share = before / (before - after)
-            found.append(math.exp(math.log(left) + share * (math.log(right) - math.log(left))))
+            found.append(1 / (1 / left + share * (1 / right - 1 / left)))
     return found

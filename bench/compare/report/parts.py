@@ -7,14 +7,17 @@ import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from html import escape
+from itertools import pairwise
 
 from bench.compare.report.rows import Cell, Rows
 
-_COLOURS = 8
+_COLOURS = 9
 _WIDTH, _HEIGHT, _LEFT, _RIGHT, _BOTTOM, _TOP = 360, 240, 34, 22, 26, 12
 #: Room for an unshaped link beside the scale.
 _BESIDE = 60
 _TICKS = 4
+#: Pieces of a curve between two points.
+_STEPS = 12
 #: A figure, and what stands below it: its spread or a verdict.
 _SMALL = re.compile(r"(.*?)(?: (\(.*\)|met|missed))?")
 
@@ -41,6 +44,17 @@ class Curve:
     def colour(self) -> str:
         """Its colour."""
         return colour(self.number)
+
+    def at(self, rate: float) -> float:
+        """Seconds at a bandwidth between its points, where time goes with the time a byte takes.
+
+        :raises ValueError: beyond its points
+        """
+        for left, right in pairwise(sorted(self.points)):
+            if left <= rate <= right:
+                share = (1 / rate - 1 / left) / (1 / right - 1 / left)
+                return self.points[left] + share * (self.points[right] - self.points[left])
+        raise ValueError(f"nothing was measured around {rate} Mbit/s")
 
 
 def colour(number: int) -> str:
@@ -174,7 +188,9 @@ class _Scale:
     def line(self, curve: Curve) -> str:
         """A curve with its points, to an unshaped link dashed."""
         points = [(self.x(rate), self.y(value)) for rate, value in sorted(curve.points.items())]
-        drawn = " ".join(f"{x:.1f},{y:.1f}" for x, y in points)
+        ends = sorted(curve.points)
+        rates = [rate for pair in pairwise(ends) for rate in _steps(*pair)] + ends[-1:]
+        drawn = " ".join(f"{self.x(rate):.1f},{self.y(curve.at(rate)):.1f}" for rate in rates)
         made = f'<polyline stroke="{curve.colour}" points="{drawn}"/>'
         if curve.unshaped is not None:
             points.append((self.x(0), self.y(curve.unshaped)))
@@ -184,6 +200,11 @@ class _Scale:
             f'<circle cx="{x:.1f}" cy="{y:.1f}" r="2.5" fill="{curve.colour}"/>' for x, y in points
         )
         return made + dots
+
+
+def _steps(first: float, last: float) -> list[float]:
+    """Bandwidths from one to just before another, evenly spaced on a logarithmic scale."""
+    return [first * (last / first) ** (step / _STEPS) for step in range(_STEPS)]
 
 
 def _nice(value: float) -> float:

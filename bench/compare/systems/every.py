@@ -6,7 +6,7 @@ from typing import Any
 
 from bench.compare import phases
 from bench.compare.systems import System
-from bench.compare.systems.apptainer import Apptainer, CirApptainer
+from bench.compare.systems.apptainer import Apptainer, CirApptainer, UsualApptainer
 from bench.compare.systems.clients import Buildah, CirBuildah, Client, Docker
 from bench.compare.systems.host import Host
 from bench.compare.systems.images import Images
@@ -35,6 +35,7 @@ def every(host: Host, user: Host) -> list[System]:
         images("docker-usual", "Dockerfile.usual", docker),
         images("buildah", "Dockerfile", Buildah(host)),
         Apptainer(user),
+        UsualApptainer(user),
         images("uv-run", "Dockerfile.uv", docker, store="/root/.cache/uv", common=True),
     ]
     return sorted(found, key=lambda system: list(TITLES).index(system.name))

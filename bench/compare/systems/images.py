@@ -4,9 +4,9 @@ Each deployment gets an image the host has never seen (bench/main_path/variants.
 
 * *base absent*: every layer is new to the host;
 * *base present*: the base's layers are on the host;
-* *components shared*: before, another application with the same dependencies was deployed there. A stock image of
-  it shares the base only, since its layers were built apart; CIR shares the shim layer and what is in the store, and
-  `uv run` its layer with uv and its cache;
+* *components shared*: before, another application with the same lock was deployed there. A stock image of
+  it shares the base only, since its layers were built apart, so that this is *base present* again; CIR shares the shim
+  layer and what is in the store, and `uv run` its layer with uv and its cache;
 * *warm*: the same image has run before.
 """
 
@@ -55,8 +55,8 @@ class Images:
 
     @property
     def alike(self) -> Mapping[str, str]:
-        """Nothing: layers and stores make each phase another."""
-        return {}
+        """Without a store an image shares its base alone with another one that was built apart."""
+        return {} if self.store else {phases.DEPLOY_SHARED: phases.DEPLOY_BASE}
 
     def versions(self) -> dict[str, str]:
         """Of the client's programs."""
@@ -107,7 +107,7 @@ class ImageJob:
         elif phase == phases.PUSH:
             if not self._pushed:
                 self._push()
-            self._host.forget(self._repository, keep=self._counts()[0])
+            self._host.forget(self._repository, keep=self._counts()[1])
             self._pushed = False
         elif phase == phases.PUSH_PLATFORMS:
             self._ready_to_push_two()
@@ -164,14 +164,14 @@ class ImageJob:
         return Taken(blobs=lambda: self._blobs(self._repository, "1"))
 
     def _ready_to_push_two(self) -> None:
-        """The image is there for both platforms, and in the registry only its base is."""
+        """The image is there for both platforms; in the registry are its base and what all of the system share."""
         if not self._pushed:  # layers are told apart by an image for this machine
             self._push()
         if not self._built_two:
             self._build_two()
         self._push_two()
         for manifest in self._manifests():
-            self._host.forget(self._two, keep=self._counts()[0], tag=manifest)
+            self._host.forget(self._two, keep=self._counts()[1], tag=manifest)
 
     def _push_two(self) -> Taken:
         file, flags = self._copy.folder / self._system.recipe, self._system.flags

@@ -8,5 +8,6 @@ TITLES = {
     "docker-usual": "Docker, usual Dockerfile",
     "buildah": "Buildah and Podman, expert's Dockerfile",
     "apptainer": "Apptainer, definition file",
+    "apptainer-usual": "Apptainer, definition file, its own compression",
     "uv-run": "uv run in a container, cache volume",
 }
