@@ -16,10 +16,10 @@ import zlib
 from collections.abc import Iterable
 from contextlib import ExitStack
 from pathlib import Path
-from typing import IO
+from typing import IO, Self
 
 from buildah_plugin import process
-from buildah_plugin.nodes import CAPABILITY, Content, File, Folder, Link, Node, Special, TreeError
+from buildah_plugin.nodes import CAPABILITY, Content, File, Folder, Link, Node, Special, TreeError, clone
 from buildah_plugin.paths import lookup, parts, resolve
 from buildah_plugin.process import ProcessError
 
@@ -28,7 +28,21 @@ _MOST_ACCOUNTS = 16 << 20
 _CHUNK = 1 << 20
 _ZSTD = b"\x28\xb5\x2f\xfd"
 _SPECIAL = {tarfile.CHRTYPE: "3", tarfile.BLKTYPE: "4", tarfile.FIFOTYPE: "6"}
+_DAMAGED = (tarfile.InvalidHeaderError, tarfile.TruncatedHeaderError)  # type: ignore[attr-defined]  # not in the stubs
+_UNREADABLE = tarfile.ReadError
 _BROKEN = (tarfile.TarError, EOFError, OSError, OverflowError, zlib.error, lzma.LZMAError, ValueError)
+
+
+class _Member(tarfile.TarInfo):
+    """A member of an archive in which a damaged header is an error, wherever it is: `tarfile` takes it for the end."""
+
+    @classmethod
+    def fromtarfile(cls, tarfile: tarfile.TarFile) -> Self:
+        """Read the next one. Raise `tarfile.ReadError` where it is damaged or cut short."""
+        try:
+            return super().fromtarfile(tarfile)
+        except _DAMAGED as error:
+            raise _UNREADABLE(str(error)) from None
 
 
 def layers(blobs: Iterable[Path], spool: Path | None = None) -> Folder:
@@ -92,7 +106,7 @@ class _Reader:
 
     def _members(self, stream: IO[bytes], plain: Path | None) -> None:
         mode = "r:" if plain else "r|"
-        with tarfile.open(fileobj=stream, mode=mode, encoding="utf-8") as tar:  # type: ignore[call-overload]  # one of two literals
+        with tarfile.open(fileobj=stream, mode=mode, encoding="utf-8", tarinfo=_Member) as tar:  # type: ignore[call-overload]  # one of two literals
             seen: set[int] = set()
             for member in tar:
                 self._add(tar, member, plain, seen)
@@ -101,9 +115,7 @@ class _Reader:
         names = parts(member.name)
         if ".." in names:
             raise TreeError(f"`{member.name}` leads out of the archive")
-        if not names:
-            if self._fresh and member.isdir():
-                self._describe(self._root, member)
+        if not names:  # the folder it is unpacked into stays as it is
             return
         folder = self._parent(names[:-1])
         if self._whiteouts and names[-1].startswith(".wh."):
@@ -141,9 +153,10 @@ class _Reader:
         elif member.islnk():
             names = resolve(self._root, member.linkname, last=False)
             found = lookup(self._root, names)
-            if not isinstance(found, File):
+            if found is None or isinstance(found, Folder):
                 raise TreeError(f"`{member.name}` is a hard link to `{member.linkname}`, which is no file")
-            return found
+            # Links and devices may have several names, too: archives of trees full of hard links hold such.
+            return found if isinstance(found, File) else clone(found, self._fresh)
         elif member.issym():
             made = Link(member.linkname)
         elif member.isfile():

@@ -22,7 +22,7 @@ from buildah_plugin.images import POLICIES, Image, Images
 from buildah_plugin.locks import Locker
 from buildah_plugin.nodes import Folder
 from buildah_plugin.project import Project, own_platform
-from buildah_plugin.settings import Settings, cache_folder
+from buildah_plugin.settings import NamedContext, Settings, cache_folder
 from buildah_plugin.steps import Surroundings
 from buildah_plugin.tools import Tools
 from cirfile import locking, ociconfig
@@ -112,7 +112,7 @@ class Build:
     def _look_ahead(self, platforms: tuple[Platform, ...]) -> None:
         for platform in platforms:
             with contextlib.suppress(CliError, OSError):  # what fails here fails again, with its reason
-                self._images.get(self._shim_name, platform)
+                self._images.get(self._shim_name, platform, pull=False)
 
     @property
     def _shim_name(self) -> str:
@@ -122,7 +122,8 @@ class Build:
     def _shim(self, platform: Platform) -> Image:
         name = self._shim_name
         try:
-            return self._images.get(name, platform)
+            # It belongs to this builder, and may lie on this machine only: `--pull` is about the base.
+            return self._images.get(name, platform, pull=False)
         except CliError as error:
             raise CliError(
                 error.code, f"the shim image `{name}` cannot be had for {platform}: {error.message}",
@@ -133,14 +134,14 @@ class Build:
 
     def _origin(self, name: str, platform: Platform) -> Folder:
         """Return the files of what ``--from`` names: a folder, or an image whose layers are read."""
-        place = self._settings.contexts.get(name, name)
-        if name == "scratch" and name == place:
+        context = self._settings.context_of(name) or NamedContext(name)
+        if context.place == "scratch":
             return Folder()
-        if name in self._settings.contexts and Path(place).is_dir():
-            ignore = Path(place, ".dockerignore")
+        if context.folder:
+            ignore = Path(context.place, ".dockerignore")
             patterns = parse_ignore(ignore.read_text(errors="replace")) if ignore.is_file() else ()
-            return disk.tree(place, patterns)
-        image = self._images.fetched(self._images.get(place, platform))
+            return disk.tree(context.place, patterns)
+        image = self._images.fetched(self._images.get(context.place, platform))
         spool = Path(tempfile.mkdtemp(prefix="layers-", dir=self._work))
         return archives.layers((self.blobs.path(digest) for digest in image.digests), spool)
 

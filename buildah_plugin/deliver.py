@@ -68,14 +68,18 @@ class Delivery:
     def _store(self, built: Built) -> None:
         with self._settings.talk.phase("image put into the storage"):
             manifests = built.composed.manifests
-            names = [_stored_name(tag) for tag in self._settings.tags]
-            if len(manifests) == 1 and not self._settings.manifest:
-                self._store_one(built, manifests[0], names)
-                return
-            ids = [self._store_one(built, manifest, []) for manifest in manifests]
-            lists = [_stored_name(self._settings.manifest)] if self._settings.manifest else names
-            for name in lists:
-                self._list(name, ids)
+            given = [
+                output.place for output in self._settings.outputs if output.kind == "storage" and output.place
+            ]
+            names = list(dict.fromkeys(_stored_name(name) for name in (*self._settings.tags, *given)))
+            if len(manifests) == 1:
+                ids = [self._store_one(built, manifests[0], names)]
+            else:
+                ids = [self._store_one(built, manifest, []) for manifest in manifests]
+                for name in names:
+                    self._list(name, ids)
+            if self._settings.manifest:
+                self._extend(_stored_name(self._settings.manifest), ids)
 
     def _store_one(self, built: Built, manifest: Descriptor, names: list[str]) -> str:
         """Store the image of one platform and return its id."""
@@ -90,18 +94,22 @@ class Delivery:
             self._tools.run([BUILDAH, "tag", image, *names])
         return image
 
-    def _list(self, name: str, ids: list[str]) -> None:
-        """Add images to the list of `--manifest`, made where it is not there; a tag gets a list of its own."""
+    def _extend(self, name: str, ids: list[str]) -> None:
+        """Add images to the list of ``--manifest``, made where it is not there."""
+        self._need_lists()
+        self._tools.run([BUILDAH, "manifest", "create", "--amend", name])
+        self._add(name, ids)
+
+    def _need_lists(self) -> None:
         if not self._tools.buildah:
             raise CliError(
                 UNAVAILABLE, "a list of manifests in the storage needs `buildah`, which is not on PATH",
                 "install it, or --push instead",
             )  # fmt: skip
-        if self._settings.manifest:
-            self._tools.run([BUILDAH, "manifest", "create", "--amend", name])
-            self._add(name, ids)
-            return
-        # A new list takes over the name, whatever had it before.
+
+    def _list(self, name: str, ids: list[str]) -> None:
+        """Make a list of images, which takes over the name, whatever had it before."""
+        self._need_lists()
         with self._tools.list() as new:
             self._add(new, ids)
             self._tools.run([BUILDAH, "tag", new, name])
@@ -147,8 +155,10 @@ class Delivery:
             aside = target.with_name(f".{target.name}.part")
             try:
                 if output.kind == "docker":
-                    name = f":{references.normalize(self._settings.tags[0])}" if self._settings.tags else ""
-                    self._tools.run([SKOPEO, "copy", f"oci:{folder}:latest", f"docker-archive:{aside}{name}"])
+                    first, *others = [references.normalize(tag) for tag in self._settings.tags] or [""]
+                    more = [word for tag in others for word in ("--additional-tag", tag)]
+                    place = f"docker-archive:{aside}{first and f':{first}'}"
+                    self._tools.run([SKOPEO, "copy", *more, f"oci:{folder}:latest", place])
                 else:
                     with aside.open("wb") as out:
                         layout.pack(folder, out)

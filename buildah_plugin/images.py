@@ -28,7 +28,7 @@ POLICIES = ("missing", "always", "never", "newer")
 _REGISTRY = "docker://"
 #: Read without a program: a folder, as `cir build -o type=oci,tar=false` writes it.
 _LAYOUT = "oci:"
-_TRANSPORTS = (_REGISTRY, _LAYOUT, "oci-archive:", "docker-archive:", "dir:", STORAGE)
+TRANSPORTS = (_REGISTRY, _LAYOUT, "oci-archive:", "docker-archive:", "dir:", STORAGE)
 _OCI = "application/vnd.oci.image"
 _USUAL = Platform()
 _LAYER_TYPES = {
@@ -69,22 +69,24 @@ class Images:
         self._tools = found
         self._blobs = blobs
         self._policy = policy
-        self._known: dict[tuple[str, Platform], Image] = {}
-        self._locks: dict[tuple[str, Platform], threading.Lock] = {}
+        self._known: dict[tuple[str, Platform, str], Image] = {}
+        self._locks: dict[tuple[str, Platform, str], threading.Lock] = {}
         self._mutex = threading.Lock()
 
-    def get(self, name: str, platform: Platform) -> Image:
-        """Return an image.
+    def get(self, name: str, platform: Platform, *, pull: bool = True) -> Image:
+        """Return an image; without ``pull`` one of the storage does, whatever the policy says of newer ones.
 
         Raise `CliError`: 65 not what was asked for, 66 not there, 69 registry not reached, 77 refused, 78 no such
         platform.
         """
+        policy = self._policy if pull or self._policy == "never" else "missing"
+        key = (name, platform, policy)
         with self._mutex:
-            lock = self._locks.setdefault((name, platform), threading.Lock())
+            lock = self._locks.setdefault(key, threading.Lock())
         with lock:
-            if (name, platform) not in self._known:
-                self._known[(name, platform)] = self._look(name, platform)
-            return self._known[(name, platform)]
+            if key not in self._known:
+                self._known[key] = self._look(*key)
+            return self._known[key]
 
     def fetched(self, image: Image) -> Image:
         """Return the image with all its layers among the blobs. Raise `CliError` where they cannot be had.
@@ -106,18 +108,18 @@ class Images:
             return image
         return self._image(image.source, self._blobs.json(digest), image.oci, image.platform)
 
-    def _look(self, name: str, platform: Platform) -> Image:
-        if name.startswith(_TRANSPORTS):
+    def _look(self, name: str, platform: Platform, policy: str) -> Image:
+        if name.startswith(TRANSPORTS):
             return self._ask(name, name, platform)
         try:
             full = references.normalize(name)
         except references.ImageNameError as error:
             raise CliError(USAGE, str(error)) from None
-        if self._policy in ("missing", "never"):
+        if policy in ("missing", "never"):
             local = self._local(name, full, platform)
             if local is not None:
                 return local
-        if self._policy == "never":
+        if policy == "never":
             raise CliError(
                 NO_INPUT,
                 f"the image `{name}` is not in the storage of this user",
@@ -129,7 +131,7 @@ class Images:
         try:
             return self._ask(name, _REGISTRY + pinned, platform)
         except CliError as error:
-            local = self._local(name, full, platform) if self._policy == "newer" else None
+            local = self._local(name, full, platform) if policy == "newer" else None
             if local is None or error.code != UNAVAILABLE:
                 raise
             return local  # a registry that cannot be reached has nothing newer
@@ -214,11 +216,14 @@ class Images:
 
 
 def _choose(manifests: Sequence[Mapping[str, Any]], platform: Platform, name: str) -> str:
-    """Return the digest of the manifest for ``platform``, of the first that fits."""
-    for entry in manifests:
-        if entry.get("platform") and _fits(entry["platform"], platform):
-            return str(entry["digest"])
-    there = sorted(str(_platform(entry["platform"])) for entry in manifests if entry.get("platform"))
+    """Return the digest of the manifest for ``platform``: of those that fit, the one made for most of it."""
+    described = [entry for entry in manifests if entry.get("platform")]
+    ranked = [
+        (rank, entry) for entry in described if (rank := _rank(entry["platform"], platform)) is not None
+    ]
+    if ranked:
+        return str(min(ranked, key=lambda pair: pair[0])[1]["digest"])
+    there = sorted(str(_platform(entry["platform"])) for entry in described)
     raise CliError(
         NOT_PROMISED, f"the image `{name}` is not there for {platform}", f"it is there for {', '.join(there)}"
     )
@@ -238,10 +243,28 @@ def _pinned(source: str) -> str:
 
 def _fits(fields: Mapping[str, Any], platform: Platform) -> bool:
     """Whether what ``fields`` says runs on ``platform``: a variant that is not asked for does not matter."""
+    return _rank(fields, platform) is not None
+
+
+def _rank(fields: Mapping[str, Any], platform: Platform) -> int | None:
+    """How far what ``fields`` says is from ``platform``: 0 is exactly that; `None` where it does not run there.
+
+    As containerd's ``platforms.Only`` has it: the variant itself, lower ones from the highest on, then none.
+    """
     own = _platform(fields)
-    return (own.os, own.architecture) == (platform.os, platform.architecture) and (
-        not platform.variant or own.variant in ("", platform.variant)
-    )
+    if (own.os, own.architecture) != (platform.os, platform.architecture):
+        return None
+    have, asked = (_number(variant) for variant in (own.variant, platform.variant))
+    if own.variant == platform.variant:
+        return 0
+    if not platform.variant:
+        return have
+    return asked - have if have <= asked else None
+
+
+def _number(variant: str) -> int:
+    digits = variant.removeprefix("v")
+    return int(digits) if digits.isascii() and digits.isdigit() else 0
 
 
 def _platform(fields: Mapping[str, Any]) -> Platform:

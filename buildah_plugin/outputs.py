@@ -6,9 +6,11 @@ import csv
 from collections.abc import Iterable
 from pathlib import Path
 
-from buildah_plugin.settings import Output
+from buildah_plugin.images import TRANSPORTS
+from buildah_plugin.settings import NamedContext, Output, context_key
 from cirfile.cli.errors import NO_INPUT, USAGE, CliError
 
+_IMAGES = ("docker-image://", "container-image://", "docker://")
 SECRETS = ("cir_netrc", "cir_ca")
 _TYPES = {"oci": "oci", "docker": "docker", "oci-archive": "oci", "docker-archive": "docker"}
 
@@ -18,9 +20,14 @@ def output(text: str, tags: Iterable[str]) -> tuple[Output, ...]:
     fields = _fields(text)
     kind, dest = fields.get("type", ""), fields.get("dest", "")
     if kind in ("image", "registry"):
-        names = [name for name in (fields.get("name") or ",".join(tags)).split(",") if name]
+        given = [name for name in fields.get("name", "").split(",") if name]
         if kind == "image" and fields.get("push") != "true":
-            return (Output("storage", ""),)
+            return tuple(Output("storage", name) for name in given) or (Output("storage", ""),)
+        names = given or list(tags)
+        if not names:
+            raise CliError(
+                USAGE, f"--output {text}: a push needs a name", "write name=NAME, or give one with --tag"
+            )
         return tuple(Output("push", name) for name in names)
     if kind not in _TYPES:
         raise CliError(
@@ -54,23 +61,36 @@ def secrets(specs: Iterable[str]) -> dict[str, Path]:
     return found
 
 
-def contexts(specs: Iterable[str]) -> dict[str, str]:
-    """Read ``NAME=PLACE``: a folder, or an image (``docker-image://``, ``oci:`` and so on)."""
+def contexts(specs: Iterable[str]) -> dict[str, NamedContext]:
+    """Read ``NAME=PLACE``: a folder, or an image (``docker-image://``, ``oci:`` and so on).
+
+    What has no scheme is a folder, as for Buildah and buildx. Raise `CliError`: 64 for what cannot be used, 66 for a
+    folder that is not there.
+    """
     found = {}
     for text in specs:
         name, equals, place = text.partition("=")
         if not (name and equals and place):
             raise CliError(USAGE, f"--build-context {text}", "write NAME=PLACE")
-        for scheme in ("docker-image://", "container-image://", "docker://"):
-            place = place.removeprefix(scheme)
-        if place.startswith("oci-layout://"):
-            place = "oci:" + place.removeprefix("oci-layout://")
+        if scheme := next((scheme for scheme in _IMAGES if place.startswith(scheme)), ""):
+            made = NamedContext(place.removeprefix(scheme))
+        elif place.startswith("oci-layout://"):
+            made = NamedContext("oci:" + place.removeprefix("oci-layout://"))
+        elif place.startswith(TRANSPORTS):
+            made = NamedContext(place)
         elif place.startswith(("http://", "https://", "git@", "ssh://", "git://")):
             raise CliError(
                 USAGE, f"--build-context {text}: addresses are not fetched by this engine",
                 "fetch it first and name the folder, or write an ADD",
             )  # fmt: skip
-        found[name.lower()] = place
+        elif not Path(place).is_dir():
+            raise CliError(
+                NO_INPUT, f"--build-context {text}: there is no folder `{place}`",
+                f"name one that is there, or an image as `{name}=docker-image://{place}`",
+            )  # fmt: skip
+        else:
+            made = NamedContext(place, folder=True)
+        found[context_key(name.lower())] = made
     return found
 
 

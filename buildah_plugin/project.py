@@ -14,10 +14,10 @@ from buildah_plugin.nodes import File, Folder, TreeError
 from buildah_plugin.paths import lookup, resolve
 from buildah_plugin.settings import Settings
 from cirfile import ociconfig, parser, planner, rules
-from cirfile.cli.errors import INVALID, NO_INPUT, CliError
+from cirfile.cli.errors import INVALID, NO_INPUT, USAGE, CliError
 from cirfile.errors import CirfileError
 from cirfile.ignore import parse_ignore
-from cirfile.imageconfig import SCRATCH, from_oci
+from cirfile.imageconfig import SCRATCH, Pairs, from_oci
 from cirfile.plan import Copy, Plan, Platform
 from cirfile.platforms import parse_platform
 from cirfile.request import Request
@@ -25,6 +25,9 @@ from cirfile.source import Source
 from cirfile.syntax import Cirfile
 
 _IGNORE_FILE = ".dockerignore"
+#: The image that holds no file.
+_NOTHING = "scratch"
+_EPOCH = "SOURCE_DATE_EPOCH"
 
 
 class Project:
@@ -104,11 +107,19 @@ class Project:
 
     def image(self, name: str, platform: Platform) -> Image:
         """Return an image, or what a named context says it is."""
-        return self._images.get(self._settings.contexts.get(name, name), platform)
+        context = self._settings.context_of(name)
+        if context is None:
+            return self._images.get(name, platform)
+        if context.folder:
+            raise CliError(
+                USAGE, f"the named context `{name}` is a folder, which cannot be a base here",
+                "build it with `--engine buildkit`, or write `FROM scratch` and `COPY --from` that context",
+            )  # fmt: skip
+        return NOTHING if context.place == _NOTHING else self._images.get(context.place, platform)
 
     def _request(self, platform: Platform) -> Request:
         return Request(
-            build_args=self._settings.build_args,
+            build_args=self._arguments(),
             platform=platform,
             build_platform=own_platform(),
             target=self._settings.target,
@@ -117,6 +128,13 @@ class Project:
             ignore=self.ignore,
             read=self.read,
         )
+
+    def _arguments(self) -> Pairs:
+        """The build arguments, and what clients hand over as one: the time, of which a folder has none."""
+        arguments = dict(self._settings.build_args)
+        if text := arguments.get(_EPOCH, self._settings.environ.get(_EPOCH, "")):
+            arguments[_EPOCH] = "" if text == "context" else text
+        return tuple(sorted(arguments.items()))
 
     def _findings(self, plan: Plan, request: Request) -> None:
         """Show what the rules say, once; a Cirfile may say that this ends the build."""

@@ -10,6 +10,7 @@ from typing import Any
 
 from buildah_plugin.access import Access
 from buildah_plugin.talk import Talk
+from cirfile import references
 from cirfile.imageconfig import Pairs
 from cirfile.plan import Platform
 
@@ -29,11 +30,27 @@ class Output:
 
 
 @dataclass(frozen=True, slots=True)
+class NamedContext:
+    """What ``--build-context`` puts behind a name: a folder, or an image with its transport (``scratch``: no file)."""
+
+    place: str
+    folder: bool = False
+
+
+def context_key(name: str) -> str:
+    """Return the name under which a context is known: as a client writes it, and as a Cirfile may write an image's."""
+    try:
+        return references.familiar(name)
+    except references.ImageNameError:
+        return name
+
+
+@dataclass(frozen=True, slots=True)
 class Settings:
     """One build.
 
     ``tags`` are names in the storage of this user; ``manifest`` is the list of manifests to add to. ``platforms`` is
-    empty for that of this machine. ``contexts`` are named contexts: a folder, or an image with its transport.
+    empty for that of this machine. ``contexts`` are named contexts by their `context_key`.
     ``timestamp`` is in seconds, `None` for ``SOURCE_DATE_EPOCH`` or the usual. ``environ`` and ``secrets`` are for
     the resolver. Without ``outputs`` the image goes into the storage. ``base`` is a configuration to take for that of
     the base image, which is then not looked up.
@@ -47,7 +64,7 @@ class Settings:
     platforms: tuple[Platform, ...] = ()
     target: str = ""
     manifest: str = ""
-    contexts: Mapping[str, str] = field(default_factory=dict)
+    contexts: Mapping[str, NamedContext] = field(default_factory=dict)
     ignorefile: Path | None = None
     timestamp: int | None = None
     no_cache: bool = False
@@ -60,6 +77,10 @@ class Settings:
     secrets: Path = Path("/nonexistent")
     talk: Talk = _ALOUD
     base: Mapping[str, Any] | None = None
+
+    def context_of(self, name: str) -> NamedContext | None:
+        """Return the context that stands behind a name of the Cirfile; `None` for the image of that name."""
+        return self.contexts.get(context_key(name))
 
 
 def cache_folder(environ: Mapping[str, str] = os.environ) -> Path:

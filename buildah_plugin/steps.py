@@ -156,8 +156,7 @@ class _Steps:
             return False
         at = resolve(tree, step.destination)
         make_folders(tree, at, 0o755, owner)
-        spool = place / "plain"
-        spool.mkdir()
+        spool = Path(tempfile.mkdtemp(dir=self._around.work))
         archives.unpack(archive, tree, at, spool, owner)
         return True
 

@@ -6,21 +6,26 @@ import re
 from collections.abc import Iterator
 from functools import cache
 
-from buildah_plugin.nodes import Folder
-from buildah_plugin.paths import parts, resolve
+from buildah_plugin.nodes import Folder, TreeError
+from buildah_plugin.paths import lookup, parts, resolve
 from cirfile.ignore import is_pattern
 
 _SPECIAL = "*?["
 
 
 def expand(root: Folder, pattern: str) -> list[str]:
-    """Return the paths that match, in the order of their names; a path without wildcards is its own match."""
+    """Return the paths that match, in the order of their names; a path without wildcards is its own match.
+
+    Raise `TreeError` where the folder before the wildcards is not there.
+    """
     names = parts(pattern)
     first = next((i for i, name in enumerate(names) if _has_wildcard(name)), len(names))
     start, rest = names[:first], names[first:]
     if not rest:
         return ["/" + "/".join(start)]
     at = resolve(root, "/".join(start))
+    if lookup(root, at) is None:
+        raise TreeError(f"`{'/'.join(start)}` is not there")
     return ["/" + "/".join([*at, *found]) for found in _walk(root, at, rest)]
 
 

@@ -39,6 +39,7 @@ layers of base and shim. Only this differs:
 | the blob of the app layer | another library compresses it; uncompressed it is the same |
 | `--chown` with a name that the base does not know | an error; BuildKit gives the files to root without a word |
 | extended attributes of copied files | not taken over |
+| a named context that is a folder, as base | not done; `COPY --from` it |
 | remote contexts, `--ssh`, attestations, cache import and export | BuildKit only |
 | a push with Buildah alone | an index, even of one platform |
 """

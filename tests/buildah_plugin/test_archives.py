@@ -16,7 +16,7 @@ from pathlib import Path
 import pytest
 
 from buildah_plugin import archives
-from buildah_plugin.nodes import File, Folder, TreeError
+from buildah_plugin.nodes import File, Folder, Link, Special, TreeError
 from buildah_plugin.paths import lookup, parts
 from cirfile.cli.errors import CliError
 
@@ -147,6 +147,49 @@ def test_what_is_no_archive(tmp_path: Path) -> None:
 def test_hostile_or_broken(data: bytes, said: str, tmp_path: Path) -> None:
     with pytest.raises(TreeError, match=said):
         laid(tmp_path, data)
+
+
+def damaged(at: int) -> bytes:
+    data = bytearray(archive(file("a", "1"), file("b", "2"), file("c", "3")))
+    data[at] ^= 1
+    return bytes(data)
+
+
+@pytest.mark.parametrize(
+    "data", [damaged(1034), archive(file("a", "1"), file("b", "2"))[:1224]], ids=["flipped", "cut"]
+)
+def test_damage_behind_the_first_member_is_no_end(data: bytes, tmp_path: Path) -> None:
+    with pytest.raises(TreeError, match="cannot be read"):
+        laid(tmp_path, data)
+
+
+def test_an_archive_leaves_the_folder_it_goes_into(tmp_path: Path) -> None:
+    """`tar -C folder .` begins with that folder's own mode and owner."""
+    buffer = io.BytesIO()
+    with tarfile.open(fileobj=buffer, mode="w") as tar:
+        for name, kind in (("./", tarfile.DIRTYPE), ("./a", tarfile.REGTYPE)):
+            info = tarfile.TarInfo(name)
+            info.type, info.mode, info.uid = kind, 0o700, 5
+            tar.addfile(info)
+    (tmp_path / "app.tar").write_bytes(buffer.getvalue())
+    (tmp_path / "spool").mkdir()
+    root = Folder()
+    root.entries["x"] = Folder(0o1777)
+    archives.unpack(tmp_path / "app.tar", root, ["x"], tmp_path / "spool", None)
+    made = root.entries["x"]
+    assert isinstance(made, Folder)
+    assert (made.mode, made.uid, list(made.entries)) == (0o1777, 0, ["a"])
+
+
+def test_links_and_devices_may_have_several_names(tmp_path: Path) -> None:
+    data = archive(
+        ("l", tarfile.SYMTYPE, "target"), ("m", tarfile.LNKTYPE, "l"),
+        ("p", tarfile.FIFOTYPE, ""), ("q", tarfile.LNKTYPE, "p"),
+    )  # fmt: skip
+    found = laid(tmp_path, data).entries
+    assert isinstance(found["m"], Link)
+    assert found["m"].target == "target"
+    assert isinstance(found["q"], Special)
 
 
 def test_content_of_layers_is_read_from_a_spool(tmp_path: Path) -> None:

@@ -15,6 +15,7 @@ import socket
 import subprocess
 import tarfile
 import threading
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -33,12 +34,17 @@ class Machine:
     place: Path
     capsys: pytest.CaptureFixture[str]
 
-    def build(self, text: str, image: str = "image") -> tuple[int, str]:
+    def build(self, text: str, image: str = "image", flags: Sequence[str] = ()) -> tuple[int, str]:
         """Build a Cirfile into the folder ``image``; return the status and what was said."""
         (self.place / "context/Cirfile").write_text(text)
         output = f"type=oci,tar=false,dest={self.place}/{image}"
-        status = cli.main(["bud", "--no-forward", "-o", output, str(self.place / "context")])
+        status = cli.main(["bud", "--no-forward", *flags, "-o", output, str(self.place / "context")])
         return status, self.capsys.readouterr().err
+
+    def config(self) -> Any:
+        """The configuration of the image."""
+        top = json.loads((self.place / "image/index.json").read_bytes())["manifests"][0]
+        return self.blob(self.blob(top["digest"])["config"]["digest"])
 
     def blob(self, digest: str) -> Any:
         """A blob of the image."""
@@ -90,6 +96,80 @@ def test_a_base_of_another_platform_decides_what_runs(machine: Machine) -> None:
     assert len({entry["digest"] for entry in entries}) == 1, "base, shim and application are the same"
     config = machine.blob(machine.blob(entries[1]["digest"])["config"]["digest"])
     assert config["architecture"] == "amd64"
+
+
+# Named contexts.
+
+
+def test_a_folder_that_is_not_there_is_no_image(machine: Machine, registry: Registry) -> None:
+    """Whoever owns that name on Docker Hub would give the files."""
+    status, talk = machine.build(
+        "FROM scratch\nCOPY --from=deps x /x\n", flags=["--build-context=deps=build/vendor"]
+    )
+    assert status == 66
+    assert "there is no folder `build/vendor`" in talk
+    assert not (registry.place / "asked").exists()
+
+
+def test_an_image_is_no_folder(machine: Machine, registry: Registry, monkeypatch: pytest.MonkeyPatch) -> None:
+    (machine.place / "vendor").mkdir()
+    monkeypatch.chdir(machine.place)
+    flag = "--build-context=deps=docker-image://vendor"
+    status, talk = machine.build("FROM scratch\nCOPY --from=deps x /x\n", flags=[flag])
+    assert status != 0
+    assert "docker.io/library/vendor" in (registry.place / "asked").read_text()
+    assert "vendor" in talk
+
+
+def test_a_folder_is_no_base(machine: Machine) -> None:
+    status, talk = machine.build(
+        "FROM ctx\nCMD true\n", flags=[f"--build-context=ctx={machine.place}/context"]
+    )
+    assert status == 64
+    assert "`ctx` is a folder, which cannot be a base here" in talk
+
+
+def test_nothing_as_an_image(machine: Machine) -> None:
+    flags = ["--build-context=base=docker-image://scratch"]
+    status, talk = machine.build("FROM base\nCMD true\n", flags=flags)
+    assert status == 0, talk
+
+
+@pytest.mark.parametrize(
+    ("named", "written"),
+    [("base", "base:latest"), ("base:latest", "base"), ("base:1", "docker.io/library/base:1")],
+)
+def test_contexts_are_found_by_every_spelling_of_a_name(machine: Machine, named: str, written: str) -> None:
+    ocilayout.write(machine.place / "base", [own_platform().architecture], {"etc/name": "base"})
+    flag = f"--build-context={named}=oci:{machine.place}/base:1"
+    status, talk = machine.build(f"FROM {written}\nCMD true\n", flags=[flag])
+    assert status == 0, talk
+
+
+def test_pull_is_about_the_base(
+    machine: Machine, registry: Registry, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The shim may lie in the storage alone, under a name of this machine that no registry serves."""
+    registry.store(registry.image("shim"))
+    monkeypatch.setenv("CIR_SHIM", "localhost/cir/shim:0.1.0")
+    status, talk = machine.build("FROM scratch\nCMD true\n", flags=["--pull"])
+    assert "docker://localhost" not in (registry.place / "asked").read_text()
+    assert status == 0, talk
+
+
+@pytest.mark.parametrize(("text", "label"), [("1700000000", "1700000000"), ("context", "")])
+@pytest.mark.parametrize("way", ["environment", "argument"])
+def test_the_time_is_a_build_argument(
+    machine: Machine, monkeypatch: pytest.MonkeyPatch, text: str, label: str, way: str
+) -> None:
+    """As clients of BuildKit hand it over."""
+    flags = [f"--build-arg=SOURCE_DATE_EPOCH={text}"] if way == "argument" else []
+    if not flags:
+        monkeypatch.setenv("SOURCE_DATE_EPOCH", text)
+    cirfile = 'FROM scratch\nARG SOURCE_DATE_EPOCH\nLABEL built="$SOURCE_DATE_EPOCH"\n'
+    status, talk = machine.build(cirfile, flags=flags)
+    assert status == 0, talk
+    assert machine.config()["config"]["Labels"]["built"] == label
 
 
 # Files of the web.
@@ -260,6 +340,11 @@ def test_git_dir_is_kept_where_asked(machine: Machine, repositories: Repositorie
 #: Gives out the file of a tag or digest; ``config`` is every image's. There is no storage.
 _SKOPEO = """#!/bin/sh
 for source; do :; done
+echo "$*" >> "{place}/asked"
+if [ -e "{place}/stored" ]; then
+  case "$* " in *containers-storage:*--config*|*--config*containers-storage:*) exec cat "{place}/config";; esac
+  case "$source" in containers-storage:*) exec cat "{place}/stored";; esac
+fi
 case "$source" in containers-storage:*) echo "no such image" >&2; exit 1;; esac
 case "$*" in *--config*) exec cat {place}/config;; esac
 exec cat "{place}/${{source##*:}}"
@@ -294,6 +379,10 @@ class Registry:
         """Store an index of one image; return its digest."""
         own = {"os": "linux", "architecture": own_platform().architecture}
         return self.put({"schemaVersion": 2, "manifests": [{"digest": manifest, "platform": own}]})
+
+    def store(self, digest: str) -> None:
+        """Have an image in the storage, under every name."""
+        (self.place / "stored").write_bytes((self.place / digest.partition(":")[2]).read_bytes())
 
     def swap(self, digest: str, other: str) -> None:
         """Give out another blob for ``digest``."""

@@ -84,3 +84,10 @@ def test_left_out_folders_are_not_made() -> None:
 def test_wildcards(pattern: str, found: list[str]) -> None:
     root = tree("a.txt", "b.txt", "sub/deep/x", "linked -> sub")
     assert expand(root, pattern) == found
+
+
+@pytest.mark.parametrize("pattern", ["target/*.jar", "/sub/none/*", "a.txt/none/*"])
+def test_wildcards_in_a_folder_that_is_not_there(pattern: str) -> None:
+    """A build that was forgotten is no reason for an image without its files."""
+    with pytest.raises(TreeError, match="is not there"):
+        expand(tree("a.txt", "sub/deep/x"), pattern)

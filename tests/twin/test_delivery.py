@@ -94,6 +94,16 @@ def test_platforms_and_a_list_of_manifests(account: Account, plain: Path) -> Non
     account.run("buildah", "manifest", "rm", name)
 
 
+@pytest.mark.parametrize("platforms", [(), ("--platform=linux/amd64,linux/arm64",)], ids=["one", "two"])
+def test_a_name_beside_a_list_of_manifests(account: Account, plain: Path, platforms: tuple[str, ...]) -> None:
+    name = f"localhost/twin-both-{uuid.uuid4().hex[:6]}"
+    account.bud(*platforms, "-t", f"{name}:tag", "--manifest", f"{name}:list", str(plain))
+    listed = json.loads(account.run("buildah", "manifest", "inspect", f"{name}:list").out)
+    assert len(listed["manifests"]) == (2 if platforms else 1)
+    assert "plain: " in verified(account, f"{name}:tag").out
+    account.run("buildah", "manifest", "rm", f"{name}:list")
+
+
 def test_arch_and_os(account: Account, plain: Path, outbox: Path) -> None:
     account.bud("--arch=arm64", "-t", "twin-arm", str(plain))
     found = account.run("podman", "image", "inspect", "--format", "{{.Architecture}}", "twin-arm").out
@@ -161,9 +171,18 @@ def test_docker_format_and_archives(account: Account, plain: Path, outbox: Path)
     account.bud("--format=docker", "-o", f"type=oci,dest={outbox}/layout,tar=false", str(plain))
     kind = manifest(account, f"oci:{outbox}/layout:latest")["mediaType"]
     assert kind == "application/vnd.docker.distribution.manifest.v2+json"
-    account.bud("-t", "twin-archive:1", "-o", f"type=docker,dest={outbox}/docker.tar", str(plain))
+    account.bud(
+        "-t",
+        "twin-archive:1",
+        "-t",
+        "twin-archive:2",
+        "-o",
+        f"type=docker,dest={outbox}/docker.tar",
+        str(plain),
+    )
     loaded = account.run("podman", "load", "--quiet", "-i", f"{outbox}/docker.tar").out
     assert "twin-archive:1" in loaded
+    assert "twin-archive:2" in loaded
 
 
 def test_base_of_the_storage(account: Account, contexts: Contexts, outbox: Path) -> None:
