@@ -18,6 +18,9 @@ from cirfile import codec, locking
 from cirfile.cli.errors import CliError
 from cirfile.manifest import Manifest
 
+#: Another one where answers change and questions do not: here those with conditions, since facts include others.
+_REVISION = b"facts include others"
+
 
 @dataclass(frozen=True, slots=True)
 class Locker:
@@ -35,7 +38,8 @@ class Locker:
         return {ecosystem: self._lock(manifest, ecosystem, asked) for ecosystem in locking.wanted(manifest)}
 
     def _lock(self, manifest: Manifest, ecosystem: str, asked: bytes) -> bytes:
-        kept = self.cache / f"{hashlib.sha256(ecosystem.encode() + asked).hexdigest()}.json"
+        key = ecosystem.encode() + asked + (_REVISION if _has_conditions(manifest, ecosystem) else b"")
+        kept = self.cache / f"{hashlib.sha256(key).hexdigest()}.json"
         if not self.no_cache and (found := _read(kept)) is not None:
             self.talk.say(f"lock: {ecosystem} requirements unchanged")
             return found
@@ -52,6 +56,10 @@ class Locker:
         data = codec.encode_lock(resolution.lock)
         _write(kept, data)
         return data
+
+
+def _has_conditions(manifest: Manifest, ecosystem: str) -> bool:
+    return any(each.when for each in (*manifest.of(ecosystem), *manifest.constraints))
 
 
 def _read(path: Path) -> bytes | None:

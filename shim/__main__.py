@@ -74,7 +74,8 @@ def _start(argv: list[str], door: bool = False) -> None:
 def _end() -> None:
     """End well, once what was printed has arrived; a reader that has had enough is no failure."""
     try:
-        sys.stdout.flush()
+        if sys.stdout is not None:  # as it is where it was closed
+            sys.stdout.flush()
     except OSError as error:
         if error.errno != errno.EPIPE:
             raise

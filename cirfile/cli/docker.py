@@ -120,11 +120,10 @@ def _inspect(reference: str) -> dict[str, Any] | None:
 @contextmanager
 def opened(reference: str, platform: str = "") -> Iterator[Callable[[str], bytes | None]]:
     """Give a function that reads one file of an image (`None`: not there); nothing of the image is run."""
-    flags = ["--platform", platform] if platform else []
-    created = call("create", *flags, reference)
-    if created.returncode != 0 and flags:  # what is there may be for another platform
-        call("pull", "--quiet", *flags, reference)
-        created = call("create", *flags, reference)
+    created = call("create", *(["--pull=never", "--platform", platform] if platform else []), reference)
+    if created.returncode != 0 and platform:
+        # What is there is for another platform, and stays: manifest and locks are the same in all of them.
+        created = call("create", "--pull=never", reference)
     if created.returncode != 0:
         raise CliError(UNAVAILABLE, f"image {reference}: {last_line(created.stderr)}")
     container = created.stdout.decode().strip()

@@ -36,8 +36,10 @@ def parse_require(line: Line) -> Require:
     7.1), ``cran`` (the DESCRIPTION file of R). ``pypi`` also takes ``-r FILE`` and ``-c FILE``
     (requirements files, ``pyproject.toml``, ``pyproject.toml[extra]``) and ``--index-url ADDRESS`` and
     ``--extra-index-url ADDRESS``. A requirement that holds blanks may be quoted. With ``--when`` it is
-    needed only on platforms with these facts; the flag may be repeated.
-    (The shim does not provide ``deb`` and ``cran`` yet: an image that needs them ends with status 78.)
+    needed only on platforms with these facts; the flag may be repeated. Values that include others are met
+    by them: ``x86-64-v2`` by ``x86-64-v3``, ``cuda`` by ``cuda:13.0``. Builds of one Python (``3.13``,
+    ``3.13t``) can't be told apart where both are promised. (The shim does not provide ``deb`` and ``cran``
+    yet: an image that needs them ends with status 78.)
     """
     flags, rest, offset = with_flags("REQUIRE", line, {"when": LIST})
     if not rest:

@@ -188,6 +188,11 @@ def all_indexes(state: State) -> tuple[Index, ...]:
     for name, index in indexes.from_variables(variables):
         if index.role in given:
             continue
+        try:
+            indexes.check(index.url)
+        except NotationError as error:
+            span = state.cirfile.base.span
+            raise CirfileError(span, "index", f"`{name}`: {error}", error.hint) from None
         default = next((other for other in found if other.role == indexes.DEFAULT), index)
         if index.role == indexes.DEFAULT and default != index:
             raise CirfileError(
@@ -195,10 +200,5 @@ def all_indexes(state: State) -> tuple[Index, ...]:
                 f"`{name}` names two default indexes, `{default.url}` and `{index.url}`",
                 "name one of them in `UV_INDEX` or `PIP_EXTRA_INDEX_URL`",
             )  # fmt: skip
-        try:
-            indexes.check(index.url)
-        except NotationError as error:
-            span = state.cirfile.base.span
-            raise CirfileError(span, "index", f"`{name}`: {error}", error.hint) from None
         found[index] = None
     return tuple(found)

@@ -129,6 +129,19 @@ def test_a_folder_is_no_base(machine: Machine) -> None:
     assert "`ctx` is a folder, which cannot be a base here" in talk
 
 
+def test_a_folder_may_have_the_name_of_the_image_that_holds_nothing(
+    machine: Machine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (machine.place / "scratch").mkdir()
+    (machine.place / "scratch/a.csv").write_text("1")
+    monkeypatch.chdir(machine.place)
+    status, talk = machine.build(
+        "FROM scratch\nCOPY --from=data *.csv /d/\n", flags=["--build-context=data=scratch"]
+    )
+    assert status == 0, talk
+    assert machine.files("d/") == {"a.csv": b"1"}
+
+
 def test_nothing_as_an_image(machine: Machine) -> None:
     flags = ["--build-context=base=docker-image://scratch"]
     status, talk = machine.build("FROM base\nCMD true\n", flags=flags)

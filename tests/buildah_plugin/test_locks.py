@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from pathlib import Path
 
 import pytest
@@ -10,6 +11,7 @@ from buildah_plugin.locks import Locker
 from buildah_plugin.talk import Talk
 from cirfile import codec, locking
 from cirfile.cli.errors import CliError
+from cirfile.lock import Lock
 from cirfile.manifest import Index as PackageIndex
 from cirfile.manifest import Manifest, Pin, Requirement
 from tests.support.index import Index
@@ -37,6 +39,27 @@ def test_kept_until_asked_anew(tmp_path: Path, capsys: pytest.CaptureFixture[str
     with pytest.raises(CliError) as caught:
         locker.locks(manifest)
     assert caught.value.code == 69
+
+
+def test_answers_of_before_facts_included_others_are_not_taken(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """A condition on `x86-64-v2` had no answer where v3 is promised; without conditions nothing has changed."""
+    for when, taken in (((), True), ((("microarch", ("x86-64-v2",)),), False)):
+        manifest = Manifest(
+            (Requirement("pypi", "greeting", when),),
+            indexes=(PackageIndex("pypi", "http://127.0.0.1:9/", "default"),),
+            platforms=(("arch", ("amd64",)), ("microarch", ("x86-64-v3",)), ("python", ("3.11",))),
+        )
+        old = hashlib.sha256(b"pypi" + locking.question(manifest)).hexdigest()
+        (tmp_path / f"{old}.json").write_bytes(codec.encode_lock(Lock("pypi", (), ">=3.11")))
+        locker = Locker(tmp_path, {"PATH": "/usr/bin:/bin"}, tmp_path / "none", Talk())
+        if taken:
+            assert codec.decode_lock(locker.locks(manifest)["pypi"]).components == ()
+        else:
+            with pytest.raises(CliError):
+                locker.locks(manifest)
+        assert ("unchanged" in capsys.readouterr().err) == taken
 
 
 def test_nothing_to_lock(tmp_path: Path) -> None:

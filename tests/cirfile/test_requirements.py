@@ -305,6 +305,12 @@ def test_wrong_index_of_a_variable() -> None:
         plan_text(BASE + "REQUIRE pypi a\n", build_args=(("PIP_INDEX_URL", "https://u:p@b/"),))
 
 
+def test_a_password_of_a_second_default_index_is_not_told() -> None:
+    with pytest.raises(CirfileError) as caught:
+        plan_text(BASE + "REQUIRE pypi a\n", build_args=(("PIP_INDEX_URL", "https://a/ https://u:hush@b/"),))
+    assert "hush" not in str(caught.value)
+
+
 def test_two_default_indexes_of_a_variable() -> None:
     with pytest.raises(CirfileError, match="`UV_INDEX_URL` names two default indexes"):
         plan_text(BASE + "REQUIRE pypi a\n", build_args=(("UV_INDEX_URL", "https://a/ https://b/"),))

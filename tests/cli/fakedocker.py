@@ -42,7 +42,10 @@ def main(words: list[str]) -> int:  # noqa: C901 - one case a command
         case ["pull", *_, name]:
             print(f"Error response from daemon: {name}: not found", file=sys.stderr)
             return 1
-        case ["create", *_, name]:
+        case ["create", *flags, name]:
+            if "--platform" in flags and "linux/amd64" not in flags:
+                print("Error response from daemon: the image is for another platform", file=sys.stderr)
+                return 1
             print(name)
             return 0
         case ["cp", place, "-"]:

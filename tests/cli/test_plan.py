@@ -125,7 +125,11 @@ def test_an_image_for_another_platform_is_asked_for_by_it(cir: Cir) -> None:
     cir.image("app", our_image())
     assert cir("plan", "--platform", "linux/arm64", "app").returncode == 0
     created = [call for call in cir.calls() if call[0] == "create"]
-    assert created == [["create", "--platform", "linux/arm64", "app"]]
+    never = "--pull=never"
+    assert created == [["create", never, "--platform", "linux/arm64", "app"], ["create", never, "app"]]
+    assert not [call for call in cir.calls() if call[0] == "pull"], (
+        "a name of this machine may be a stranger's elsewhere"
+    )
     cir("plan", "--platform", "linux/arm64", "elsewhere")
     assert ["pull", "--quiet", "--platform", "linux/arm64", "elsewhere"] in cir.calls()
 

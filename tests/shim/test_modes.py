@@ -196,6 +196,13 @@ def test_a_reader_that_has_had_enough_is_no_failure(root: Root, name: str) -> No
     assert (done.returncode, done.stderr) == (0, b"")
 
 
+def test_a_layer_is_made_without_an_output(root: Root) -> None:
+    application(root, "alpha")
+    done = root.run("-c", "CIR_MODE=materialize exec /.cir/shim >&-", program="/bin/sh")
+    assert done.returncode == 0, done.stderr
+    assert list(root.folder.glob("var/lib/cir/layers/*"))
+
+
 @pytest.mark.parametrize("name", ["plan", "status"])
 def test_output_that_finds_no_room(root: Root, name: str) -> None:
     """Python itself would end with 120."""
