@@ -156,14 +156,15 @@ def test_the_best_is_that_of_an_engine(tmp_path: Path, apps: list[Scenario]) -> 
     assert [row[2].state for row in table_of_builds[1:]] == ["best", "", "best", ""]
 
 
-def test_the_best_of_different_days_is_none(tmp_path: Path, apps: list[Scenario]) -> None:
-    """The machine may have been faster on one of them; sizes do not care."""
+@pytest.mark.parametrize("what", ["date", "processor"])
+def test_the_best_of_different_days_is_none(tmp_path: Path, apps: list[Scenario], what: str) -> None:
+    """The machine may have been faster on one of them, or another; sizes do not care."""
     samples = tmp_path / "samples.jsonl"
     for chosen in (systems()[:1], systems()[1:]):
         measure(samples, apps, chosen)
     days = iter((2, 3))
     lines = [
-        json.dumps({"machine": {"date": f"2026-01-0{next(days)}"}}) if '{"machine"' in line else line
+        json.dumps({"machine": {what: f"2026-01-0{next(days)}"}}) if '{"machine"' in line else line
         for line in samples.read_text().splitlines()
     ]
     sizes, builds, *_ = (found for _, found in rows.overview(Figures.of(read(lines))))
@@ -365,7 +366,9 @@ def test_what_was_taken_together_is_told(tmp_path: Path, apps: list[Scenario]) -
         measure(samples, apps, chosen, rounds)
     days = iter((2, 2, 2, 3))
     lines = [
-        json.dumps({"machine": {"date": f"2026-01-0{next(days)}", "kernel": "6", "cir": "abc"}})
+        json.dumps(
+            {"machine": {"date": f"2026-01-0{next(days)}", "processor": "A", "kernel": "6", "cir": "abc"}}
+        )
         if '{"machine"' in line
         else line
         for line in samples.read_text().splitlines()
@@ -373,10 +376,10 @@ def test_what_was_taken_together_is_told(tmp_path: Path, apps: list[Scenario]) -
     figures = Figures.of(read(lines))
     assert len(figures.runs) == 3
     first, second = ([cell.text for cell in row] for row in rows.runs(figures)[1:])
-    assert first[:3] == ["2026-01-02", "6", "abc"]
-    assert first[3:5] == ["CIR on Docker, Docker, expert's Dockerfile", ", ".join(LINKS)]
-    assert second[:5] == ["2026-01-03", "6", "abc", "Another", "500 Mbit/s"]
-    assert int(first[5]) + int(second[5]) == len(figures.samples)
+    assert first[:4] == ["2026-01-02", "A", "6", "abc"]
+    assert first[4:6] == ["CIR on Docker, Docker, expert's Dockerfile", ", ".join(LINKS)]
+    assert second[:6] == ["2026-01-03", "A", "6", "abc", "Another", "500 Mbit/s"]
+    assert int(first[6]) + int(second[6]) == len(figures.samples)
     assert f"| {' | '.join(second)} |" in table(figures, NONE)
 
 

@@ -99,11 +99,11 @@ class Figures:
         )
 
     def days(self, scenario: str, system: str, phase: str, link: str) -> frozenset[str]:
-        """The days on which a cell's samples were taken."""
+        """The days on which a cell's samples were taken, each with the processor, which another one may not have."""
         phase = self.plan.alike.get(system, {}).get(phase, phase)
         cell = (scenario, system, phase, link)
         return frozenset(
-            described.get("date", "unknown")
+            f"{described.get('date', 'unknown')}, {described.get('processor', 'unknown')}"
             for described, keys in self.runs
             if any((key.scenario, key.system, key.phase, key.link) == cell for key in keys)
         )

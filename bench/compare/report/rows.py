@@ -40,9 +40,10 @@ _GLANCE = (
 _MATTER = (phases.BUILD_COLD, phases.DEPLOY_BASE)
 #: Words below the tables of an overview.
 LEGEND = (
-    "Bold: the lowest of those that run on the same engine, where all were measured, times on the same day. An image "
-    "beyond its base: what a registry stores for it that is not the base's; CIR's shim layer and that with uv, which "
-    "all images of the system share, count. Apptainer's files have their base inside, so they are not in that table."
+    "Bold: the lowest of those that run on the same engine, where all were measured, times on the same day and "
+    "processor. An image beyond its base: what a registry stores for it that is not the base's; CIR's shim layer and "
+    "that with uv, which all images of the system share, count. Apptainer's files have their base inside, so they are "
+    "not in that table."
 )
 OWN_BYTES = (
     "Own bytes: what no other image has, beside the peer's largest layer, that of the dependencies; CIR's shim "
@@ -109,7 +110,7 @@ def _is_best(values: _Values, system: str, scenario: str) -> bool:
 
 
 def _days_differ(figures: Figures, values: _Values, system: str, scenario: str, phase: str) -> bool:
-    """Whether rivals on an engine were measured on days apart, when the machine may have been another."""
+    """Whether rivals on an engine were measured on days apart, or on other machines."""
     rivals = [other for other in values if engine_of(other) == engine_of(system)]
     days = {figures.days(scenario, other, phase, figures.main) for other in rivals}
     return len(days) > 1
@@ -237,15 +238,15 @@ def machine(figures: Figures) -> Rows:
 
 
 def runs(figures: Figures) -> Rows:
-    """Which samples were taken together: those of one day and version of CIR, systems in turn."""
-    together: dict[tuple[str, str, str, str], set[Key]] = {}
+    """Which samples were taken together: those of one day, machine and version of CIR, systems in turn."""
+    together: dict[tuple[str, ...], set[Key]] = {}
     for described, keys in figures.runs:
         names = {key.system for key in keys}
         systems = ", ".join(title for name, title in figures.plan.systems.items() if name in names)
-        date, kernel, commit = (described.get(what, "unknown") for what in ("date", "kernel", "cir"))
-        which = date, kernel, commit, systems
+        known = (described.get(what, "unknown") for what in ("date", "processor", "kernel", "cir"))
+        which = (*known, systems)
         together.setdefault(which, set()).update(keys)
-    made = [text("taken together on", "kernel", "commit of CIR", "systems", "links", "samples")]
+    made = [text("taken together on", "processor", "kernel", "commit of CIR", "systems", "links", "samples")]
     for which, all_keys in together.items():
         links = ", ".join(link for link in figures.plan.links if any(key.link == link for key in all_keys))
         made.append(text(*which, links, str(len(all_keys))))
