@@ -172,6 +172,22 @@ def test_the_best_of_different_days_is_none(tmp_path: Path, apps: list[Scenario]
     assert [row[1].state for row in builds[1:]] == ["", "", ""]
 
 
+def test_no_ratio_of_different_processors(tmp_path: Path, apps: list[Scenario]) -> None:
+    """Sizes are the same wherever they were taken."""
+    samples = tmp_path / "samples.jsonl"
+    for chosen in (systems()[:1], systems()[1:]):
+        measure(samples, apps, chosen)
+    names = iter("AB")
+    lines = [
+        json.dumps({"machine": {"processor": next(names)}}) if '{"machine"' in line else line
+        for line in samples.read_text().splitlines()
+    ]
+    figures = Figures.of(read(lines))
+    assert result(figures, "paper-deploy", "a").text == "not on one machine"
+    assert result(figures, "paper-deploy", "a").state == "missing"
+    assert result(figures, "paper-bytes", "a").state == "met"
+
+
 def test_figures_of_the_paper_have_causes_for_each_peer(tmp_path: Path, apps: list[Scenario]) -> None:
     ours, peer, _ = systems()
     twin = [replace(ours, name="cir-buildah"), replace(peer, name="buildah")]

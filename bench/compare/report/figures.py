@@ -79,8 +79,10 @@ class Figures:
         return Spread(statistics.median(values), min(values), max(values), len(values))
 
     def ratio(self, scenario: str, ours: tuple[str, str], peer: tuple[str, str], link: str) -> float | None:
-        """Median of ratios of two cells (system, phase), round by round; None where there is no pair."""
+        """Median of ratios of two cells (system, phase), round by round; None where there is no pair on one machine."""
         if self.failure(scenario, *ours, link) or self.failure(scenario, *peer, link):
+            return None
+        if self.apart(scenario, ours[0], peer[0], link, ours[1], peer[1]):
             return None
         a, b = self.rounds(scenario, *ours, link), self.rounds(scenario, *peer, link)
         pairs = [a[number] / b[number] for number in sorted(a.keys() & b.keys()) if b[number]]
@@ -100,13 +102,34 @@ class Figures:
 
     def days(self, scenario: str, system: str, phase: str, link: str) -> frozenset[str]:
         """The days on which a cell's samples were taken, each with the processor, which another one may not have."""
-        phase = self.plan.alike.get(system, {}).get(phase, phase)
-        cell = (scenario, system, phase, link)
+        cell = (scenario, system, self._same(system, phase), link)
         return frozenset(
             f"{described.get('date', 'unknown')}, {described.get('processor', 'unknown')}"
             for described, keys in self.runs
             if any((key.scenario, key.system, key.phase, key.link) == cell for key in keys)
         )
+
+    def apart(
+        self, scenario: str, ours: str, peer: str, link: str, ours_in: str = "", peer_in: str = ""
+    ) -> bool:
+        """Whether two systems were measured on processors that only one of them had: in a phase each, or in all."""
+        one, other = (
+            {
+                described.get("processor", "")
+                for described, keys in self.runs
+                if any(
+                    (key.scenario, key.system, key.link) == (scenario, system, link)
+                    and phase in ("", key.phase)
+                    for key in keys
+                )
+            }
+            for system, phase in ((ours, self._same(ours, ours_in)), (peer, self._same(peer, peer_in)))
+        )
+        return bool(one and other and one.isdisjoint(other))
+
+    def _same(self, system: str, phase: str) -> str:
+        """The phase that a phase was measured with."""
+        return self.plan.alike.get(system, {}).get(phase, phase)
 
     def size(
         self, system: str, scenarios: Iterable[str], kinds: Iterable[str], phase: str = phases.PUSH

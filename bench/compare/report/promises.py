@@ -115,6 +115,8 @@ class Promise:
                 made.append(Result(scenario, None, "one platform", exists=False))
             elif value is None:
                 why = "not measured" if link else f"not measured: no link of {self.mbit:g} Mbit/s"
+                if figures.apart(scenario, *pair, link):
+                    why = "not on one machine"
                 made.append(Result(scenario, None, why))
             else:
                 met = self.kind.met(value, self.limit)
