@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from bench.compare import phases
-from bench.compare.report import causes, rows
+from bench.compare.report import causes, promises, rows
 from bench.compare.report.causes import Causes
 from bench.compare.report.figures import Figures, Spread, crossovers
 from bench.compare.report.page import page
@@ -170,6 +170,16 @@ def test_the_best_of_different_days_is_none(tmp_path: Path, apps: list[Scenario]
     sizes, builds, *_ = (found for _, found in rows.overview(Figures.of(read(lines))))
     assert [row[1].state for row in sizes[1:]] == ["best", "", ""]
     assert [row[1].state for row in builds[1:]] == ["", "", ""]
+
+
+@pytest.mark.parametrize(
+    ("system", "engine"),
+    [("cir", "docker"), ("docker-usual", "docker"), ("uv-run", "docker"), ("cir-buildah", "buildah"),
+     ("apptainer", "apptainer"), ("apptainer-usual", "apptainer"), ("cir-apptainer", "apptainer")],
+)  # fmt: skip
+def test_engines(system: str, engine: str) -> None:
+    assert promises.engine_of(system) == engine
+    assert promises.is_one_file(system) == (engine == "apptainer")
 
 
 def test_no_ratio_of_different_processors(tmp_path: Path, apps: list[Scenario]) -> None:

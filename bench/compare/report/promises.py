@@ -54,7 +54,8 @@ TIMES, AT_MOST = Kind("x"), Kind("x", at_most=True)
 
 
 def engine_of(system: str) -> str:
-    """The engine that a system's images run on."""
+    """The engine that a system's images run on; usual ways are of the engine whose expert's they stand beside."""
+    system = system.removesuffix("-usual")
     return next((peer for (ours, peer) in PAIRS if system in (ours, peer)), DOCKER[1])
 
 
