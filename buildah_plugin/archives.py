@@ -29,7 +29,6 @@ _CHUNK = 1 << 20
 _ZSTD = b"\x28\xb5\x2f\xfd"
 _SPECIAL = {tarfile.CHRTYPE: "3", tarfile.BLKTYPE: "4", tarfile.FIFOTYPE: "6"}
 _DAMAGED = (tarfile.InvalidHeaderError, tarfile.TruncatedHeaderError)  # type: ignore[attr-defined]  # not in the stubs
-_UNREADABLE = tarfile.ReadError
 _BROKEN = (tarfile.TarError, EOFError, OSError, OverflowError, zlib.error, lzma.LZMAError, ValueError)
 
 
@@ -37,12 +36,12 @@ class _Member(tarfile.TarInfo):
     """A member of an archive in which a damaged header is an error, wherever it is: `tarfile` takes it for the end."""
 
     @classmethod
-    def fromtarfile(cls, tarfile: tarfile.TarFile) -> Self:
+    def fromtarfile(cls, archive: tarfile.TarFile) -> Self:
         """Read the next one. Raise `tarfile.ReadError` where it is damaged or cut short."""
         try:
-            return super().fromtarfile(tarfile)
+            return super().fromtarfile(archive)
         except _DAMAGED as error:
-            raise _UNREADABLE(str(error)) from None
+            raise tarfile.ReadError(str(error)) from None
 
 
 def layers(blobs: Iterable[Path], spool: Path | None = None) -> Folder:

@@ -1,7 +1,7 @@
 """Values of platform facts that include others: what is built for a lower level runs on a higher one.
 
-Levels of x86-64 are those of its psABI, section 3.1.1; every processor of Armv9-A is one of Armv8-A, too
-(Arm Architecture Reference Manual, A1.3). ``cuda:13.0`` is ``cuda``. A platform *has* one value of a fact, the
+Levels of x86-64 are those of its psABI, section 3.1.1; a processor of Armv9-A runs what is made for Armv8-A.
+``cuda:13.0`` is ``cuda``. A platform *has* one value of a fact, the
 highest, and is meant by a condition that names this one or any that it includes.
 """
 

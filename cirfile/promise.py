@@ -6,19 +6,20 @@ equal when they hold in the same cells, so the lock can store the shortest one.
 
 Facts without a PEP 508 variable travel through a resolver as values of ``platform_version``, a
 variable no dependency on Linux has a use for: the *world* ``cir accelerator=cuda`` is one value. In a
-lock they become members of ``extras`` (see `cirfile.markers`).
+lock they become members of ``extras`` (`cirfile.members`).
 """
 
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from itertools import product
 
 from cirfile import markers
-from cirfile.hierarchy import included, includes
+from cirfile.hierarchy import includes
 from cirfile.manifest import Conditions
+from cirfile.members import OTHER, condition, members
 from cirfile.wheels import MACHINES, Target
 
 #: Promised where a Cirfile says nothing.
@@ -34,8 +35,6 @@ WORLD_VARIABLE = "platform_version"
 _WORLD_PREFIX = "cir "
 #: Markers that compare with `3.99` mean "never", not a version to lock for.
 _NO_SUCH_MINOR = 50
-#: A value that stands for every value nobody named.
-OTHER = "other"
 
 Minor = tuple[int, int]
 Cell = tuple[str, ...]
@@ -128,11 +127,6 @@ def world_name(world: Mapping[str, str]) -> str:
     return _WORLD_PREFIX + " ".join(f"{fact}={world[fact]}" for fact in sorted(world))
 
 
-def member(fact: str, value: str) -> str:
-    """Return the member of ``extras`` that says ``fact`` has ``value`` on a platform."""
-    return f"{fact}={value}"
-
-
 def _pythons(values: Iterable[str]) -> tuple[tuple[Minor, ...], tuple[Minor, ...]]:
     usual: set[Minor] = set()
     threaded: set[Minor] = set()
@@ -147,8 +141,8 @@ def _pythons(values: Iterable[str]) -> tuple[tuple[Minor, ...], tuple[Minor, ...
 def _facts(promised: Mapping[str, tuple[str, ...]], conditions: Iterable[Conditions]) -> Conditions:
     """Facts without a standard variable that a condition names, with all values that matter."""
     named: dict[str, set[str]] = {}
-    for condition in conditions:
-        for fact, values in condition:
+    for one in conditions:
+        for fact, values in one:
             if fact not in ("arch", "python"):
                 named.setdefault(fact, set()).update(values)
     grid: dict[str, set[str]] = {}
@@ -202,9 +196,7 @@ class Grid:
             "python_full_version": python,
             "implementation_version": python,
             "python_version": ".".join(python.split(".")[:2]),
-            "extras": frozenset(
-                member(fact, each) for fact, value in facts.items() for each in included(fact, value)
-            ),
+            "extras": members(facts.items()),
         }
         if facts:
             environment[WORLD_VARIABLE] = world_name(facts)
@@ -262,7 +254,7 @@ class Grid:
         if name == "arch":
             parts = [f"platform_machine == '{MACHINES[value]}'" for value in values]
             return " or ".join(parts), len(parts) > 1
-        return fact_condition(name, values, self._values[depth])
+        return condition(name, values, self._values[depth])
 
     def _python_condition(self, starts: list[str]) -> tuple[str, bool]:
         """Join neighbouring intervals; the ends of the grid need no bound."""
@@ -283,45 +275,6 @@ class Grid:
 
 
 _TRUE, _FALSE = "true", "false"
-
-
-def fact_condition(fact: str, values: Sequence[str], known: Sequence[str]) -> tuple[str, bool]:
-    """Return the marker for platforms with one of ``values``, and whether it is an ``or``.
-
-    ``known`` are the values to tell apart. A platform has the highest of those it is (`cirfile.hierarchy`), and the
-    members of all, so that one below a value which is not meant needs that one's absence.
-    """
-    rest = [value for value in known if value not in values]
-    if OTHER in values:
-        clauses = [(_without(fact, value, values), len(_above(fact, value, values)) > 0) for value in rest]
-        if len(clauses) == 1:
-            return clauses[0]
-        return " and ".join(f"({text})" if is_or else text for text, is_or in clauses), False
-    lowest = [value for value in values if not _covered(fact, value, values, rest)]
-    parts = []
-    for value in lowest:
-        absent = [f"'{member(fact, other)}' not in extras" for other in _above(fact, value, rest)]
-        parts.append(" and ".join([f"'{member(fact, value)}' in extras", *absent]))
-    return " or ".join(parts), len(parts) > 1
-
-
-def _above(fact: str, value: str, among: Iterable[str]) -> list[str]:
-    """Return those of ``among`` that include ``value`` and are another."""
-    return [other for other in among if other != value and includes(fact, other, value)]
-
-
-def _without(fact: str, value: str, values: Sequence[str]) -> str:
-    """Return the marker for platforms that have not just ``value``, but may have one of ``values`` above it."""
-    allowed = [f"'{member(fact, other)}' in extras" for other in _above(fact, value, values)]
-    return " or ".join([f"'{member(fact, value)}' not in extras", *allowed])
-
-
-def _covered(fact: str, value: str, values: Sequence[str], rest: Sequence[str]) -> bool:
-    """Tell whether the marker of a lower one of ``values`` holds for ``value``, too."""
-    between = {lower: [r for r in _above(fact, lower, rest) if includes(fact, value, r)] for lower in values}
-    return any(
-        lower != value and includes(fact, value, lower) and not found for lower, found in between.items()
-    )
 
 
 def _short(version: str) -> str:

@@ -1,7 +1,7 @@
 """Which level of instruction set the processor has.
 
 Levels of x86-64 as in its psABI, section 3.1.1 "Processor Architecture", with the names that ``/proc/cpuinfo`` uses
-for the features. Armv9-A is Armv8-A with SVE2, which it demands (Arm Architecture Reference Manual, A3.1).
+for the features. Armv9-A is taken to be there where SVE2 is, which ``-march=armv9-a`` has compilers use.
 """
 
 from __future__ import annotations

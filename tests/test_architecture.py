@@ -93,6 +93,7 @@ SHIM_ALSO = (
     "cirfile.hold",
     "cirfile.hostenv",
     "cirfile.markers",
+    "cirfile.members",
     "cirfile.promise",
     "cirfile.purl",
     "cirfile.pylock",

@@ -10,9 +10,8 @@ from dataclasses import dataclass
 
 from cirfile import markers, wheels
 from cirfile.cli.errors import NOT_PROMISED, CliError
-from cirfile.hierarchy import included
 from cirfile.lock import Artifact, Component, Lock
-from cirfile.promise import member
+from cirfile.members import members
 from cirfile.wheels import MACHINES, Rank, Target
 
 
@@ -44,9 +43,7 @@ class Machine:
             "implementation_version": full,
             "platform_release": "",
             "platform_version": "",
-            "extras": frozenset(
-                member(fact, each) for fact, value in facts.items() for each in included(fact, value)
-            ),
+            "extras": members(facts.items()),
         }
 
     def __str__(self) -> str:

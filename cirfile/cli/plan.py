@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import argparse
 import json
-import platform as python_platform
 import re
 from collections.abc import Mapping
 from pathlib import Path
@@ -17,7 +16,7 @@ from cirfile.cli.describe import describe
 from cirfile.cli.errors import NOT_PROMISED, USAGE, CliError
 from cirfile.cli.host import host
 from cirfile.cli.image import Image, read_image
-from cirfile.cli.project import add_source_options, args_of, open_project, plan_of
+from cirfile.cli.project import add_source_options, args_of, open_project, own_platform, plan_of
 from cirfile.cli.tables import size, table
 from cirfile.hierarchy import included
 from cirfile.lock import Lock
@@ -109,7 +108,7 @@ def _plan_image(arguments: argparse.Namespace) -> int:
 
 def _machine(arguments: argparse.Namespace, image: Image, lock: Lock) -> Machine:
     try:
-        arch = parse_platform(arguments.platform).architecture if arguments.platform else _own_arch()
+        arch = (parse_platform(arguments.platform) if arguments.platform else own_platform()).architecture
     except ValueError as error:
         raise CliError(USAGE, str(error), "write for example --platform linux/arm64") from None
     match = _PYTHON.fullmatch(arguments.python or _python(image, lock))
@@ -138,10 +137,6 @@ def _fact(text: str) -> tuple[str, str]:
     if not separator:
         raise CliError(USAGE, f"--fact {text}: the value is missing", "write for example accelerator=cuda")
     return name, value
-
-
-def _own_arch() -> str:
-    return parse_platform(python_platform.machine()).architecture
 
 
 def _python(image: Image, lock: Lock) -> str:

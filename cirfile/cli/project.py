@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import argparse
 import os
-import platform as machine
+import platform as python_platform
 from dataclasses import dataclass, replace
 from pathlib import Path, PurePosixPath
 
@@ -58,12 +58,12 @@ def open_project(where: str, file: str | None) -> Project:
     return Project(path, context, parse(Source(str(path), text)))
 
 
-def args_of(arguments: argparse.Namespace, given: Host) -> Pairs:
+def args_of(arguments: argparse.Namespace, machine: Host) -> Pairs:
     """Return the build arguments: index settings of the machine, as `cir build` hands them over, and those given.
 
     A bare name takes the environment's value, as with Docker.
     """
-    pairs = dict(given.indexes)
+    pairs = dict(machine.indexes)
     for text in arguments.build_arg:
         name, separator, value = text.partition("=")
         if not name:
@@ -90,8 +90,13 @@ def request_of(project: Project, args: Pairs, platform: str = "") -> Request:
     )
 
 
+def own_platform() -> Platform:
+    """Return the platform of this machine."""
+    return parse_platform(python_platform.machine())
+
+
 def _platform_of(cirfile: Cirfile) -> Platform:
-    own = parse_platform(machine.machine())
+    own = own_platform()
     lines = (each.conditions for each in cirfile.instructions if isinstance(each, Platforms))
     promised = next((values for line in lines for fact, values in line if fact == "arch"), ())
     return own if own.architecture in promised or not promised else parse_platform(promised[0])

@@ -43,8 +43,8 @@ def test_cache_export_and_import(
 ) -> None:
     """With an imported cache the resolver does not run, even where the server remembers nothing of it.
 
-    BuildKit may pass over what an import holds (moby/buildkit#4674: seen once in some hundred runs of
-    this), and then asks the resolver as if there were no cache. So a second and a third build may try.
+    BuildKit may pass over what an import holds, and then asks the resolver as if there were no cache: seen once, on a
+    machine of CI, perhaps by moby/buildkit#4674. So a second and a third build may try.
     """
     name = f"{registry}/test/frontend-cache:1"
     with Index(wheels, address=engines.bridge_ip) as index:

@@ -8,7 +8,8 @@ from hypothesis import strategies as st
 
 from cirfile.manifest import Conditions
 from cirfile.markers import evaluate, parse
-from cirfile.promise import DEFAULT_ARCHES, Grid, PromiseError, fact_condition, literals, promise
+from cirfile.members import condition
+from cirfile.promise import DEFAULT_ARCHES, Grid, PromiseError, literals, promise
 
 _TWO_BY_TWO = promise((("arch", ("amd64", "arm64")), ("python", ("3.11", "3.12"))))
 
@@ -86,11 +87,11 @@ def test_markers_of_values_that_include_others(platforms: Conditions, data: st.D
 
 def test_the_marker_of_a_lower_value_needs_that_no_higher_one_is_there() -> None:
     v2, v3, v4 = _LEVELS[1]
-    assert fact_condition("microarch", [v2], [v2, v3]) == (
+    assert condition("microarch", [v2], [v2, v3]) == (
         "'microarch=x86-64-v2' in extras and 'microarch=x86-64-v3' not in extras", False,
     )  # fmt: skip
-    assert fact_condition("microarch", [v2, v3], [v2, v3, v4])[0].count("not in") == 1
-    assert fact_condition("microarch", [v3, v4], [v2, v3, v4]) == ("'microarch=x86-64-v3' in extras", False)
+    assert condition("microarch", [v2, v3], [v2, v3, v4])[0].count("not in") == 1
+    assert condition("microarch", [v3, v4], [v2, v3, v4]) == ("'microarch=x86-64-v3' in extras", False)
 
 
 @settings(max_examples=150)

@@ -82,7 +82,7 @@ class Figures:
         """Median of ratios of two cells (system, phase), round by round; None where there is no pair on one machine."""
         if self.failure(scenario, *ours, link) or self.failure(scenario, *peer, link):
             return None
-        if self.apart(scenario, ours[0], peer[0], link, ours[1], peer[1]):
+        if self.apart(scenario, ours, peer, link):
             return None
         a, b = self.rounds(scenario, *ours, link), self.rounds(scenario, *peer, link)
         pairs = [a[number] / b[number] for number in sorted(a.keys() & b.keys()) if b[number]]
@@ -109,23 +109,19 @@ class Figures:
             if any((key.scenario, key.system, key.phase, key.link) == cell for key in keys)
         )
 
-    def apart(
-        self, scenario: str, ours: str, peer: str, link: str, ours_in: str = "", peer_in: str = ""
-    ) -> bool:
-        """Whether two systems were measured on processors that only one of them had: in a phase each, or in all."""
-        one, other = (
-            {
-                described.get("processor", "")
-                for described, keys in self.runs
-                if any(
-                    (key.scenario, key.system, key.link) == (scenario, system, link)
-                    and phase in ("", key.phase)
-                    for key in keys
-                )
-            }
-            for system, phase in ((ours, self._same(ours, ours_in)), (peer, self._same(peer, peer_in)))
-        )
+    def apart(self, scenario: str, ours: tuple[str, str], peer: tuple[str, str], link: str) -> bool:
+        """Whether two cells (system, phase) are of processors that only one of them had; no phase means any."""
+        one, other = (self._processors(scenario, *cell, link) for cell in (ours, peer))
         return bool(one and other and one.isdisjoint(other))
+
+    def _processors(self, scenario: str, system: str, phase: str, link: str) -> set[str]:
+        phase = self._same(system, phase)
+        return {
+            described.get("processor", "")
+            for described, keys in self.runs
+            for key in keys
+            if (key.scenario, key.system, key.link) == (scenario, system, link) and phase in ("", key.phase)
+        }
 
     def _same(self, system: str, phase: str) -> str:
         """The phase that a phase was measured with."""

@@ -116,7 +116,7 @@ class Promise:
                 made.append(Result(scenario, None, "one platform", exists=False))
             elif value is None:
                 why = "not measured" if link else f"not measured: no link of {self.mbit:g} Mbit/s"
-                if figures.apart(scenario, *pair, link):
+                if figures.apart(scenario, (pair[0], ""), (pair[1], ""), link):
                     why = "not on one machine"
                 made.append(Result(scenario, None, why))
             else:

@@ -5,9 +5,8 @@ from __future__ import annotations
 from packaging.specifiers import InvalidSpecifier, SpecifierSet
 
 from cirfile import markers
-from cirfile.hierarchy import included
 from cirfile.lock import Artifact, Component, Lock
-from cirfile.promise import member
+from cirfile.members import members
 from shim.errors import INVALID, NOT_PROMISED, ShimError
 from shim.facts import Facts, Interpreter
 from shim.provider import Choice, Selection
@@ -23,7 +22,7 @@ def select(lock: Lock, facts: Facts) -> Selection:
         65 where the lock contradicts itself
     """
     python = _python(lock, facts)
-    environment: markers.Environment = {**marker_environment(facts, python), "extras": members(facts)}
+    environment: markers.Environment = {**marker_environment(facts, python), "extras": stated(facts)}
     ranks = tags.ranks(facts, python)
     verdicts: dict[str, bool] = {"": True}
     chosen: dict[str, Choice] = {}
@@ -88,13 +87,10 @@ def marker_environment(facts: Facts, python: Interpreter) -> dict[str, str]:
     }
 
 
-def members(facts: Facts) -> frozenset[str]:
-    """Return what ``extras`` of a lock's markers holds here: facts that PEP 508 has no variable for.
-
-    A processor has every level below its own, and ``cuda:13.0`` is ``cuda``, too.
-    """
-    stated = (("libc", facts.libc), ("microarch", facts.microarch), ("accelerator", facts.accelerator))
-    return frozenset(member(fact, each) for fact, value in stated if value for each in included(fact, value))
+def stated(facts: Facts) -> frozenset[str]:
+    """Return what ``extras`` of a lock's markers holds here: facts that PEP 508 has no variable for."""
+    known = (("libc", facts.libc), ("microarch", facts.microarch), ("accelerator", facts.accelerator))
+    return members((fact, value) for fact, value in known if value)
 
 
 def _python(lock: Lock, facts: Facts) -> Interpreter:
