@@ -17,7 +17,7 @@ from typing import Any
 import pytest
 
 from bench.compare import phases
-from bench.compare.systems.host import Host
+from bench.compare.systems.host import CommandError, Host
 from bench.compare.systems.images import Images
 from bench.main_path.variants import TYPES, Variants
 from tests.bench.fake import scenarios
@@ -190,3 +190,51 @@ def test_one_sibling_is_deployed_before_all_rounds_with_components_shared(
     job.tidy()
     job.ready(phases.DEPLOY_SHARED, 3)
     assert len(client.stores) == 5
+
+
+@dataclass
+class Collecting(Client):
+    """Its builds fail as often as it is told to, with some words."""
+
+    words: str = ""
+    failures: int = 0
+    builds: int = 0
+
+    def build(self, file: Path, tag: str, flags: Sequence[str], cache: str, *, cold: bool) -> None:
+        self.builds += 1
+        if self.builds <= self.failures:
+            raise CommandError(self.words)
+
+
+LOST = 'failed to prepare extraction snapshot "extract-1": parent snapshot sha256:0 does not exist: not found'
+
+
+@pytest.mark.parametrize(
+    ("words", "failures", "tried"), [(LOST, 1, 2), (LOST, 2, 2), ("no space left", 1, 1)]
+)
+def test_what_a_phase_begins_with_is_built_again_where_containerd_lost_it(
+    registry: tuple[Registry, str], tmp_path: Path, words: str, failures: int, tried: int
+) -> None:
+    kept, address = registry
+    client = Collecting(Host((), address, "", ""), kept, words=words, failures=failures)
+    job = Images("known", "Known", "Dockerfile", client).open(
+        scenarios(tmp_path / "apps", "app")[0], tmp_path / "w"
+    )
+    if (words, failures) == (LOST, 1):
+        job.ready(phases.BUILD_SAME, 0)
+    else:
+        with pytest.raises(CommandError):
+            job.ready(phases.BUILD_SAME, 0)
+    assert client.builds == tried
+
+
+def test_what_is_measured_is_not_tried_again(registry: tuple[Registry, str], tmp_path: Path) -> None:
+    kept, address = registry
+    client = Collecting(Host((), address, "", ""), kept, words=LOST)
+    job = Images("known", "Known", "Dockerfile", client).open(
+        scenarios(tmp_path / "apps", "app")[0], tmp_path / "w"
+    )
+    job.ready(phases.BUILD_SAME, 0)
+    client.failures = client.builds + 1
+    with pytest.raises(CommandError):
+        job.act(phases.BUILD_SAME, 0)

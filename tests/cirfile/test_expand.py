@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import tracemalloc
 
 import pytest
 from hypothesis import given, settings
@@ -207,3 +208,16 @@ def test_all_replacements(pattern: str, value: str, expected: str) -> None:
 def test_work_is_bounded() -> None:
     with pytest.raises(PatternError, match="too long"):
         trim_prefix("*a" * 2000, "a" * 2000, True)
+
+
+@pytest.mark.parametrize("text", ["${A//a/$A}", '"' + "$A" * 4000 + '"'])
+def test_a_value_that_grows_without_end_takes_no_memory(text: str) -> None:
+    """Its end is noticed on the way, not when it is there."""
+    tracemalloc.start()
+    try:
+        with pytest.raises(ExpandError, match="grows beyond"):
+            Expander().expand(text, {"A": "a" * (1 << 14)})
+        peak = tracemalloc.get_traced_memory()[1]
+    finally:
+        tracemalloc.stop()
+    assert peak < 24 * LONGEST

@@ -22,9 +22,11 @@ from bench.compare import phases
 from bench.compare.scenario import Copy, Scenario
 from bench.compare.systems import Blobs, Job, Taken
 from bench.compare.systems.clients import PLATFORMS, Client
-from bench.compare.systems.host import Host, seconds, unique
+from bench.compare.systems.host import CommandError, Host, seconds, unique
 from bench.main_path.variants import Variants
 
+#: What containerd says of a layer that it has collected meanwhile.
+_COLLECTED = "failed to prepare extraction snapshot"
 #: An image that adds nothing to the scenario's base.
 _BASE = "Dockerfile.base"
 
@@ -94,14 +96,14 @@ class ImageJob:
             self._cache = uuid.uuid4().hex
             return
         if phase == phases.BUILD_DEPENDENCY:
-            self._built = self._built or self._build()
+            self._built = self._built or self._prepare()
             self._copy.add_dependency(max(number, -1) + 1)
             self._added = True
             return
         if self._added:
             self._copy.restore_requirements()
             self._added = self._built = False
-        self._built = self._built or self._build()
+        self._built = self._built or self._prepare()
         if phase == phases.BUILD_CODE:
             self._copy.change_code()
         elif phase == phases.PUSH:
@@ -143,8 +145,21 @@ class ImageJob:
     def _remember(self, phase: str) -> None:
         """Bring base and frontend back, which a machine that builds has; a cold build lacks its own caches alone."""
         if self._forgotten:
-            self._build_two() if phase == phases.BUILD_PLATFORMS else self._build()
+            self._build_two() if phase == phases.BUILD_PLATFORMS else self._prepare()
             self._forgotten = False
+
+    def _prepare(self) -> bool:
+        """Build what a phase begins with, once more where containerd had just collected what it was to be put upon.
+
+        Images are removed between phases, and it collects their layers a little later. What is measured has no
+        second try.
+        """
+        try:
+            return self._build()
+        except CommandError as error:
+            if _COLLECTED not in str(error):
+                raise
+            return self._build()
 
     def _build(self, *, cold: bool = False) -> bool:
         self._make(self._system.recipe, self._tag, self._system.flags, cold=cold)
