@@ -135,7 +135,7 @@ class Build:
     def _origin(self, name: str, platform: Platform) -> Folder:
         """Return the files of what ``--from`` names: a folder, or an image whose layers are read."""
         context = self._settings.context_of(name) or NamedContext(name)
-        if context.place == "scratch" and not context.folder:
+        if context.empty:
             return Folder()
         if context.folder:
             ignore = Path(context.place, ".dockerignore")

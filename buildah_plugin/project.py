@@ -25,8 +25,6 @@ from cirfile.source import Source
 from cirfile.syntax import Cirfile
 
 _IGNORE_FILE = ".dockerignore"
-#: The image that holds no file.
-_NOTHING = "scratch"
 _EPOCH = "SOURCE_DATE_EPOCH"
 
 
@@ -115,7 +113,7 @@ class Project:
                 USAGE, f"the named context `{name}` is a folder, which cannot be a base here",
                 "build it with `--engine buildkit`, or write `FROM scratch` and `COPY --from` that context",
             )  # fmt: skip
-        return NOTHING if context.place == _NOTHING else self._images.get(context.place, platform)
+        return NOTHING if context.empty else self._images.get(context.place, platform)
 
     def _request(self, platform: Platform) -> Request:
         return Request(

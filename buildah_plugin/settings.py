@@ -36,6 +36,11 @@ class NamedContext:
     place: str
     folder: bool = False
 
+    @property
+    def empty(self) -> bool:
+        """Whether it is the image that holds no file."""
+        return self.place == "scratch" and not self.folder
+
 
 def context_key(name: str) -> str:
     """Return the name under which a context is known: as a client writes it, and as a Cirfile may write an image's."""
