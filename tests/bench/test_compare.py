@@ -8,8 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from bench.compare import phases
-from bench.compare.report import causes, promises, rows
+from bench.compare import machine, phases
+from bench.compare.report import causes, glance, promises, rows
 from bench.compare.report.causes import Causes
 from bench.compare.report.figures import Figures, Spread, crossovers
 from bench.compare.report.page import page
@@ -148,28 +148,61 @@ def test_the_best_is_that_of_an_engine(tmp_path: Path, apps: list[Scenario]) -> 
     ours, peer, _ = systems()
     twin = [replace(ours, name="cir-buildah"), replace(peer, name="buildah")]
     figures = measure(tmp_path / "samples.jsonl", apps, [ours, peer, *twin])
-    (_, table_of_builds) = rows.overview(figures)[1]
+    (_, table_of_builds) = glance.overview(figures)[1]
     assert [row[1].state for row in table_of_builds[1:]] == ["best", "", "best", ""]
     left = {key: s for key, s in figures.samples.items() if (key.system, key.scenario) != ("buildah", "a")}
-    (_, table_of_builds) = rows.overview(replace(figures, samples=left))[1]
+    (_, table_of_builds) = glance.overview(replace(figures, samples=left))[1]
     assert [row[1].state for row in table_of_builds[1:]] == ["best", "", "", "missing"]
     assert [row[2].state for row in table_of_builds[1:]] == ["best", "", "best", ""]
 
 
-@pytest.mark.parametrize("what", ["date", "processor"])
-def test_the_best_of_different_days_is_none(tmp_path: Path, apps: list[Scenario], what: str) -> None:
-    """The machine may have been faster on one of them, or another; sizes do not care."""
+def in_sittings(samples: Path, *machines: dict[str, str]) -> Figures:
+    """The figures of a file as if its runs had been on these machines."""
+    found = iter(machines)
+    lines = samples.read_text().splitlines()
+    return Figures.of(
+        read(json.dumps({"machine": next(found)}) if '{"machine"' in line else line for line in lines)
+    )
+
+
+@pytest.mark.parametrize("what", ["date", "processor", "boot"])
+def test_what_is_of_another_sitting_is_no_rival_and_marked(
+    tmp_path: Path, apps: list[Scenario], what: str
+) -> None:
+    """The machine may have been faster in one of them, or another; sizes do not care."""
     samples = tmp_path / "samples.jsonl"
     for chosen in (systems()[:1], systems()[1:]):
         measure(samples, apps, chosen)
-    days = iter((2, 3))
-    lines = [
-        json.dumps({"machine": {what: f"2026-01-0{next(days)}"}}) if '{"machine"' in line else line
-        for line in samples.read_text().splitlines()
-    ]
-    sizes, builds, *_ = (found for _, found in rows.overview(Figures.of(read(lines))))
+    figures = in_sittings(samples, {what: "1"}, {what: "2"})
+    sizes, builds, *_ = (found for _, found in glance.overview(figures))
     assert [row[1].state for row in sizes[1:]] == ["best", "", ""]
-    assert [row[1].state for row in builds[1:]] == ["", "", ""]
+    assert [row[1].state for row in builds[1:]] == ["", "", ""], "the others are no rivals of ours"
+    assert [row[1].text for row in builds[1:]] == ["2.00", "21.00 \u2020", "21.00 \u2020"]
+    assert "\u2020 Measured in another sitting" in table(figures, NONE)
+    assert "\u2020 Measured in another sitting" in page(figures, NONE)
+
+
+def test_the_best_is_among_those_of_our_sitting(tmp_path: Path, apps: list[Scenario]) -> None:
+    samples = tmp_path / "samples.jsonl"
+    for chosen in (systems()[:2], systems()[2:]):
+        measure(samples, apps, chosen)
+    figures = in_sittings(samples, {"boot": "1"}, {"boot": "2"})
+    (_, builds) = glance.overview(figures)[1]
+    assert [row[1].state for row in builds[1:]] == ["best", "", ""]
+    assert builds[3][1].text.endswith("\u2020")
+    cells = rows.times(figures, "a")[1]
+    assert [cell.text.endswith("\u2020") for cell in cells[1:]] == [False, False, True]
+
+
+def test_one_sitting_may_go_past_midnight(tmp_path: Path, apps: list[Scenario]) -> None:
+    """The machine was not started again; a sample that does not say so may be of another machine."""
+    samples = tmp_path / "samples.jsonl"
+    for chosen in (systems()[:1], systems()[1:]):
+        measure(samples, apps, chosen)
+    days = ({"date": "2026-01-02", "boot": "1"}, {"date": "2026-01-03", "boot": "1"})
+    assert result(in_sittings(samples, *days), "paper-deploy", "a").value is not None
+    unsaid = (days[0], {"date": "2026-01-02"})
+    assert result(in_sittings(samples, *unsaid), "paper-deploy", "a").text == "not in one sitting"
 
 
 @pytest.mark.parametrize(
@@ -182,19 +215,16 @@ def test_engines(system: str, engine: str) -> None:
     assert promises.is_one_file(system) == (engine == "apptainer")
 
 
-def test_no_ratio_of_different_processors(tmp_path: Path, apps: list[Scenario]) -> None:
+@pytest.mark.parametrize("what", ["date", "processor", "boot"])
+def test_no_ratio_of_different_sittings(tmp_path: Path, apps: list[Scenario], what: str) -> None:
     """Sizes are the same wherever they were taken."""
     samples = tmp_path / "samples.jsonl"
     for chosen in (systems()[:1], systems()[1:]):
         measure(samples, apps, chosen)
-    names = iter("AB")
-    lines = [
-        json.dumps({"machine": {"processor": next(names)}}) if '{"machine"' in line else line
-        for line in samples.read_text().splitlines()
-    ]
-    figures = Figures.of(read(lines))
-    assert result(figures, "paper-deploy", "a").text == "not on one machine"
-    assert result(figures, "paper-deploy", "a").state == "missing"
+    figures = in_sittings(samples, {what: "1"}, {what: "2"})
+    for goal in ("paper-deploy", "build-cold", "build-same", "build-code"):
+        assert result(figures, goal, "a").text == "not in one sitting"
+        assert result(figures, goal, "a").state == "missing"
     assert result(figures, "paper-bytes", "a").state == "met"
 
 
@@ -390,22 +420,18 @@ def test_what_was_taken_together_is_told(tmp_path: Path, apps: list[Scenario]) -
     samples = tmp_path / "samples.jsonl"
     for chosen, rounds in ((systems()[:2], 3), (systems()[:2], 4), (systems()[:2], 4), (systems()[2:], 4)):
         measure(samples, apps, chosen, rounds)
-    days = iter((2, 2, 2, 3))
-    lines = [
-        json.dumps(
-            {"machine": {"date": f"2026-01-0{next(days)}", "processor": "A", "kernel": "6", "cir": "abc"}}
-        )
-        if '{"machine"' in line
-        else line
-        for line in samples.read_text().splitlines()
+    same = {"processor": "A", "kernel": "6", "cir": "abc", "boot": "b"}
+    days = [
+        same | {"date": f"2026-01-0{day}", "pace": f"0.{pace} s"}
+        for day, pace in ((2, 5), (2, 6), (2, 7), (3, 8))
     ]
-    figures = Figures.of(read(lines))
+    figures = in_sittings(samples, *days)
     assert len(figures.runs) == 3
     first, second = ([cell.text for cell in row] for row in rows.runs(figures)[1:])
-    assert first[:4] == ["2026-01-02", "A", "6", "abc"]
-    assert first[4:6] == ["CIR on Docker, Docker, expert's Dockerfile", ", ".join(LINKS)]
-    assert second[:6] == ["2026-01-03", "A", "6", "abc", "Another", "500 Mbit/s"]
-    assert int(first[6]) + int(second[6]) == len(figures.samples)
+    assert first[:5] == ["2026-01-02", "A", "b", "6", "abc"]
+    assert first[5:8] == ["CIR on Docker, Docker, expert's Dockerfile", "0.5 s", ", ".join(LINKS)]
+    assert second[:8] == ["2026-01-03", "A", "b", "6", "abc", "Another", "0.8 s", "500 Mbit/s"]
+    assert int(first[8]) + int(second[8]) == len(figures.samples)
     assert f"| {' | '.join(second)} |" in table(figures, NONE)
 
 
@@ -464,3 +490,9 @@ def test_a_scenario_that_cannot_be_prepared_is_left_out(tmp_path: Path, apps: li
     figures = Figures.of(read(samples.read_text().splitlines()))
     assert figures.failures() == []
     assert {key.scenario for key in figures.samples} == {"b"}
+
+
+def test_a_machine_is_told_apart_from_others_of_its_name() -> None:
+    first, second = machine.describe(), machine.describe()
+    assert first["boot"] == second["boot"]
+    assert float(first["pace"].removesuffix(" s")) > 0

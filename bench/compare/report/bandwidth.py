@@ -43,7 +43,7 @@ def _chart(figures: Figures, scenario: str, phase: str) -> str:
     marks: list[tuple[float, float]] = []
     said: list[str] = []
     for ours, peer in _compared(figures):
-        if ours in drawn and peer in drawn and _is_one_day(figures, scenario, phase, (ours, peer)):
+        if ours in drawn and peer in drawn and _is_one_sitting(figures, scenario, phase, (ours, peer)):
             for rate in crossovers(spreads[ours], spreads[peer]):
                 marks.append((rate, drawn[ours].at(rate)))
                 said.append(
@@ -55,11 +55,11 @@ def _chart(figures: Figures, scenario: str, phase: str) -> str:
     return f"<h4>{escape(title)}</h4>{chart}"
 
 
-def _is_one_day(figures: Figures, scenario: str, phase: str, systems: Iterable[str]) -> bool:
-    """Whether curves can be held against each other: on another day the machine may be another."""
+def _is_one_sitting(figures: Figures, scenario: str, phase: str, systems: Iterable[str]) -> bool:
+    """Whether curves can be held against each other: in another sitting the machine may be another."""
     links = [link for link, rate in figures.plan.links.items() if rate > 0]
-    days = {figures.days(scenario, system, phase, link) for system in systems for link in links}
-    return len(days - {frozenset()}) == 1
+    found = {figures.sittings(scenario, system, phase, link) for system in systems for link in links}
+    return len(found - {frozenset()}) == 1
 
 
 def _compared(figures: Figures) -> list[tuple[str, str]]:

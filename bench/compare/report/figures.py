@@ -5,6 +5,7 @@ from __future__ import annotations
 import statistics
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
+from functools import cached_property
 from itertools import pairwise
 
 from bench.compare import phases
@@ -79,7 +80,7 @@ class Figures:
         return Spread(statistics.median(values), min(values), max(values), len(values))
 
     def ratio(self, scenario: str, ours: tuple[str, str], peer: tuple[str, str], link: str) -> float | None:
-        """Median of ratios of two cells (system, phase), round by round; None where there is no pair on one machine."""
+        """Median of ratios of two cells (system, phase), round by round; None where there is no pair of one sitting."""
         if self.failure(scenario, *ours, link) or self.failure(scenario, *peer, link):
             return None
         if self.apart(scenario, ours, peer, link):
@@ -100,28 +101,29 @@ class Figures:
             "",
         )
 
-    def days(self, scenario: str, system: str, phase: str, link: str) -> frozenset[str]:
-        """The days on which a cell's samples were taken, each with the processor, which another one may not have."""
-        cell = (scenario, system, self._same(system, phase), link)
-        return frozenset(
-            f"{described.get('date', 'unknown')}, {described.get('processor', 'unknown')}"
-            for described, keys in self.runs
-            if any((key.scenario, key.system, key.phase, key.link) == cell for key in keys)
-        )
+    def sittings(self, scenario: str, system: str, phase: str, link: str) -> frozenset[str]:
+        """The sittings that a cell's samples are of; no phase means any. Two sittings may be on two machines.
+
+        A sitting is what was taken until the machine was started again; of samples that do not say when that was,
+        what was taken on one day and processor.
+        """
+        return frozenset(self._sittings.get((scenario, system, self._same(system, phase), link), ()))
+
+    @cached_property
+    def _sittings(self) -> Mapping[tuple[str, str, str, str], set[str]]:
+        """Sittings by scenario, system, phase or none, and link."""
+        found: dict[tuple[str, str, str, str], set[str]] = {}
+        for described, keys in self.runs:
+            for key in keys:
+                for phase in ("", key.phase):
+                    cell = (key.scenario, key.system, phase, key.link)
+                    found.setdefault(cell, set()).add(sitting(described))
+        return found
 
     def apart(self, scenario: str, ours: tuple[str, str], peer: tuple[str, str], link: str) -> bool:
-        """Whether two cells (system, phase) are of processors that only one of them had; no phase means any."""
-        one, other = (self._processors(scenario, *cell, link) for cell in (ours, peer))
+        """Whether two cells (system, phase) have no sitting in common; no phase means any."""
+        one, other = (self.sittings(scenario, *cell, link) for cell in (ours, peer))
         return bool(one and other and one.isdisjoint(other))
-
-    def _processors(self, scenario: str, system: str, phase: str, link: str) -> set[str]:
-        phase = self._same(system, phase)
-        return {
-            described.get("processor", "")
-            for described, keys in self.runs
-            for key in keys
-            if (key.scenario, key.system, key.link) == (scenario, system, link) and phase in ("", key.phase)
-        }
 
     def _same(self, system: str, phase: str) -> str:
         """The phase that a phase was measured with."""
@@ -208,3 +210,9 @@ def crossovers(a: Mapping[float, Spread], b: Mapping[float, Spread]) -> list[flo
             share = before / (before - after)
             found.append(1 / (1 / left + share * (1 / right - 1 / left)))
     return found
+
+
+def sitting(described: Mapping[str, str]) -> str:
+    """The name of the sitting that a run belongs to, from the description of its machine."""
+    known = [described.get(what, "unknown") for what in ("date", "processor")]
+    return described.get("boot") or ", ".join(known)

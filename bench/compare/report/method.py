@@ -56,8 +56,9 @@ _METHOD = (
         " processes have written and no disk has, at most and beside what it was; page cache is not in it. "
         "Received and sent bytes are those of the link, elsewhere is what came over the machine's own network. "
         "Disk is shown for deployments alone: daemons delete old caches while they build. A run may be continued "
-        "on another day, where the machine may be faster or slower: the table of what was taken together says "
-        "which figures can be held against each other most closely.",
+        "on another day, where the machine may be faster or slower, also one of the same name: ratios are of what was "
+        "taken in one sitting alone, that is until the machine was started again (of older samples: on one day and "
+        "processor). The pace is what a little hashing, unpacking and compiling took on it.",
     ),
 )
 

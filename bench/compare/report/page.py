@@ -7,7 +7,7 @@ from html import escape
 from pathlib import Path
 
 from bench.compare import phases
-from bench.compare.report import bandwidth, parts, rows
+from bench.compare.report import bandwidth, glance, parts, rows
 from bench.compare.report.causes import Causes
 from bench.compare.report.figures import Figures
 from bench.compare.report.method import does, method
@@ -64,9 +64,9 @@ def _lead(figures: Figures) -> str:
 
 def _overview(figures: Figures) -> str:
     tables = "".join(
-        f"<h3>{escape(title)}</h3>{parts.table(found)}" for title, found in rows.overview(figures)
+        f"<h3>{escape(title)}</h3>{parts.table(found)}" for title, found in glance.overview(figures)
     )
-    return tables + parts.paragraph(rows.LEGEND)
+    return tables + parts.paragraph(glance.legend(figures))
 
 
 def _paper(figures: Figures, causes: Causes) -> str:

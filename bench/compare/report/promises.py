@@ -117,7 +117,7 @@ class Promise:
             elif value is None:
                 why = "not measured" if link else f"not measured: no link of {self.mbit:g} Mbit/s"
                 if figures.apart(scenario, (pair[0], ""), (pair[1], ""), link):
-                    why = "not on one machine"
+                    why = "not in one sitting"
                 made.append(Result(scenario, None, why))
             else:
                 met = self.kind.met(value, self.limit)
@@ -156,6 +156,8 @@ def _of_same(phase: str) -> Callable[[Figures, tuple[str, str], str, str], float
     """How many times as long as the peer's build of nothing changed: of medians, rounds of two phases are no pairs."""
 
     def factor(figures: Figures, pair: tuple[str, str], scenario: str, link: str) -> float | None:
+        if figures.apart(scenario, (pair[0], phase), (pair[1], phases.BUILD_SAME), link):
+            return None
         ours = figures.spread(scenario, pair[0], phase, link)
         peer = figures.spread(scenario, pair[1], phases.BUILD_SAME, link)
         return ours.median / peer.median if ours and peer and peer.median else None

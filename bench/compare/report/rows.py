@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Iterable
 from dataclasses import dataclass
 
 from bench.compare import phases
 from bench.compare.report.causes import Causes
 from bench.compare.report.figures import Figures, Spread
-from bench.compare.report.promises import DOCKER, PAIRS, Promise, Result, engine_of, is_one_file, pairs
+from bench.compare.report.promises import DOCKER, PAIRS, Promise, Result, engine_of, pairs
 from bench.compare.samples import Key
 from bench.compare.systems.names import TITLES as SYSTEMS
 
@@ -22,8 +22,8 @@ class Cell:
 
 
 Rows = list[list[Cell]]
-#: Values by system and application, of one thing.
-_Values = Mapping[str, Mapping[str, float | None]]
+#: Marks a time that was not measured together with ours.
+APART = "\u2020"
 BEYOND_BASE = ("shared", "own")
 #: What of an image is counted.
 SIZES = (
@@ -31,20 +31,8 @@ SIZES = (
     ("Own layers and those that all images of the system share", BEYOND_BASE),
     ("Whole images", ("base", *BEYOND_BASE)),
 )
-_GLANCE = (
-    ("Build, nothing cached, seconds", phases.BUILD_COLD),
-    ("Deployment, base present, seconds", phases.DEPLOY_BASE),
-    ("Deployment, components shared, seconds", phases.DEPLOY_SHARED),
-)
 #: Metrics beside time, the words for them, and the phases they are shown for.
 _MATTER = (phases.BUILD_COLD, phases.DEPLOY_BASE)
-#: Words below the tables of an overview.
-LEGEND = (
-    "Bold: the lowest of those that run on the same engine, where all were measured, times on the same day and "
-    "processor. An image beyond its base: what a registry stores for it that is not the base's; CIR's shim layer and "
-    "that with uv, which all images of the system share, count. Apptainer's files have their base inside, so they are "
-    "not in that table."
-)
 OWN_BYTES = (
     "Own bytes: what no other image has, beside the peer's largest layer, that of the dependencies; CIR's shim "
     "layer (one for all images on a host or in a registry) is not among them, but in the whole images, which have"
@@ -65,55 +53,10 @@ def text(*words: str) -> list[Cell]:
     return [Cell(word) for word in words]
 
 
-def overview(figures: Figures) -> list[tuple[str, Rows]]:
-    """What most readers want: systems down, applications across, the best of each column marked."""
-    systems, scenarios = figures.plan.systems, figures.plan.scenarios
-    layered = [system for system in systems if not is_one_file(system)]
-    sizes = {s: {name: figures.size(s, [name], BEYOND_BASE) for name in scenarios} for s in layered}
-    shown = _glance(figures, sizes, bytes_shown, phases.PUSH, timed=False)
-    made = [("Image in the registry, beyond its base", shown)]
-    for title, phase in _GLANCE:
-        times = {s: {name: _median(figures, name, s, phase) for name in scenarios} for s in systems}
-        made.append((title, _glance(figures, times, "{:.2f}".format, phase, timed=True)))
-    return made
-
-
-def _median(figures: Figures, scenario: str, system: str, phase: str) -> float | None:
-    found = figures.spread(scenario, system, phase, figures.main)
-    return None if found is None else found.median
-
-
-def _glance(
-    figures: Figures, values: _Values, shown: Callable[[float], str], phase: str, *, timed: bool
-) -> Rows:
-    rows = [text("", *figures.plan.scenarios)]
-    for system in values:
-        row = [Cell(figures.plan.systems[system])]
-        for name in figures.plan.scenarios:
-            value = values[system][name]
-            if value is None:
-                row.append(absent(figures, name, system, phase, figures.main))
-            else:
-                best = _is_best(values, system, name) and not (
-                    timed and _days_differ(figures, values, system, name, phase)
-                )
-                row.append(Cell(shown(value), "best" if best else ""))
-        rows.append(row)
-    return rows
-
-
-def _is_best(values: _Values, system: str, scenario: str) -> bool:
-    """Whether a system is the best on its engine, where more than one was measured there, and all of them."""
-    rivals = [values[other][scenario] for other in values if engine_of(other) == engine_of(system)]
-    known = [value for value in rivals if value is not None]
-    return len(known) == len(rivals) > 1 and values[system][scenario] == min(known)
-
-
-def _days_differ(figures: Figures, values: _Values, system: str, scenario: str, phase: str) -> bool:
-    """Whether rivals on an engine were measured on days apart, or on other machines."""
-    rivals = [other for other in values if engine_of(other) == engine_of(system)]
-    days = {figures.days(scenario, other, phase, figures.main) for other in rivals}
-    return len(days) > 1
+def is_apart(figures: Figures, scenario: str, system: str, phase: str, link: str) -> bool:
+    """Whether a system was measured in another sitting than ours on its engine."""
+    ours = next((ours for ours, _ in PAIRS if engine_of(ours) == engine_of(system)), system)
+    return figures.apart(scenario, (ours, phase), (system, phase), link)
 
 
 def promised(figures: Figures, promises: Iterable[Promise], *, peers: bool) -> Rows:
@@ -238,18 +181,35 @@ def machine(figures: Figures) -> Rows:
 
 
 def runs(figures: Figures) -> Rows:
-    """Which samples were taken together: those of one day, machine and version of CIR, systems in turn."""
+    """Which samples were taken together: those of one day, machine and version of CIR, systems in turn.
+
+    The pace is that of the machine in the first of their runs.
+    """
     together: dict[tuple[str, ...], set[Key]] = {}
+    paces: dict[tuple[str, ...], str] = {}
     for described, keys in figures.runs:
         names = {key.system for key in keys}
         systems = ", ".join(title for name, title in figures.plan.systems.items() if name in names)
-        known = (described.get(what, "unknown") for what in ("date", "processor", "kernel", "cir"))
+        known = (described.get(what, "unknown") for what in ("date", "processor", "boot", "kernel", "cir"))
         which = (*known, systems)
         together.setdefault(which, set()).update(keys)
-    made = [text("taken together on", "processor", "kernel", "commit of CIR", "systems", "links", "samples")]
+        paces.setdefault(which, described.get("pace", "unknown"))
+    made = [
+        text(
+            "taken together on",
+            "processor",
+            "boot",
+            "kernel",
+            "commit of CIR",
+            "systems",
+            "pace",
+            "links",
+            "samples",
+        )
+    ]
     for which, all_keys in together.items():
         links = ", ".join(link for link in figures.plan.links if any(key.link == link for key in all_keys))
-        made.append(text(*which, links, str(len(all_keys))))
+        made.append(text(*which, paces[which], links, str(len(all_keys))))
     return made
 
 
@@ -277,7 +237,8 @@ def time(figures: Figures, scenario: str, system: str, phase: str, link: str, *,
     found = figures.spread(scenario, system, phase, link)
     if found is None:
         return absent(figures, scenario, system, phase, link)
-    return Cell(shown(found) if spread else f"{found.median:.2f}")
+    mark = f" {APART}" if is_apart(figures, scenario, system, phase, link) else ""
+    return Cell((shown(found) if spread else f"{found.median:.2f}") + mark)
 
 
 def absent(figures: Figures, scenario: str, system: str, phase: str, link: str) -> Cell:

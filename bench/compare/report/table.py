@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from bench.compare.report import rows
+from bench.compare.report import glance, rows
 from bench.compare.report.causes import Causes
 from bench.compare.report.figures import Figures
 from bench.compare.report.method import does, method
@@ -16,9 +16,9 @@ def table(figures: Figures, causes: Causes) -> str:
     """Everything the page shows but for its charts."""
     parts = ["# Comparison with stock builders", f"Link: {figures.main}, where no other is named."]
     parts += ["## At a glance"]
-    for title, found in rows.overview(figures):
+    for title, found in glance.overview(figures):
         parts += [f"### {title}", markdown(found)]
-    parts += [rows.LEGEND]
+    parts += [glance.legend(figures)]
     parts += ["## Beside the paper", markdown(rows.promised(figures, PAPER, peers=True)), rows.OWN_BYTES]
     parts += _missed(rows.missed(figures, PAPER, causes, peers=True))
     parts += ["## Goals", "CIR on Docker against the best Dockerfile on Docker."]
