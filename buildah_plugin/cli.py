@@ -152,7 +152,7 @@ def settings(arguments: argparse.Namespace, machine: Host, secrets: Path) -> Set
             Path("/nonexistent"), arguments.authfile or "", arguments.creds or "", arguments.cert_dir or "",
             _boolean("--tls-verify", arguments.tls_verify),
         ),
-        environ=engine.environment(),
+        environ=engine.environment(machine),
         secrets=secrets,
         talk=Talk(quiet=arguments.quiet, verbose=arguments.debug),
     )  # fmt: skip

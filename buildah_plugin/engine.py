@@ -69,10 +69,16 @@ def secrets_folder(machine: Host, given: Mapping[str, Path]) -> Iterator[Path]:
         yield folder
 
 
-def environment() -> dict[str, str]:
-    """Return the environment of a build: this process's, with a cache of its own for the resolver."""
-    environ = dict(os.environ)
+def environment(machine: Host) -> dict[str, str]:
+    """Return the environment of a build: this process's, with a cache of its own for the resolver.
+
+    Credentials come from `secrets_folder` alone, so that there are none where nothing is handed over.
+    """
+    environ = os.environ | {"NETRC": ""}
     environ.setdefault("UV_CACHE_DIR", str(cache_folder(environ) / "uv"))
+    if machine == NOBODY:
+        for name in ("SSL_CERT_FILE", "SSL_CERT_DIR"):
+            environ.pop(name, None)
     return environ
 
 
@@ -134,7 +140,7 @@ def settings_of(arguments: argparse.Namespace, machine: Host) -> Settings:
         no_cache=arguments.passed_no_cache,
         pull="always" if arguments.passed_pull else "missing",
         iidfile=Path(iidfile[0]) if iidfile else None,
-        environ=environment(),
+        environ=environment(machine),
         talk=Talk(
             quiet=arguments.passed_quiet or "quiet" in arguments.passed_progress,
             verbose=arguments.passed_debug,

@@ -71,7 +71,7 @@ def application(place: Path, machine: Host, talk: Talk) -> Application:
     with secrets_folder(machine, {}) as secrets:
         settings = Settings(
             file=place / "Cirfile", context=place, build_args=tuple(sorted(machine.indexes)), secrets=secrets,
-            environ=environment(), talk=talk, base=this_machine(os.environ),
+            environ=environment(machine), talk=talk, base=this_machine(os.environ),
         )  # fmt: skip
         with opened(settings) as (build, _, _):
             built = build.run(complete=False)

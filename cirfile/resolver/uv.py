@@ -137,9 +137,10 @@ def _end_of_day(date: str) -> str:
 
 
 def _environment(folder: Path, environ: Mapping[str, str], secrets: Path) -> dict[str, str]:
+    """Make the environment of uv. An empty ``NETRC`` in ``environ`` means none but that among the secrets."""
     environment = {name: environ[name] for name in _PASSED if environ.get(name)}
     home = environ.get("HOME")
-    if home and "NETRC" not in environment and (Path(home) / ".netrc").is_file():
+    if home and "NETRC" not in environ and (Path(home) / ".netrc").is_file():
         environment["NETRC"] = str(Path(home) / ".netrc")
     environment |= {
         "HOME": str(folder),

@@ -7,6 +7,8 @@ from pathlib import Path
 
 import pytest
 
+from buildah_plugin.engine import environment, secrets_folder
+from cirfile.cli.host import NOBODY, host
 from cirfile.manifest import Manifest, Requirement
 from cirfile.resolver import ResolverError, resolve
 from cirfile.resolver.uv import find_uv
@@ -75,3 +77,23 @@ def test_only_what_is_meant_reaches_uv(tmp_path: Path) -> None:
 
 def test_uv_is_found_beside_the_interpreter_or_in_its_package() -> None:
     assert Path(find_uv({"PATH": "/nonexistent"})).name == "uv"
+
+
+@pytest.mark.parametrize("forward", [True, False])
+def test_the_twin_hands_over_credentials_among_its_secrets_alone(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, forward: bool
+) -> None:
+    """With ``--no-forward`` nothing of this user reaches uv, not even by way of the home folder."""
+    record = tmp_path / "record"
+    program = _uv(tmp_path, f"open({str(record)!r}, 'w').write(repr(dict(os.environ)))\nsys.exit(1)")
+    (tmp_path / ".netrc").write_text("machine index.test login me password hush\n")
+    (tmp_path / "ca.pem").write_text("-----BEGIN CERTIFICATE-----\n")
+    monkeypatch.setenv("HOME", str(tmp_path))
+    monkeypatch.setenv("PATH", program["PATH"])
+    monkeypatch.setenv("SSL_CERT_FILE", str(tmp_path / "ca.pem"))
+    monkeypatch.delenv("NETRC", raising=False)
+    machine = host() if forward else NOBODY
+    with secrets_folder(machine, {}) as secrets, pytest.raises(ResolverError):
+        resolve(_MANIFEST, environment(machine), secrets)
+    seen = eval(record.read_text())
+    assert ("NETRC" in seen, "SSL_CERT_FILE" in seen) == (forward, forward)
