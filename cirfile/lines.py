@@ -3,9 +3,8 @@
 The rules are those of BuildKit's Dockerfile parser. Every logical line remembers where each of its
 characters stands in the file, so that later stages can point at a single word.
 
-The package ``dockerfile-parse`` splits instructions too, and ``cir convert`` reads Dockerfiles with it.
-Here it cannot be exact: it gives lines but no columns, and takes the lines of a here-document for
-instructions.
+The package ``dockerfile-parse`` splits instructions too, but gives lines without columns, and takes the lines of a
+here-document for instructions.
 """
 
 from __future__ import annotations

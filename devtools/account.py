@@ -10,7 +10,7 @@ from devtools import paths
 
 OURS = ("cirfile", "buildah_plugin")
 #: What they need of others at run time.
-OTHERS = ("packaging", "dockerfile_parse", "yaml")
+OTHERS = ("packaging",)
 
 
 def install(folder: Path, home: Path) -> Path:

@@ -200,7 +200,7 @@ def test_imports() -> None:
         ("cirfile.codec", "cirfile.parser"),
         ("cirfile.planner", "cirfile.cli.build"),
         ("cirfile.rules.cir001_interpreter_path", "cirfile.rules.cir002_shell_form"),
-        ("cirfile.planner", "dockerfile_parse"),
+        ("cirfile.planner", "grpc"),
         ("shim.launch", "cirfile.parser"),
         ("shim.launch", "requests"),
         ("frontend.lower", "shim.store"),

@@ -160,7 +160,7 @@ def test_environment_is_found_again() -> None:
     """The environment that runs these tests is the one of pyproject.toml: making sure of it takes no work."""
     home = venv.ensure()
     python = home / "bin/python"
-    script = "import pytest, mypy, yaml, packaging"
+    script = "import pytest, mypy, packaging"
     assert subprocess.run([python, "-c", script], capture_output=True).returncode == 0
     assert venv.ensure() == home
 

@@ -27,7 +27,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from shim.contents import is_whole
-from shim.paths import BOOT_ID
+from shim.warm import boot_id
 
 ENTRY = "entry.json"
 BYTECODE = "bytecode"
@@ -68,7 +68,7 @@ class Cache:
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
-        self._boot = boot_id()
+        self._boot = boot_id().decode()
 
     def find(self, sha256: str) -> Entry | None:
         """The entry of a wheel; one that cannot be read or was cut short by a crash is removed."""
@@ -178,14 +178,6 @@ class Cache:
                 _remove(folder)  # with the lock held, so that an owner who has yet to lock it notices
         finally:
             os.close(lock)
-
-
-def boot_id() -> str:
-    """What tells one boot of this host from another, and from other hosts; the same in all its containers."""
-    try:
-        return Path(BOOT_ID).read_text("ascii").strip()
-    except OSError:
-        return "unknown"
 
 
 def _claim(folder: Path) -> int | None:

@@ -168,7 +168,7 @@ def test_an_entry_that_did_not_survive_a_crash_of_the_host_is_made_again(
         assemble(index, wheels, workplace(tmp_path / "1", cache=tmp_path / "cache"))
         for path in ("site/demo/part.py", "bytecode/*/__pycache__/helper.*.pyc.*"):
             damage(next(tmp_path.glob(f"cache/*/{path}")), left)
-        monkeypatch.setattr(cache, "boot_id", lambda: "the next boot")
+        monkeypatch.setattr(cache, "boot_id", lambda: b"the next boot")
         assemble(index, wheels, workplace(tmp_path / "2", cache=tmp_path / "cache"))
         counts = index.counts()
     assert [counts[f"/files/{wheel.filename}"] for wheel in (DEMO, HELPER)] == [2, 1]
