@@ -30,6 +30,7 @@ from cirfile.rules import (
     cir022_host_port,
     cir023_python_home,
     cir024_install_at_start,
+    cir025_not_provided,
 )
 from cirfile.syntax import Cirfile
 
@@ -61,6 +62,7 @@ RULES: tuple[Rule, ...] = (
     cir022_host_port.RULE,
     cir023_python_home.RULE,
     cir024_install_at_start.RULE,
+    cir025_not_provided.RULE,
 )
 
 
