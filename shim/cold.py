@@ -90,9 +90,11 @@ class _Start:
         }
 
     def _text(self) -> dict[str, str]:
-        """The environment as text, with the index settings that are for the shim alone in the place of the others."""
-        own = {name: self.given[b"CIR_" + name] for name in warm.INDEXES if b"CIR_" + name in self.given}
-        return {os.fsdecode(name): os.fsdecode(value) for name, value in {**self.given, **own}.items()}
+        """The environment as text, with the index settings that count."""
+        names = (*warm.DEFAULT_INDEX, *warm.EXTRA_INDEXES)
+        others = {name: value for name, value in self.given.items() if name not in names}
+        found = {**others, **warm.index_settings(self.given)}
+        return {os.fsdecode(name): os.fsdecode(value) for name, value in found.items()}
 
     def _layer(self, loaded: Image, choices: Choices, argv: Sequence[str]) -> Path:
         """The layer: found in a store, or made."""

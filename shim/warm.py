@@ -28,7 +28,8 @@ ARCHITECTURES = {
 }
 
 #: The index settings that are read; with ``CIR_`` before them they are the shim's alone.
-INDEXES = (b"UV_DEFAULT_INDEX", b"UV_INDEX", b"PIP_INDEX_URL", b"PIP_EXTRA_INDEX_URL")
+DEFAULT_INDEX = (b"UV_DEFAULT_INDEX", b"UV_INDEX_URL", b"PIP_INDEX_URL")
+EXTRA_INDEXES = (b"UV_INDEX", b"UV_EXTRA_INDEX_URL", b"PIP_EXTRA_INDEX_URL")
 
 #: Marks a record in ``active/`` whose layer was seen intact after the boot that made it.
 DURABLE = b"durable"
@@ -186,12 +187,21 @@ def address(manifest: bytes, environment: Environment) -> str:
     return digest
 
 
+def index_settings(environment: Environment) -> dict[bytes, bytes]:
+    """The index settings that count: of each role those for the shim alone (``CIR_...``), else the others."""
+    found: dict[bytes, bytes] = {}
+    for role in (DEFAULT_INDEX, EXTRA_INDEXES):
+        own = {name: environment[b"CIR_" + name] for name in role if b"CIR_" + name in environment}
+        found.update(own or {name: environment[name] for name in role if name in environment})
+    return found
+
+
 def _indexes(environment: Environment) -> list[bytes]:
     """The index settings that an answer to `PIN` depends on, without what may be secret in an address."""
     settings = []
-    for name in INDEXES:
+    for name, value in index_settings(environment).items():
         settings.append(name)
-        for word in environment.get(b"CIR_" + name, environment.get(name, b"")).split():
+        for word in value.split():
             scheme, _, rest = word.partition(b"?")[0].partition(b"://")
             authority, _, path = rest.partition(b"/")
             settings.append(b"/".join((scheme, authority.rpartition(b"@")[2], path)))

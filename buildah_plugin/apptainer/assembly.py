@@ -45,9 +45,10 @@ class Assembly:
 
     def __init__(self, job: Job, store: Path, folder: Path, room: str) -> None:
         self._job, self._room = job, room
-        binds, settings = engines.forwarded(job.machine, netrc_of(job.machine, folder))
+        machine = job.machine.beside(job.settings)
+        binds, settings = engines.forwarded(machine, netrc_of(machine, folder))
         if limits.no_binds(job.engine.program):  # the home folder is there nevertheless
-            binds, settings = [], dict(job.machine.indexes)
+            binds, settings = [], dict(machine.indexes)
         else:
             check_bind(store)
             binds += ["--bind", str(store)]

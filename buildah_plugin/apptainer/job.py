@@ -58,7 +58,7 @@ class Job:
         return hashlib.sha256("\0".join(parts).encode("utf-8", "surrogateescape")).hexdigest()
 
     def _indexes(self) -> str:
-        given = {**dict(self.machine.indexes), **self.settings}
+        given = {**dict(self.machine.beside(self.settings).indexes), **self.settings}
         found = ((name, self.setting(f"CIR_{name}") or given.get(name, "")) for name in INDEXES)
         return "\0".join(f"{name}={value}" for name, value in found if value)
 

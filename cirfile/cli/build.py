@@ -19,7 +19,7 @@ from pathlib import Path
 from cirfile import __version__
 from cirfile.cli import docker, say, show
 from cirfile.cli.ending import terminable
-from cirfile.cli.errors import NO_INPUT, CliError
+from cirfile.cli.errors import NO_INPUT, USAGE, CliError
 from cirfile.cli.host import NOBODY, Host, host, netrc_of
 
 #: Engines by name, and the modules whose ``build(arguments)`` does the work; `None` is this one. They are named, not
@@ -116,6 +116,8 @@ def run(arguments: argparse.Namespace) -> int:
     """Build; the exit status is that of the engine."""
     if (module := ENGINES[arguments.engine]) is not None:
         return int(importlib.import_module(module).build(arguments))
+    if arguments.json:
+        _check_json(arguments)
     machine = NOBODY if arguments.no_forward else host()
     with tempfile.TemporaryDirectory(prefix="cir-build-") as folder:
         metadata = Path((arguments.passed_metadata_file or [f"{folder}/metadata.json"])[-1])
@@ -123,7 +125,7 @@ def run(arguments: argparse.Namespace) -> int:
         if arguments.dry_run:
             show(shlex.join(["docker", *command]))
             return 0
-        status = docker.attached(command)
+        status = docker.attached(command, aside=arguments.json)
         if status != 0:
             docker.need_buildx()
         if status == 0 and arguments.json:
@@ -146,7 +148,7 @@ def _command(arguments: argparse.Namespace, machine: Host, netrc: Path | None, m
         command += ["--build-arg", f"BUILDKIT_SYNTAX={frontend}"]
     # A proxy may hold a password: without a value Docker takes it from our environment, argv stays clean.
     forwarded = {name: name for name, _ in machine.proxies}
-    forwarded |= {name: f"{name}={value}" for name, value in machine.indexes}
+    forwarded |= {name: f"{name}={value}" for name, value in machine.beside(given_args).indexes}
     for name, text in forwarded.items():
         if name not in given_args:
             command += ["--build-arg", text]
@@ -217,6 +219,16 @@ def _names_syntax(file: Path) -> bool:
         if not directives.read(line, number):
             break
     return "syntax" in directives.found
+
+
+def _check_json(arguments: argparse.Namespace) -> None:
+    """Raise `CliError` (64) where there is no image to tell of, or stdout is taken."""
+    outputs = [field for text in arguments.passed_output for field in text.split(",")]
+    taken = any(field in ("-", "dest=-") for field in outputs)
+    asked = any(method != "build" for method in arguments.passed_call)
+    if taken or asked or arguments.passed_check:
+        flag = "--output -" if taken else "--check" if arguments.passed_check else "--call"
+        raise CliError(USAGE, f"{flag} writes to stdout what it finds, and so does --json", "leave one out")
 
 
 def _report(tags: list[str], metadata: Path) -> None:

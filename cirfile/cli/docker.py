@@ -6,6 +6,7 @@ import io
 import json
 import os
 import subprocess
+import sys
 import tarfile
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
@@ -25,10 +26,13 @@ def call(*arguments: str) -> subprocess.CompletedProcess[bytes]:
         raise _no_docker() from None
 
 
-def attached(arguments: Sequence[str]) -> int:
-    """Run ``docker ARGUMENTS`` on our own streams; return its exit status. Where we are ended, it is told to."""
+def attached(arguments: Sequence[str], *, aside: bool = False) -> int:
+    """Run ``docker ARGUMENTS`` on our own streams; return its exit status. Where we are ended, it is told to.
+
+    :param aside: its results go to stderr as well, since stdout is for ours
+    """
     try:
-        child = subprocess.Popen(["docker", *arguments])
+        child = subprocess.Popen(["docker", *arguments], stdout=sys.stderr if aside else None)
     except OSError:
         raise _no_docker() from None
     with child:

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, replace
 from pathlib import Path
 from urllib.parse import unquote, urlsplit, urlunsplit
 
@@ -41,19 +41,33 @@ class Host:
     indexes: tuple[tuple[str, str], ...]
     logins: tuple[str, ...]
 
+    def beside(self, given: Iterable[str]) -> Host:
+        """Return the same without the index settings that the user's take the place of.
+
+        What is asked for with one variable is not to lose against this machine's with another one, which clients read
+        first. So where any of a role (the default index, the extra ones) is ``given``, none of that role is left.
+        """
+        names = {name.removeprefix("CIR_") for name in given}
+        taken = {name for role in (DEFAULT_VARIABLES, EXTRA_VARIABLES) if names & {*role} for name in role}
+        return replace(self, indexes=tuple(pair for pair in self.indexes if pair[0] not in taken))
+
 
 #: Nothing to hand over.
 NOBODY = Host(None, None, (), (), ())
 
 
 def netrc_of(machine: Host, folder: Path) -> Path | None:
-    """Return the netrc to hand over: the machine's own, or in ``folder`` one with `Host.logins` before it."""
+    """Return the netrc to hand over: the machine's own, or in ``folder`` one with `Host.logins` added.
+
+    They come last, since readers keep the last login of a host: what stands in an address is meant more than what is
+    in a file. The empty line ends a macro that the file may end with.
+    """
     if not machine.logins:
         return machine.netrc
-    own = machine.netrc.read_bytes() if machine.netrc else b""
+    own = machine.netrc.read_bytes().rstrip(b"\n") + b"\n\n" if machine.netrc else b""
     path = folder / "netrc"
     path.touch(mode=0o600)
-    path.write_bytes(b"\n".join([*(login.encode() for login in machine.logins), own]))
+    path.write_bytes(own + "".join(f"{login}\n" for login in machine.logins).encode())
     return path
 
 

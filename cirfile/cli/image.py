@@ -25,6 +25,12 @@ class Image:
     locks: Mapping[str, Lock]
     environment: Mapping[str, str]
 
+    @property
+    def is_resolved_later(self) -> bool:
+        """Whether what its requirements stand for is found out at deployment, so that it has no lock."""
+        requires = any(requirement.ecosystem == "pypi" for requirement in self.manifest.requirements)
+        return requires and self.manifest.pin.mode != "lock"
+
 
 def read_image(reference: str, platform: str = "") -> Image:
     """Read an image, pulling it where it is not there. Raise `CliError` where it is none of ours."""

@@ -6,6 +6,7 @@ import argparse
 import os
 import sys
 import tempfile
+from dataclasses import replace
 from pathlib import Path
 
 from cirfile.cli import say, show
@@ -13,7 +14,7 @@ from cirfile.cli.ending import terminable
 from cirfile.cli.errors import FINDINGS, CliError
 from cirfile.cli.host import Host, host, netrc_of
 from cirfile.cli.project import add_source_options, args_of, open_project, plan_of
-from cirfile.codec import encode_lock
+from cirfile.codec import CodecError, decode_lock, encode_lock
 from cirfile.lock import Lock
 from cirfile.manifest import Manifest
 from cirfile.resolver import Resolution, ResolverError, resolve
@@ -60,7 +61,7 @@ def run(arguments: argparse.Namespace) -> int:
         return 0
     target = Path(arguments.output or f"{project.path}.lock")
     if arguments.check:
-        return _check(target, data)
+        return _check(target, resolution.lock)
     write_whole(target, data)
     say(f"wrote {target}: {summary(resolution.lock)}")
     return 0
@@ -70,9 +71,10 @@ def run(arguments: argparse.Namespace) -> int:
 def _resolved(manifest: Manifest, machine: Host) -> Resolution:
     with tempfile.TemporaryDirectory(prefix="cir-lock-") as folder:
         netrc = netrc_of(machine, Path(folder))
-        login = {"NETRC": str(netrc)} if netrc else {}
+        own = {"NETRC": netrc, "SSL_CERT_FILE": machine.certificates}
+        given = {name: str(path) for name, path in own.items() if path is not None}
         try:
-            return resolve(manifest, os.environ | login)
+            return resolve(manifest, os.environ | given)
         except ResolverError as error:
             raise CliError(error.code, error.message, error.hint) from None
 
@@ -103,8 +105,13 @@ def summary(lock: Lock) -> str:
     return f"{len(lock.components)} components, {artifacts} artifacts, Python {lock.requires_python}"
 
 
-def _check(target: Path, data: bytes) -> int:
-    if not target.is_file() or target.read_bytes() != data:
+def _check(target: Path, lock: Lock) -> int:
+    """Compare with the lock that is there; which version of the resolver made it does not matter."""
+    try:
+        found = decode_lock(target.read_bytes()) if target.is_file() else None
+    except CodecError:
+        found = None
+    if found is None or replace(found, resolver="") != replace(lock, resolver=""):
         say(f"{target} is out of date: write it anew with `cir lock`")
         return FINDINGS
     show(f"{target} is up to date")

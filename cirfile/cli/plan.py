@@ -13,7 +13,7 @@ from cirfile import __version__
 from cirfile.cli import docker, show
 from cirfile.cli.choose import Chosen, Machine, choose, insist
 from cirfile.cli.describe import describe
-from cirfile.cli.errors import NOT_PROMISED, USAGE, CliError
+from cirfile.cli.errors import INVALID, NOT_PROMISED, USAGE, CliError
 from cirfile.cli.host import host
 from cirfile.cli.image import Image, read_image
 from cirfile.cli.project import add_source_options, args_of, open_project, own_platform, plan_of
@@ -95,9 +95,13 @@ def _ask_shim(arguments: argparse.Namespace) -> int:
 def _plan_image(arguments: argparse.Namespace) -> int:
     image = read_image(arguments.what, arguments.platform)
     lock = image.locks.get("pypi", Lock("pypi", ()))
-    machine = _machine(arguments, image, lock)
-    _check_promised(image, machine)
-    chosen = choose(lock, machine)
+    try:
+        machine = _machine(arguments, image, lock)
+        _check_promised(image, machine)
+        chosen = choose(lock, machine)
+    except ValueError as error:
+        message = f"the lock of {image.reference} cannot be read: {error}"
+        raise CliError(INVALID, message, "build the image again") from None
     if arguments.json:
         show(json.dumps(_as_json(image, machine, chosen), indent=2))
     else:
@@ -159,8 +163,11 @@ def _as_json(image: Image, machine: Machine, chosen: tuple[Chosen, ...]) -> Mapp
         "cir": __version__,
         "image": image.reference,
         "platform": str(machine),
-        "bytes": _bytes(chosen),
-        "components": [
+        "pin": image.manifest.pin.mode,
+        "bytes": None if image.is_resolved_later else _bytes(chosen),
+        "components": None
+        if image.is_resolved_later
+        else [
             {
                 "name": one.component.name,
                 "version": one.component.version,
@@ -183,7 +190,7 @@ def _as_json(image: Image, machine: Machine, chosen: tuple[Chosen, ...]) -> Mapp
 def _as_text(image: Image, machine: Machine, chosen: tuple[Chosen, ...], why: bool) -> str:
     if not image.manifest.requirements:
         return f"{image.reference} requires nothing: it starts at once on every platform"
-    if image.manifest.pin.mode != "lock":
+    if image.is_resolved_later:
         return (
             f"{image.reference} is resolved at deployment (PIN {image.manifest.pin.mode}): ask it with --here"
         )

@@ -63,14 +63,14 @@ def args_of(arguments: argparse.Namespace, machine: Host) -> Pairs:
 
     A bare name takes the environment's value, as with Docker.
     """
-    pairs = dict(machine.indexes)
+    given: dict[str, str] = {}
     for text in arguments.build_arg:
         name, separator, value = text.partition("=")
         if not name:
             raise CliError(USAGE, f"--build-arg {text}: the name is missing", "write NAME=VALUE")
         if separator or name in os.environ:
-            pairs[name] = value if separator else os.environ[name]
-    return tuple(sorted(pairs.items()))
+            given[name] = value if separator else os.environ[name]
+    return tuple(sorted({**dict(machine.beside(given).indexes), **given}.items()))
 
 
 def request_of(project: Project, args: Pairs, platform: str = "") -> Request:

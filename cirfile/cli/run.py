@@ -15,6 +15,7 @@ import shlex
 import tempfile
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 from pathlib import Path
 
 from cirfile.cli import apptainer, docker, show
@@ -195,7 +196,8 @@ def assembly_command(
 ) -> list[str]:
     """Return the `docker run` that makes the layer: as root, the store writable, nothing of the user's."""
     login = ["--volume", f"{netrc}:{_NETRC}:ro", "--env", f"NETRC={_NETRC}"] if netrc else []
-    indexes = [word for name, value in machine.indexes for word in ("--env", f"{name}={value}")]
+    given = {text.partition("=")[0] for option, text in pairwise(shared) if option == "--env"}
+    indexes = [word for pair in machine.beside(given).indexes for word in ("--env", "=".join(pair))]
     return [
         *("run", "--rm", "--user", "0:0", "--no-healthcheck"),
         *("--volume", f"{store}:{STORE}"),
@@ -227,8 +229,7 @@ def shim_indexes(machine: Host, already: Collection[str]) -> dict[str, str]:
 
     :param already: variables that the user sets
     """
-    found = {f"CIR_{name}": value for name, value in machine.indexes if name not in already}
-    return {name: value for name, value in found.items() if name not in already}
+    return {f"CIR_{name}": value for name, value in machine.beside(already).indexes}
 
 
 def _indexes(machine: Host, already: Collection[str]) -> list[str]:

@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from cirfile import __version__
-from cirfile.cli.errors import INVALID, CliError
+from cirfile.cli.errors import INVALID, USAGE, CliError
 from cirfile.cli.image import read_image
 from cirfile.codec import CodecError, canonical, decode_lock
 from cirfile.lock import Component, Lock
@@ -47,7 +47,13 @@ def run(arguments: argparse.Namespace) -> int:
 def _locks(what: str) -> list[Lock]:
     path = Path(what)
     if not path.is_file():
-        return [lock for _, lock in sorted(read_image(what).locks.items())]
+        image = read_image(what)
+        if image.is_resolved_later:
+            raise CliError(
+                USAGE, f"{what} is resolved at deployment (PIN {image.manifest.pin.mode}), so it has no lock to list",
+                "every layer has a bill of its own: `layers/*/sbom.json` in the store",
+            )  # fmt: skip
+        return [lock for _, lock in sorted(image.locks.items())]
     try:
         return [decode_lock(path.read_bytes())]
     except CodecError as error:

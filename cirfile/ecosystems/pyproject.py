@@ -44,7 +44,41 @@ def parse_pyproject(text: str, extras: tuple[str, ...]) -> list[str]:
         found += _extra(extra, optional if isinstance(optional, dict) else {}, own, done)
     for requirement in found:
         pypi.check(requirement)
+    _check_tools(document, {pypi.name(requirement) for requirement in found})
     return found
+
+
+def _check_tools(document: dict[str, Any], names: set[str]) -> None:
+    """Raise `NotationError` where a tool's own table says that a dependency is another one than `[project]` says.
+
+    Taken from the default index, a package of that name would be somebody else's. The tables are those of
+    https://docs.astral.sh/uv/reference/settings/, Poetry and PDM.
+    """
+    tools = document.get("tool")
+    tables: dict[str, Any] = tools if isinstance(tools, dict) else {}
+    uv: dict[str, Any] = tables["uv"] if isinstance(tables.get("uv"), dict) else {}
+    sources = uv.get("sources")
+    moved = sorted(name for name in sources if pypi.name(name) in names) if isinstance(sources, dict) else []
+    if moved:
+        raise _not_read(f"`[tool.uv.sources]` takes `{moved[0]}` from elsewhere")
+    listed = uv.get("index")
+    if isinstance(listed, list) and any(not isinstance(i, dict) or not i.get("explicit") for i in listed):
+        raise _not_read("`[[tool.uv.index]]` names an index")
+    for key in ("index-url", "extra-index-url", "constraint-dependencies", "override-dependencies"):
+        if uv.get(key):
+            raise _not_read(f"`[tool.uv]` has `{key}`")
+    for tool in ("poetry", "pdm"):
+        table = tables.get(tool)
+        if isinstance(table, dict) and table.get("source"):
+            raise _not_read(f"`[[tool.{tool}.source]]` names an index")
+
+
+def _not_read(what: str) -> NotationError:
+    return NotationError(
+        f"{what}, and only `[project]` is read here",
+        "name the requirements in the Cirfile or in a requirements file, with `--index-url`, `--extra-index-url` "
+        "or `-c` as they need it",
+    )
 
 
 def _extra(extra: str, optional: dict[str, Any], own: str, done: set[str]) -> list[str]:

@@ -184,8 +184,12 @@ def all_indexes(state: State) -> tuple[Index, ...]:
             )  # fmt: skip
         found[index] = None
     given = {index.role for index in found}
-    variables = {**state.values, **state.globals.given}
-    for name, index in indexes.from_variables(variables):
+    asked = indexes.from_variables(state.globals.given)
+    roles = {index.role for _, index in asked}
+    asked += [
+        (name, index) for name, index in indexes.from_variables(state.values) if index.role not in roles
+    ]
+    for name, index in asked:
         if index.role in given:
             continue
         try:

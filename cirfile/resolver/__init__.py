@@ -62,7 +62,7 @@ def resolve(
         )
     except pylock.PylockError as error:
         raise ResolverError(error.code, error.message, error.hint) from None
-    return Resolution(lock, tuple(_remarks(lock, asked.promise.minors == (), asked.unneeded)))
+    return Resolution(lock, (*answer.warnings, *_remarks(lock, asked.promise.minors == (), asked.unneeded)))
 
 
 def _remarks(lock: Lock, any_python: bool, unneeded: tuple[str, ...]) -> list[str]:

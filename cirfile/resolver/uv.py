@@ -20,7 +20,7 @@ from pathlib import Path
 
 from cirfile.pylock import Relations
 from cirfile.resolver.errors import INTERNAL, ResolverError
-from cirfile.resolver.explain import explain
+from cirfile.resolver.explain import explain, redact
 from cirfile.resolver.question import Question
 
 #: Where BuildKit mounts secrets. ``cir_netrc``: credentials; ``cir_ca``: CA certificates to trust as well.
@@ -39,17 +39,20 @@ _PASSED = (
     *(name.lower() for name in _PROXIES),
 )
 _PINNED = re.compile(r"([A-Za-z0-9._-]+)(?:\[[^\]]*\])?==([^\s;\\]+)")
+_Done = subprocess.CompletedProcess[str]
+_TOLD = re.compile(r"does not have an extra named|yanked")
 _PARENT = re.compile(r"\s+#(?:\s+via)?\s+(.+?)\s*")
 _ORIGIN = re.compile(r"\s+# from (\S+)\s*")
 
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """What uv said: the text of ``pylock.toml``, the relations it knows beyond it, and its version."""
+    """What uv said: ``pylock.toml``, the relations it knows beyond it, its version, and what it warns of."""
 
     pylock: str
     relations: Relations
     version: str
+    warnings: tuple[str, ...] = ()
 
 
 def ask(question: Question, folder: Path, environ: Mapping[str, str], secrets: Path = SECRETS) -> Answer:
@@ -60,14 +63,24 @@ def ask(question: Question, folder: Path, environ: Mapping[str, str], secrets: P
     (folder / "pyproject.toml").write_text(question.project)
     environment = _environment(folder, environ, secrets)
     command = _command(uv, question)
-    pylock = _run([*command, "--format", "pylock.toml"], folder, environment)
+    pylock = _run([*command, "--quiet", "--format", "pylock.toml"], folder, environment).stdout
     listing = _listing(command, pylock, folder, environment)
-    version = _run([uv, "--version"], folder, environment).split()
-    return Answer(pylock, _relations(listing, question.index_options[1::2]), " ".join(version[:2]))
+    version = _run([uv, "--version"], folder, environment).stdout.split()
+    relations = _relations(listing.stdout, question.index_options[1::2])
+    return Answer(pylock, relations, " ".join(version[:2]), _warnings(listing.stderr))
 
 
-def _listing(command: Sequence[str], pylock: str, folder: Path, environment: Mapping[str, str]) -> str:
-    """Return the relations, which uv leaves out of the lock file and writes as comments of its other format.
+def _warnings(stderr: str) -> tuple[str, ...]:
+    """Return what a person should read of uv's warnings: extras that do not exist, and versions that were withdrawn.
+
+    Others are about this machine, as that it has another Python than the one that is asked for.
+    """
+    lines = (line.partition("warning: ")[2] for line in redact(stderr).splitlines())
+    return tuple(dict.fromkeys(line.rstrip(".") for line in lines if _TOLD.search(line)))
+
+
+def _listing(command: Sequence[str], pylock: str, folder: Path, environment: Mapping[str, str]) -> _Done:
+    """Have the relations told, which uv leaves out of the lock file and writes as comments of its other format.
 
     Everything it needs is cached by now, and the cache is what the lock was made from; but answers with
     ``Cache-Control: no-store`` are not kept. The index is asked again then, for just what the lock holds.
@@ -125,7 +138,6 @@ def _command(uv: str, question: Question) -> list[str]:
         *("--python", sys.executable),
         *("--only-binary", ":all:"),
         "--no-header",
-        "--quiet",
         *question.index_options,
         *as_of,
     ]
@@ -171,7 +183,7 @@ def _trust(bundle: Path, own: Path, environment: Mapping[str, str]) -> Path:
     return bundle
 
 
-def _run(command: Sequence[str], folder: Path, environment: Mapping[str, str]) -> str:
+def _run(command: Sequence[str], folder: Path, environment: Mapping[str, str]) -> _Done:
     try:
         result = subprocess.run(
             command,
@@ -187,7 +199,7 @@ def _run(command: Sequence[str], folder: Path, environment: Mapping[str, str]) -
         raise ResolverError(INTERNAL, f"can't start {command[0]}: {os.strerror(error.errno or 0)}") from None
     if result.returncode != 0:
         raise explain(result.stderr, environment)
-    return result.stdout
+    return result
 
 
 def _relations(listing: str, named: Sequence[str]) -> Relations:

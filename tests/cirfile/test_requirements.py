@@ -269,6 +269,41 @@ def test_wrong_projects(text: str) -> None:
     assert caught.value.hint
 
 
+@pytest.mark.parametrize(
+    ("table", "said"),
+    [
+        ("[tool.uv.sources]\nA = {index = 'internal'}", "`[tool.uv.sources]` takes `A` from elsewhere"),
+        ("[tool.uv.sources]\nb = {git = 'https://x/y'}", "takes `b` from elsewhere"),
+        ("[[tool.uv.index]]\nurl = 'https://x/simple'", "`[[tool.uv.index]]` names an index"),
+        ("[tool.uv]\nindex-url = 'https://x/simple'", "`[tool.uv]` has `index-url`"),
+        ("[tool.uv]\noverride-dependencies = ['c']", "has `override-dependencies`"),
+        ("[[tool.poetry.source]]\nname = 'x'", "`[[tool.poetry.source]]` names an index"),
+        ("[[tool.pdm.source]]\nname = 'x'", "`[[tool.pdm.source]]` names an index"),
+    ],
+)
+def test_a_project_whose_tool_takes_packages_from_elsewhere(table: str, said: str) -> None:
+    """From the default index a package of that name would be a stranger's."""
+    with pytest.raises(NotationError) as caught:
+        parse_pyproject(f"{PROJECT}{table}\n", ())
+    assert said in str(caught.value)
+    assert "--index-url" in caught.value.hint
+
+
+@pytest.mark.parametrize(
+    "table",
+    [
+        "[tool.uv.sources]\nother = {path = 'x'}",
+        "[[tool.uv.index]]\nname = 'n'\nurl = 'https://x'\nexplicit = true",
+        "[tool.uv]\ndev-dependencies = ['z']",
+        "[tool.poetry]\npackages = []",
+        "tool = 1",
+    ],
+)
+def test_tables_of_tools_that_say_nothing_of_the_dependencies(table: str) -> None:
+    text = f"{table}\n{PROJECT}" if table.startswith("tool") else f"{PROJECT}{table}\n"
+    assert parse_pyproject(text, ()) == ["a >= 1", "b"]
+
+
 def test_indexes_of_variables() -> None:
     values = {
         "PIP_INDEX_URL": "https://a/",

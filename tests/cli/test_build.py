@@ -96,7 +96,7 @@ def test_credentials_in_an_address_become_a_secret(cir: Cir) -> None:
     assert "UV_INDEX=x=https://j.test/s" in call
     assert "h@sh" not in shlex.join(call)
     lines = (cir.state / "cir_netrc").read_text().splitlines()
-    assert set(lines) == {
+    assert set(lines) - {""} == {
         'machine i.test login "me" password "h@sh"',
         'machine j.test login "tok" password ""',
         r'machine k.test login "m e" password "h u\"s\\h"',
@@ -109,13 +109,30 @@ def test_credentials_in_an_address_become_a_secret(cir: Cir) -> None:
     assert not cir.folder.joinpath(secret.partition("src=")[2]).exists()
 
 
+def test_a_login_in_an_address_counts_before_an_older_one_in_the_file(cir: Cir) -> None:
+    """Readers keep the last one; a macro without an end takes no line of ours."""
+    cir.write("Cirfile", "FROM scratch\n")
+    cir.write(".netrc", "machine i.test login me password old\nmacdef init\nls\n")
+    cir.environ["UV_INDEX"] = "https://me:new@i.test/simple"
+    assert cir("build").returncode == 0
+    assert netrc.netrc(cir.state / "cir_netrc").authenticators("i.test") == ("me", "", "new")
+
+
+def test_an_index_that_the_user_names_does_not_lose_against_this_machines(cir: Cir) -> None:
+    cir.write("Cirfile", "FROM scratch\n")
+    cir.environ |= {"UV_INDEX": "https://i.test/simple", "UV_DEFAULT_INDEX": "https://d.test/simple"}
+    line = _dry(cir, "--build-arg", "PIP_EXTRA_INDEX_URL=https://mine.test")
+    assert "i.test" not in line
+    assert "UV_DEFAULT_INDEX=https://d.test/simple" in line
+
+
 def test_a_netrc_of_any_bytes_is_handed_over(cir: Cir) -> None:
     cir.write("Cirfile", "FROM scratch\n")
     cir.write(".netrc", "").write_bytes(b"# Gr\xfc\xdfe\n")
     cir.environ["UV_INDEX"] = "http://u:p@h.test/simple"
     assert cir("build").returncode == 0
     secret = (cir.state / "cir_netrc").read_bytes()
-    assert secret == b'machine h.test login "u" password "p"\n# Gr\xfc\xdfe\n'
+    assert secret == b'# Gr\xfc\xdfe\n\nmachine h.test login "u" password "p"\n'
 
 
 @pytest.mark.parametrize(
@@ -186,6 +203,25 @@ def test_json_names_the_digest_beside_a_metadata_file_of_the_callers(cir: Cir) -
     done = cir("build", "--json", "--metadata-file", "m.json", "-t", "a:1")
     assert json.loads(done.stdout)["digest"] == "sha256:" + "0" * 64
     assert (cir.folder / "m.json").exists()
+
+
+def test_json_is_all_that_is_on_stdout(cir: Cir) -> None:
+    cir.write("Cirfile", "FROM scratch\n")
+    cir.environ["FAKE_SAYS"] = "sha256:the-id"
+    done = cir("build", "--json", "--quiet")
+    assert json.loads(done.stdout)["digest"].startswith("sha256:0")
+    assert "sha256:the-id" in done.stderr
+    assert cir("build", "--quiet").stdout == "sha256:the-id\n"
+
+
+@pytest.mark.parametrize(
+    "words", [["--check"], ["--call", "outline"], ["-o", "-"], ["-o", "type=tar,dest=-"]]
+)
+def test_json_goes_with_nothing_else_on_stdout(cir: Cir, words: list[str]) -> None:
+    cir.write("Cirfile", "FROM scratch\n")
+    done = cir("build", "--json", *words)
+    assert (done.returncode, done.stdout, cir.calls()) == (64, "", [])
+    assert "writes to stdout" in done.stderr
 
 
 def test_the_status_is_that_of_docker(cir: Cir) -> None:

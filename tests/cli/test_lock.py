@@ -6,12 +6,13 @@ import json
 import subprocess
 import sys
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from urllib.parse import quote
 
 import pytest
 
-from cirfile.codec import decode_lock
+from cirfile.codec import decode_lock, encode_lock
 from tests.cli.conftest import CHECKOUT, Cir
 from tests.support.index import Index
 from tests.support.wheels import Wheel
@@ -47,6 +48,14 @@ def test_write_check_and_print(cir: Cir, index: Index) -> None:
     assert decode_lock(data).components[0].version == "1.0"
     assert cir("lock", "-o", "-", *argument).stdout.encode() == data
     assert cir("lock", "--check", *argument).stdout == "Cirfile.lock is up to date\n"
+    made = decode_lock(data)
+    other = encode_lock(replace(made, resolver="uv 0.0.1"))
+    (cir.folder / "Cirfile.lock").write_bytes(other)
+    assert cir("lock", "--check", *argument).returncode == 0, "a colleague's uv may be another one"
+    for wrong in (b"{", encode_lock(replace(made, components=()))):
+        (cir.folder / "Cirfile.lock").write_bytes(wrong)
+        assert cir("lock", "--check", *argument).returncode == 1
+    (cir.folder / "Cirfile.lock").write_bytes(data)
     Wheel("alpha", "2.0").write(index.folder)
     assert cir("lock", "--check", *argument).returncode == 1
     assert (cir.folder / "Cirfile.lock").read_bytes() == data

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 
 import pytest
 
-from cirfile.manifest import Manifest
-from tests.cli.conftest import Cir, our_image
+from cirfile.lock import Artifact, Component
+from cirfile.manifest import Manifest, Pin, Requirement
+from tests.cli.conftest import LOCK, Cir, our_image
 
 _CIRFILE = """FROM debian:12-slim
 ARG WHO=world
@@ -203,3 +205,31 @@ def test_bills_of_materials(cir: Cir) -> None:
     spdx = json.loads(cir("sbom", "--format", "spdx", "app").stdout)
     assert {package["name"] for package in spdx["packages"]} == {"alpha", "beta", "cupy", "old"}
     assert cir("sbom", "app").stdout == cir("sbom", "app").stdout
+
+
+@pytest.mark.parametrize("mode", ["latest", "as-of"])
+def test_an_image_that_is_resolved_at_deployment_has_no_list(cir: Cir, mode: str) -> None:
+    """An empty one would say that it needs nothing."""
+    manifest = Manifest(
+        (Requirement("pypi", "alpha"),), pin=Pin(mode, "2026-01-01" if mode == "as-of" else "")
+    )
+    cir.image("app", our_image(manifest))
+    answer = json.loads(cir("plan", "--json", "app").stdout)
+    assert (answer["pin"], answer["bytes"], answer["components"]) == (mode, None, None)
+    done = cir("sbom", "app")
+    assert (done.returncode, done.stdout) == (64, "")
+    assert f"is resolved at deployment (PIN {mode})" in done.stderr
+
+
+@pytest.mark.parametrize(
+    "spoilt",
+    [
+        replace(LOCK.components[0], marker="os_name ==="),
+        replace(LOCK.components[0], artifacts=(Artifact("x", "https://x.test/x", "0" * 64, 1),)),
+    ],
+)
+def test_a_lock_that_nothing_can_be_chosen_from(cir: Cir, spoilt: Component) -> None:
+    cir.image("app", our_image(lock=replace(LOCK, components=(spoilt,))))
+    done = cir("plan", "app")
+    assert (done.returncode, done.stdout) == (65, "")
+    assert done.stderr.startswith("error: the lock of app cannot be read: ")

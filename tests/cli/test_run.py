@@ -123,7 +123,7 @@ def test_dry_run_starts_nothing(cir: Cir) -> None:
         ("-ite CIR_LOG=quiet", "--env CIR_LOG=quiet"),
         ("-ieCIR_LOG=quiet", "--env CIR_LOG=quiet"),
         ("-e=CIR_LOG=quiet", "--env CIR_LOG=quiet"),
-        ("-e UV_DEFAULT_INDEX=https://m.test/s", "--env UV_DEFAULT_INDEX=https://m.test/s"),
+        ("-e UV_INDEX=https://m.test/s", "--env UV_INDEX=https://m.test/s"),
         ("-e PIP_EXTRA_INDEX_URL -e https_proxy=", "--env PIP_EXTRA_INDEX_URL --env https_proxy="),
         ("-e UV_INDEX_MY_PASSWORD", "--env UV_INDEX_MY_PASSWORD"),
         ("-e CIR_MODE=run -e CIR_STORE=/x --env-file f", ""),
@@ -137,6 +137,19 @@ def test_settings_of_the_shim_reach_the_assembly(cir: Cir, words: str, passed: s
         " ".join(("--env UV_DEFAULT_INDEX=https://ours.test/s", passed, "app")).replace("  ", " ")
     )
     assert start.endswith(f" {words} app")
+
+
+@pytest.mark.parametrize(
+    "name", ["UV_DEFAULT_INDEX", "UV_INDEX_URL", "PIP_INDEX_URL", "CIR_UV_DEFAULT_INDEX", "CIR_PIP_INDEX_URL"]
+)
+def test_an_index_that_the_user_names_does_not_lose_against_this_machines(cir: Cir, name: str) -> None:
+    """Whatever the variables' names: uv and the shim read them in an order of their own."""
+    cir.environ |= {"UV_DEFAULT_INDEX": "https://ours.test/s", "UV_INDEX": "https://extra.test/s"}
+    lines = cir("run", "--dry-run", "-e", f"{name}=https://m.test/s", "app").stdout.splitlines()
+    for line, extra in zip(lines, ("UV_INDEX", "CIR_UV_INDEX"), strict=True):
+        assert "ours.test" not in line
+        assert f"{name}=https://m.test/s" in line
+        assert f"--env {extra}=https://extra.test/s" in line
 
 
 @pytest.mark.parametrize("command", ["run", "materialize", "plan", "sbom"])

@@ -226,6 +226,24 @@ def test_a_private_index(resolver: Resolver, wheels: Path, password: str, code: 
         assert "cir_netrc" in resolver.stderr
 
 
+def test_what_uv_warns_of_is_said(resolver: Resolver, wheels: Path) -> None:
+    """A misspelt extra would be missing at the start only. Warnings about this machine's Python are nobody's."""
+    with Server(wheels) as index:
+        assert resolver.run(index.url, "alpha[parqet]") == 0
+    assert "does not have an extra named `parqet`" in resolver.stderr
+    assert "will be used" not in resolver.stderr
+
+
+def test_of_two_logins_for_a_host_the_last_counts(resolver: Resolver, wheels: Path) -> None:
+    """So `cir` puts those of addresses after those of the user's file."""
+    netrc = resolver.folder / "netrc"
+    netrc.write_text("machine 127.0.0.1 login me password old\n\nmachine 127.0.0.1 login me password hush\n")
+    netrc.chmod(stat.S_IRUSR)
+    resolver.environ["NETRC"] = str(netrc)
+    with Server(wheels, user="me", password="hush") as index:
+        assert resolver.run(index.url, "alpha") == 0, resolver.stderr
+
+
 @pytest.mark.parametrize("asked", [["gamma"], ["late-arm", "patchy"], ["beta"]])
 def test_an_index_whose_answers_may_not_be_kept(resolver: Resolver, wheels: Path, asked: list[str]) -> None:
     """The lock is the one that an index without such a rule gives."""

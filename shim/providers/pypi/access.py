@@ -35,16 +35,18 @@ class Access:
     def __init__(self, environment: Mapping[str, str], known: tuple[Address, ...] = ()) -> None:
         """Read what is needed from ``environment``; ``known`` are addresses that carry credentials."""
         self._environment = environment
-        self._credentials = {a.origin: (a.user, a.password) for a in known if a.user or a.password}
-        self.netrc_file, self._netrc = _read_netrc(environment)
+        self._known = tuple(address for address in known if address.user or address.password)
+        self.netrc_file, self._netrc, self.netrc_fault = _read_netrc(environment)
         self._context: ssl.SSLContext | None = None
 
     def credentials(self, address: Address) -> tuple[str, str] | None:
-        """User and password for an address: from itself, an index of the same origin, or netrc."""
+        """User and password for an address: from itself, the nearest index of the same origin, or netrc."""
         if address.user or address.password:
             return address.user, address.password
-        if address.origin in self._credentials:
-            return self._credentials[address.origin]
+        near = [known for known in self._known if known.origin == address.origin]
+        if near:
+            nearest = max(near, key=address.shared)
+            return nearest.user, nearest.password
         entry = self._netrc.authenticators(address.host) if self._netrc else None
         return (entry[0], entry[2] or "") if entry else None
 
@@ -162,24 +164,27 @@ def _covers(entry: str, host: str) -> bool:
         return False
 
 
-def _read_netrc(environment: Mapping[str, str]) -> tuple[str, netrc.netrc | None]:
-    """The first netrc file there is: its place, empty without one, and what it says.
+def _read_netrc(environment: Mapping[str, str]) -> tuple[str, netrc.netrc | None, str]:
+    """The first netrc file there is: its place, empty without one, what it says, and why it says nothing.
 
-    :raises ShimError: 69 where it cannot be read; its contents are not shown
+    One that another program wrote for itself may hold words that Python's reader does not know. That matters once an
+    index asks for a login.
+
+    :raises ShimError: 69 where a named one cannot be opened
     """
     home = environment.get("HOME", "")
     named = environment.get("NETRC", "")
     places = [named] if named else [_SECRET_NETRC, *([f"{home}/.netrc"] if home else [])]
     for place in places:
         try:
-            return place, netrc.netrc(place)
+            return place, netrc.netrc(place), ""
         except FileNotFoundError:
             continue
-        except (OSError, netrc.NetrcParseError, UnicodeDecodeError) as error:
-            if not named and isinstance(error, OSError):
+        except OSError as error:
+            if not named:
                 continue  # another user's home, as with an arbitrary UID
-            reason = error.strerror if isinstance(error, OSError) else f"line {getattr(error, 'lineno', '?')}"
-            raise ShimError(
-                UNAVAILABLE, f"{place} cannot be read: {reason}", "correct it, or unset NETRC"
-            ) from None
-    return "", None
+            message = f"{place} cannot be read: {error.strerror}"
+            raise ShimError(UNAVAILABLE, message, "correct it, or unset NETRC") from None
+        except (netrc.NetrcParseError, UnicodeDecodeError) as error:  # its contents are not shown
+            return place, None, f"{place} cannot be read: line {getattr(error, 'lineno', '?')}"
+    return "", None, ""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from itertools import takewhile
 from urllib.parse import unquote, urljoin, urlsplit
 
 _PORTS = {"http": 80, "https": 443}
@@ -38,6 +39,11 @@ class Address:
     def __str__(self) -> str:
         """The address as it may be shown: no credentials, no query (which may hold a signature)."""
         return self.text.partition("?")[0]
+
+    def shared(self, other: Address) -> int:
+        """With how many same parts both paths begin."""
+        own, others = (address.path.partition("?")[0].split("/") for address in (self, other))
+        return sum(1 for _ in takewhile(lambda pair: pair[0] == pair[1], zip(own, others, strict=False)))
 
     def join(self, reference: str) -> Address:
         """The address that a link on this page leads to. Raise `ValueError` where it is none."""

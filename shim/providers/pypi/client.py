@@ -204,6 +204,8 @@ class Client:
             return MissingError(f"{place} is not there ({status})")
         if response.status in (401, 403):
             hint = f"put the credentials of {place.host} into a netrc file and name it in NETRC"
+            if self._access.netrc_fault:
+                hint = f"no login was sent, since {self._access.netrc_fault}; correct it"
             if self._access.credentials(place):
                 hint = (
                     f"the credentials for {place.host} were sent; check that they are right and may read this"

@@ -6,7 +6,7 @@ import contextlib
 import random
 import time
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from shim.errors import UNAVAILABLE, ShimError
 from shim.provider import Choice, Progress
@@ -78,15 +78,19 @@ class Fetcher:
             yield sink.data()
 
     def _attempt(self, choice: Choice, sink: Sink) -> None:
-        missing: list[str] = []
-        for place in self._places(choice, missing):
+        missed: list[Exception] = []
+        for place in self._places(choice, missed):
             try:
                 self._receive(place, sink)
             except MissingError as error:
-                missing.append(str(error))
+                missed.append(error)
             else:
                 return
-        message = f"{choice.artifact.name} cannot be found: {'; '.join(missing) or 'no index has it'}"
+        later = next((error for error in missed if isinstance(error, TransientError)), None)
+        if later is not None:
+            raise later
+        said = "; ".join(map(str, missed)) or "no index has it"
+        message = f"{choice.artifact.name} cannot be found: {said}"
         hint = "build the image again if the index removed it, or name an index that has it in UV_INDEX"
         raise ShimError(UNAVAILABLE, message, hint)
 
@@ -113,36 +117,53 @@ class Fetcher:
             sink.reset()
             return self._client.get(place)
 
-    def _places(self, choice: Choice, missing: list[str]) -> Iterator[Address]:
+    def _places(self, choice: Choice, missed: list[Exception]) -> Iterator[Address]:
         """Where the file may be, the likeliest first; pages are only looked at when it comes to it."""
         indexes = self._shared.indexes
         if indexes.first(choice):
-            yield from self._listed(choice, missing)
+            yield from self._listed(choice, missed)
         if indexes.own(choice):
             try:
                 yield parse(choice.artifact.url)
             except ValueError as error:
-                missing.append(f"the lock's address is unusable: {error}")
+                missed.append(ValueError(f"the lock's address is unusable: {error}"))
         if not indexes.first(choice):
-            yield from self._listed(choice, missing)
+            yield from self._listed(choice, missed)
 
-    def _listed(self, choice: Choice, missing: list[str]) -> Iterator[Address]:
+    def _listed(self, choice: Choice, missed: list[Exception]) -> Iterator[Address]:
+        """Where indexes named at deployment list the file; none of them stands in the way of the lock's address."""
+        is_needed = not self._shared.indexes.own(choice)
+        for index in self._shared.indexes.places(choice):
+            try:
+                yield self._on_page(index, choice)
+            except (MissingError, ValueError) as error:
+                missed.append(error)
+            except (ShimError, TransientError) as error:
+                if is_needed or getattr(error, "code", UNAVAILABLE) != UNAVAILABLE:
+                    raise
+                missed.append(error)
+
+    def _on_page(self, index: Address, choice: Choice) -> Address:
+        """Where a project's page says that the file is, with the login of the index if it is on the same server.
+
+        :raises MissingError: where it does not list the file, or leads to it without TLS
+        :raises ValueError: where it cannot be read
+        """
         from shim.providers.pypi import pages  # only where a deployment names indexes
 
-        for index in self._shared.indexes.places(choice):
-            place = page_address(index, choice.name)
-            try:
-                answer = self._client.get(place, accept=pages.ACCEPT)
-                found = pages.find(answer.whole(_LARGEST_PAGE), answer.kind, answer.place, choice)
-            except MissingError as error:
-                missing.append(str(error))
-            except ValueError as error:
-                missing.append(f"{place} cannot be read: {error}")
-            else:
-                if found:
-                    yield found
-                else:
-                    missing.append(f"{place} does not list it with this SHA-256")
+        place = page_address(index, choice.name)
+        answer = self._client.get(place, accept=pages.ACCEPT)
+        try:
+            found = pages.find(answer.whole(_LARGEST_PAGE), answer.kind, answer.place, choice)
+        except ValueError as error:
+            raise ValueError(f"{place} cannot be read: {error}") from None
+        if found is None:
+            raise MissingError(f"{place} does not list it with this SHA-256")
+        if index.scheme == "https" and found.scheme == "http":
+            raise MissingError(f"{place} leads to {found}, which is not encrypted")
+        if found.origin == index.origin and not (found.user or found.password):
+            return replace(found, user=index.user, password=index.password)
+        return found
 
     def _retrying(self, choice: Choice, sink: Sink) -> None:
         """Try again after transient errors, with growing pauses; not at all long where nothing answers."""

@@ -7,13 +7,18 @@ up by name and SHA-256 on the project's page (`pages`).
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 
 from cirfile.manifest import Manifest
+from shim import warm
 from shim.errors import USAGE, ShimError
 from shim.provider import Choice
 from shim.providers.pypi.address import Address, parse
+
+#: Variables that name indexes, in the order they are asked for.
+DEFAULT_VARIABLES = tuple(name.decode() for name in warm.DEFAULT_INDEX)
+EXTRA_VARIABLES = tuple(name.decode() for name in warm.EXTRA_INDEXES)
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,15 +50,15 @@ class Indexes:
 
 
 def read(environment: Mapping[str, str], manifest: Manifest) -> Indexes:
-    """The indexes that the environment names; uv's variables win over pip's.
+    """The indexes that the environment names; uv's variables win over pip's, and its new names over its old ones.
 
     :raises ShimError: 64 where a variable does not hold addresses
     """
-    default = _one(environment, "UV_DEFAULT_INDEX") or _one(environment, "PIP_INDEX_URL")
-    extra = _several(environment, "UV_INDEX") or _several(environment, "PIP_EXTRA_INDEX_URL")
+    default = _first(environment, DEFAULT_VARIABLES)[:1]
+    extra = _first(environment, EXTRA_VARIABLES)
     # The index an image was built with as its default is replaced like the client's own default.
     built = {index.url for index in manifest.indexes if index.ecosystem == "pypi" and index.role == "default"}
-    return Indexes(default, extra, frozenset({"", *built}))
+    return Indexes(next(iter(default), None), extra, frozenset({"", *built}))
 
 
 def _bare(index: str) -> str:
@@ -67,8 +72,9 @@ def page_address(index: Address, project: str) -> Address:
     return replace(index, path=f"{path.rstrip('/')}/{project}/{question}{query}")
 
 
-def _one(environment: Mapping[str, str], name: str) -> Address | None:
-    return next(iter(_several(environment, name)), None)
+def _first(environment: Mapping[str, str], names: Iterable[str]) -> tuple[Address, ...]:
+    """The addresses of the first variable that holds any."""
+    return next((found for name in names if (found := _several(environment, name))), ())
 
 
 def _several(environment: Mapping[str, str], name: str) -> tuple[Address, ...]:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+
 from packaging.specifiers import InvalidSpecifier, SpecifierSet
 
 from cirfile import markers
@@ -149,9 +151,19 @@ def _nothing_fits(missing: list[Component], facts: Facts, python: Interpreter) -
     offered = ", ".join(available[:6]) or "none"
     more = f" and {len(available) - 6} others" if len(available) > 6 else ""
     message = f"no wheel fits this machine ({here}): {shown}; {missing[0].name} has {offered}{more}"
-    return ShimError(
-        NOT_PROMISED, message, "name this platform in PLATFORMS and build again, or use another base"
-    )
+    hint = "name this platform in PLATFORMS and build again, or use another base"
+    if any(_asks_newer_libc(tag, facts) for name in available for tag in name.split("-")[-1].split(".")):
+        hint = (
+            f"use a base with a newer {facts.libc}, or require a version that has a wheel for {_libc(facts)}"
+        )
+    return ShimError(NOT_PROMISED, message, hint)
+
+
+def _asks_newer_libc(platform: str, facts: Facts) -> bool:
+    """Whether a wheel's platform is this one but for the version of its C library, which PLATFORMS cannot name."""
+    kind = {"glibc": "manylinux", "musl": "musllinux"}.get(facts.libc)
+    found = re.fullmatch(rf"{kind}_(\d+)_(\d+)_{re.escape(tags.machine(facts.arch))}", platform)
+    return found is not None and (int(found[1]), int(found[2])) > facts.libc_version
 
 
 def _short(filename: str) -> str:

@@ -20,6 +20,8 @@ from cirfile.manifest import Manifest, Requirement
 from shim.errors import ShimError
 from shim.provider import Choice
 from shim.providers.pypi import PROVIDER, address, ahead, client, pages, sink
+from shim.providers.pypi.access import Access
+from shim.providers.pypi.address import parse
 from shim.providers.pypi.ahead import Placed
 from shim.providers.pypi.cache import Cache
 from shim.providers.pypi.selection import select
@@ -429,10 +431,13 @@ def test_basic_auth_from_netrc(tmp_path: Path) -> None:
 def test_a_broken_netrc_is_said_without_its_contents(tmp_path: Path) -> None:
     wheels = serve(tmp_path / "index", DEMO)
     (tmp_path / "netrc").write_text("machine x login y pass s3cret word\n")
-    with Index(tmp_path / "index") as index:
-        error = failure(index, wheels, tmp_path, environment={"NETRC": str(tmp_path / "netrc")})
-    assert "netrc" in error.message
-    assert "s3cret" not in error.message
+    environment = {"NETRC": str(tmp_path / "netrc")}
+    with Index(tmp_path / "index", user="u", password="p") as index:
+        error = failure(index, wheels, tmp_path, environment=environment)
+    assert "netrc cannot be read: line 1" in error.hint
+    assert "s3cret" not in error.message + error.hint
+    with Index(tmp_path / "index") as index:  # which asks for no login
+        assemble(index, wheels, workplace(tmp_path / "2", environment=environment))
 
 
 def test_redirects_do_not_carry_credentials_to_another_server(tmp_path: Path) -> None:
@@ -446,7 +451,36 @@ def test_redirects_do_not_carry_credentials_to_another_server(tmp_path: Path) ->
     assert installed(tmp_path)
 
 
-@pytest.mark.parametrize("variable", ["UV_DEFAULT_INDEX", "PIP_INDEX_URL"])
+def test_two_indexes_of_one_server_have_their_own_logins(tmp_path: Path) -> None:
+    """As the projects of a GitLab have; the files of each lie below it, or anywhere."""
+    near = Access({}, tuple(parse(f"https://{u}:p@git.test/projects/{u}/simple") for u in ("a", "b")))
+    assert near.credentials(parse("https://git.test/projects/a/files/x.whl")) == ("a", "p")
+    assert near.credentials(parse("https://git.test/projects/b/files/x.whl?x=/projects/a")) == ("b", "p")
+    assert near.credentials(parse("https://other.test/projects/a/simple")) is None
+    wheels = serve(tmp_path / "index", DEMO)
+    with Index(tmp_path / "index", user="u", password="p") as index:
+        whole = index.url.replace("://", "://u:p@")
+        other = index.url.replace("://", "://u:wrong@").replace("simple", "else/simple")
+        environment = {"UV_DEFAULT_INDEX": whole, "UV_INDEX": other}
+        assemble(index, wheels, workplace(tmp_path, environment=environment))
+
+
+@pytest.mark.parametrize("fault", [Fault("status", status=403), Fault("status", status=503), Fault("close")])
+def test_an_extra_index_that_fails_does_not_stop_what_the_lock_has_elsewhere(
+    tmp_path: Path, fault: Fault
+) -> None:
+    wheels = serve(tmp_path / "index", DEMO)
+    with Index(tmp_path / "index") as origin, Index(tmp_path / "index") as extra:
+        extra.fail("/simple/demo/", fault)
+        environment = {"UV_INDEX": extra.url}
+        assemble(origin, wheels, workplace(tmp_path, environment=environment), private=origin.url)
+        assert len(origin.requests) == 1
+        if fault.status == 403:  # at once; others are tried again for a while
+            error = failure(origin, wheels, tmp_path / "2", environment={"UV_DEFAULT_INDEX": extra.url})
+            assert error.code == 69, "one that takes the place of the lock's does"
+
+
+@pytest.mark.parametrize("variable", ["UV_DEFAULT_INDEX", "UV_INDEX_URL", "PIP_INDEX_URL"])
 @pytest.mark.parametrize("accept", ["json", "html"])
 def test_a_mirror_replaces_the_default_index(
     tmp_path: Path, variable: str, accept: str, monkeypatch: pytest.MonkeyPatch
