@@ -7,10 +7,10 @@ only where we know what the base has there:
 ==========================================  =====================================================
 destination                                 needs the base?
 ==========================================  =====================================================
-below a first name that no base has         no, unless the working folder or a volume of the base
-(``/app``, ``/data``, ``/work`` ...)        has the same first name
-a new name below ``/opt`` or ``/mnt``       no: these are real folders of root, mode 0755, in all
-                                            distributions, or missing
+below a first name that no base has         no, unless the base's working folder, a volume, a variable
+(``/app``, ``/data``, ``/work`` ...)        or its command has the same first name
+a new name below ``/opt`` or ``/mnt``       no, unless they name it: these are real folders of root,
+                                            mode 0755, in all distributions, or missing
 a file in ``/usr/local/bin``                no
 a new name below ``/usr/local/share``,      no, except those of language distributions
 ``/usr/local/etc``, ``/usr/local/lib``      (``python3.11``, ``R``, ``perl`` ...: often mode 2775)
@@ -27,6 +27,7 @@ everything else                             yes: ``/bin``, ``/sbin`` and ``/lib`
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 from cirfile.gotext import clean
@@ -160,15 +161,35 @@ def _is_file(target: Target, suffixes: tuple[str, ...]) -> bool:
 def _touches_base(path: str, base: ImageConfig | None) -> str:
     """Compare with the folders the base's configuration tells of: at, above or below one, or beside it.
 
-    Beside counts only in folders of the base's own, such as the ``/work`` that ``/work/here`` lies in.
+    Beside counts only in folders of the base's own, such as the ``/work`` that ``/work/here`` lies in, or the
+    ``/opt/spark`` of ``/opt/spark/work-dir``.
     """
     if base is None:
         return ""
     folders = [("working folder", base.working_dir)] if clean(base.working_dir or "/") != "/" else []
-    first = path.split("/")[1]
     for what, folder in folders + [("volume", volume) for volume in base.volumes]:
         theirs = clean("/" + folder)
-        beside = first not in HIERARCHY and theirs.split("/")[1] == first
+        beside = bool(_own(path)) and _own(path) == _own(theirs)
         if beside or theirs == path or theirs.startswith(path + "/") or path.startswith(theirs + "/"):
             return f"writes to `{path}`, where the base has its {what} `{theirs}`"
+    for theirs in _named(base):
+        if _own(path) and _own(path) == _own(theirs):
+            return f"writes to `{path}`, and the base names `{theirs}` in its settings"
     return ""
+
+
+def _own(path: str) -> str:
+    """The part of a path down to the first folder that is not of the hierarchy; empty where there is none."""
+    parent = known_parent(path)
+    rest = path[len(parent) :].split("/")
+    if len(rest) < 2 or not rest[1] or (not parent and rest[1] in HIERARCHY):
+        return ""
+    return f"{parent}/{rest[1]}"
+
+
+def _named(base: ImageConfig) -> Iterator[str]:
+    """Absolute paths in the base's variables (``PATH`` and the like have several), and in what it starts."""
+    values = [entry for _, value in base.env for entry in value.split(":")]
+    for word in (*values, *(base.entrypoint or ()), *(base.cmd or ())):
+        if word.startswith("/") and not word.startswith("//"):
+            yield clean(word)

@@ -6,7 +6,9 @@ Field names and JSON follow the OCI image specification (``config.md``) and Dock
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import json
+import re
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -52,6 +54,48 @@ class ImageConfig:
 
 #: What it begins with where the base has no configuration: ``scratch``, or a folder as named context.
 SCRATCH = ImageConfig(env=(("PATH", DEFAULT_PATH),), working_dir="/")
+
+
+_HALF = re.compile("[\ud800-\udfff]")
+#: Types of the fields that are read here, and of what is in lists.
+_LISTS = ("Env", "Entrypoint", "Cmd", "Shell", "OnBuild")
+_TEXTS = ("User", "WorkingDir", "StopSignal")
+
+
+def checked(configuration: object) -> dict[str, Any]:
+    """Return an OCI image configuration whose fields have the types that the specification gives them.
+
+    Half a character, which JSON can write, becomes the replacement character, as in Go. Raise `ValueError` naming the
+    field that has another type.
+    """
+    if not isinstance(configuration, dict):
+        raise ValueError("it is no object")
+    _check(configuration, ("architecture", "os", "variant", "author"), str, "")
+    _check(configuration, ("rootfs", "config"), dict, "")
+    _check(configuration, ("history",), list, "")
+    _check(configuration.get("rootfs") or {}, ("diff_ids",), list, "rootfs.")
+    config = configuration.get("config") or {}
+    _check(config, _TEXTS, str, "config.")
+    _check(config, _LISTS, list, "config.")
+    _check(config, ("Labels", "ExposedPorts", "Volumes", "Healthcheck"), dict, "config.")
+    health = config.get("Healthcheck") or {}
+    _check(health, ("Test",), list, "config.Healthcheck.")
+    _check(health, [key for _, key in _HEALTH_FIELDS], int, "config.Healthcheck.")
+    words = [word for key in _LISTS for word in config.get(key) or ()]
+    words += [*(config.get("Labels") or {}).values(), *(health.get("Test") or ())]
+    if not all(isinstance(word, str) for word in words):
+        raise ValueError("a list of words holds something else")
+    text = json.dumps(configuration, ensure_ascii=False)
+    if not _HALF.search(text):
+        return configuration
+    whole: dict[str, Any] = json.loads(_HALF.sub("\ufffd", text))
+    return whole
+
+
+def _check(fields: Mapping[str, Any], names: Iterable[str], kind: type, where: str) -> None:
+    for name in names:
+        if fields.get(name) is not None and not isinstance(fields[name], kind):
+            raise ValueError(f"`{where}{name}` is {type(fields[name]).__name__}, not {kind.__name__}")
 
 
 def from_oci(config: Mapping[str, Any] | None) -> ImageConfig:

@@ -21,7 +21,7 @@ class Request:
     the image of ``FROM``, ``None`` for ``scratch`` or where it is not known yet. ``named_contexts`` are
     the names given with ``--build-context``. ``ignore`` holds the patterns of the ignore file, ``None``
     where there is no such file. ``read`` returns the text of a file of the build context by its path
-    below the root of it, or raises `FileNotFoundError`; ``None`` where no context can be read.
+    below the root of it, or raises `FileNotFoundError` or `IsADirectoryError`; ``None`` where no context can be read.
     """
 
     build_args: Pairs = ()

@@ -158,7 +158,11 @@ class Build:
     def plan(self, request: Request, base: Image) -> Plan:
         """Plan for one platform. Without ``--platform`` the image is for whatever its base is for."""
         plan = planner.plan(self.cirfile, self._complete(request, base))
-        return plan if self._options.platforms else ociconfig.of_base(plan, base.oci)
+        try:
+            return plan if self._options.platforms else ociconfig.of_base(plan, base.oci)
+        except ValueError as error:
+            message = f"the base says of its platform: {error}"
+            raise BuildError(message, self.context.definition.source, self.cirfile.base.span) from None
 
     @staticmethod
     def _complete(request: Request, base: Image) -> Request:

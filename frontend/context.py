@@ -17,6 +17,7 @@ from cirfile import copies
 from cirfile.ignore import parse_ignore
 from frontend import gitref
 from frontend.gateway.client import Gateway, Ref
+from frontend.gateway.errors import GatewayError
 from frontend.later import Later
 from frontend.llb import ops, state
 from frontend.llb.marshal import head, marshal
@@ -102,7 +103,10 @@ class Context:
         return None if data is None else tuple(parse_ignore(data.decode(errors="replace")))
 
     def read(self, path: str) -> str:
-        """Return a text file of the context. Raise `FileNotFoundError` where it is not there or ignored."""
+        """Return a text file of the context.
+
+        Raise `FileNotFoundError` where it is not there or ignored, `IsADirectoryError` for a folder.
+        """
         name = posixpath.normpath("/" + path).lstrip("/")
         self.expect(name)
         text = self._texts[name].get()
@@ -197,7 +201,12 @@ class Context:
         files = self._place.context
         if files is None:
             files = self._files([name], f"context-{name}", f"load {name}", self.ignore or ())
-        data = self._read_optional(self._gateway.solve(marshal(files)), name)
+        try:
+            data = self._read_optional(self._gateway.solve(marshal(files)), name)
+        except GatewayError as error:
+            if error.is_folder:
+                raise IsADirectoryError(name) from None
+            raise
         return None if data is None else data.decode("utf-8-sig", errors="replace")
 
     def _files(self, follow: Sequence[str], key: str, name: str, exclude: Sequence[str]) -> ops.State:

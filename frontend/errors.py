@@ -55,6 +55,11 @@ def status(error: BaseException, definition: SourceFile | None, caps: Capabiliti
     return gateway.failure(message, excerpts)
 
 
+def describe(error: CirfileError, definition: SourceFile) -> str:
+    """Return every mistake in words, each with its way out."""
+    return "\n".join(_lines(error.all(), definition))
+
+
 def _describe(error: BaseException, definition: SourceFile | None) -> tuple[str, list[Excerpt]]:
     if isinstance(error, CirfileError):
         found = error.all()

@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from cirfile import references
+from cirfile import imageconfig, references
 from cirfile.ignore import parse_ignore
 from cirfile.plan import Platform
 from frontend import gitref, platforms
@@ -197,6 +197,9 @@ def _config(data: bytes) -> Mapping[str, Any]:
         return {}
     try:
         config = json.loads(data)
-    except ValueError:
+    except (ValueError, RecursionError):
         raise ContextError("the server sent an image configuration that is not JSON") from None
-    return config if isinstance(config, dict) else {}
+    try:
+        return imageconfig.checked(config)
+    except ValueError as error:
+        raise ContextError(f"the configuration of the image cannot be read: {error}") from None

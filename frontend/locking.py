@@ -10,7 +10,7 @@ from cirfile import locking
 from cirfile.plan import Plan, Platform
 from frontend import lock
 from frontend.context import Context
-from frontend.errors import BuildError
+from frontend.errors import MOST_EXCERPTS, BuildError
 from frontend.gateway.client import Gateway
 from frontend.gateway.errors import GatewayError, with_message
 from frontend.llb import ops
@@ -90,4 +90,4 @@ class Locker:
         source = self._context.definition.source
         spans = zip(plan.manifest.requirements, plan.trace.requirements, strict=False)
         places = dict.fromkeys(span for requirement, span in spans if requirement.ecosystem == ecosystem)
-        return tuple(location(source, span) for span in places)
+        return tuple(location(source, span) for span in list(places)[:MOST_EXCERPTS])

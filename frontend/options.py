@@ -160,7 +160,7 @@ def _cache_imports(raw: Mapping[str, str]) -> tuple[CacheImport, ...]:
 def _hosts(text: str) -> Pairs:
     if not text:
         return ()
-    pairs = [entry.partition("=") for entry in next(csv.reader([text]))]
+    pairs = [entry.partition("=") for entry in _fields("add-hosts", text)]
     for name, equals, address in pairs:
         if not (name and equals and address):
             raise OptionError(f"option add-hosts: `{name}` should be HOST=ADDRESS")
@@ -171,9 +171,17 @@ def _attestations(raw: Mapping[str, str]) -> dict[str, str]:
     """Return the attributes of the attestations asked for, by type; a build argument is an alias."""
     found = {key.lower(): value for key, value in _below(raw, "build-arg:BUILDKIT_ATTEST_")}
     found |= dict(_below(raw, "attest:"))
-    return {kind: value for kind, value in found.items() if not _disabled(value)}
+    return {kind: value for kind, value in found.items() if not _disabled(kind, value)}
 
 
-def _disabled(attributes: str) -> bool:
-    fields = next(csv.reader([attributes])) if attributes else []
+def _fields(option: str, text: str) -> list[str]:
+    """Return the fields of one line of CSV. Raise `OptionError` where it is none."""
+    try:
+        return next(csv.reader([text]), [])
+    except csv.Error as error:
+        raise OptionError(f"option {option}: {error}") from None
+
+
+def _disabled(kind: str, attributes: str) -> bool:
+    fields = _fields(f"attest:{kind}", attributes)
     return any(field.strip().lower() in ("disabled=true", "false") for field in fields)

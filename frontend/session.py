@@ -6,6 +6,7 @@ first answers.
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
@@ -22,6 +23,8 @@ if TYPE_CHECKING:
 #: What a client may ask of a frontend (``frontend.caps``); labels of the image say the same.
 CAPABILITIES = ("inputs", "subrequests", "contexts", "gitquerystring")
 _PREFIX = "moby.buildkit.frontend."
+#: Characters of an error that could not be sent whole.
+_SHORT = 10_000
 
 
 def serve(gateway: Gateway, environment: Mapping[str, str]) -> None:
@@ -76,6 +79,7 @@ def _give_up(gateway: Gateway, error: BaseException, context: Context | None) ->
     try:
         source = context.definition.source if context is not None and context.has_definition else None
         gateway.return_error(errors.status(error, source, gateway.caps))
-    except GatewayError:
-        # A result was handed back already, or the server is gone: there is nobody to tell.
-        return
+    except Exception:
+        # It cannot be sent as it is: too large, perhaps. Or a result was handed back already, or the server is gone.
+        with contextlib.suppress(GatewayError):
+            gateway.return_error(failure(str(error)[:_SHORT]))

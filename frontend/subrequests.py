@@ -15,6 +15,7 @@ from typing import Any
 from cirfile import outline
 from cirfile.errors import CirfileError
 from cirfile.source import Span
+from frontend import errors
 from frontend.build import Build
 from frontend.gateway.client import Result
 from frontend.gateway.errors import GatewayError, unsupported_request
@@ -103,13 +104,19 @@ def _target_name(name: str, default: bool) -> str:
 
 def _lint(build: Build) -> Result:
     source = build.context.definition.source
+    sources = [source]
+    lines: list[str] = []
     fields: dict[str, Any] = {"warnings": [], "sources": []}
     try:
         found = build.findings()
     except CirfileError as error:
         found = ()
-        message = f"{error.message}\nhint: {error.hint}" if error.hint else error.message
-        fields["buildError"] = {"message": message, "location": _location(error.span)}
+        message = errors.describe(error, source)
+        if error.source is not None and error.source.name != source.filename:
+            sources.append(SourceFile(error.source.name, error.source.text.encode(), ""))
+            message = f"{error.source.name}:{error.span.line}: {message}"
+        fields["buildError"] = {"message": message, "location": _location(error.span, len(sources) - 1)}
+        lines.append(f"{sources[-1].filename}:{error.span.line}: {errors.describe(error, source)}")
     fields["warnings"] = [
         {
             "ruleName": each.code,
@@ -120,10 +127,11 @@ def _lint(build: Build) -> Result:
         }
         for each in found
     ]
-    info = {"filename": source.filename, "language": source.language, "data": _base64(source.data)}
-    fields["sources"] = [info]
+    fields["sources"] = [
+        {"filename": each.filename, "language": each.language, "data": _base64(each.data)} for each in sources
+    ]
     failed = bool(found) or "buildError" in fields
-    lines = [f"{source.filename}:{each.span.line}: {each.code}: {each.message}" for each in found]
+    lines += [f"{source.filename}:{each.span.line}: {each.code}: {each.message}" for each in found]
     result = _result(fields, "\n".join(lines))
     return Result(metadata={**result.metadata, "result.statuscode": b"1" if failed else b"0"})
 
@@ -151,9 +159,9 @@ def _result(value: object, text: str) -> Result:
     return Result(metadata={"result.json": data, "result.txt": text.encode(), "version": VERSION.encode()})
 
 
-def _location(span: Span) -> Mapping[str, Any]:
+def _location(span: Span, source: int = 0) -> Mapping[str, Any]:
     lines = {"start": {"line": span.line}, "end": {"line": span.last_line}}
-    return {"sourceIndex": 0, "ranges": [lines]}
+    return {"sourceIndex": source, "ranges": [lines]}
 
 
 def _sources(source: SourceFile) -> list[str]:

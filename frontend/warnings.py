@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Iterable
 
 from cirfile.rules import Finding
 from frontend.context import Definition
 from frontend.gateway.client import Gateway, Notice
+from frontend.gateway.errors import GatewayError
 
 
 def report(gateway: Gateway, definition: Definition, findings: Iterable[Finding]) -> None:
-    """Have the client print ``findings`` below the line that loaded the Cirfile."""
+    """Have the client print ``findings`` below the line that loaded the Cirfile, if they reach it."""
     for finding in findings:
-        gateway.warn(notice(definition, finding))
+        with contextlib.suppress(GatewayError):
+            gateway.warn(notice(definition, finding))
 
 
 def notice(definition: Definition, finding: Finding) -> Notice:

@@ -146,6 +146,8 @@ def _reader(context: Path, ignored: tuple[str, ...]) -> docker.Reader:
             file = (root / PurePosixPath(path.lstrip("/"))).resolve()
         except RuntimeError:  # links in a circle, until Python 3.12
             raise FileNotFoundError(path) from None
+        if file.is_relative_to(root) and file.is_dir():
+            raise IsADirectoryError(path)
         if not file.is_relative_to(root) or not file.is_file():
             raise FileNotFoundError(path)
         return file.read_text(errors="replace")

@@ -211,8 +211,8 @@ def _check_repository(instruction: CopyFiles, checksum: str, sources: tuple[Copy
 
         try:
             address = gitaddress.parse(source.url)
-        except gitaddress.GitError:
-            address = None  # said by who fetches it
+        except gitaddress.GitError as error:
+            raise CirfileError(word.span, "git-address", str(error), "correct the part after `?`") from None
         if address is None:
             continue
         keep = instruction.keep_git_dir

@@ -116,6 +116,10 @@ class _RequireLine:
                 span, "file-not-found", f"there is no file `{value}` in the build context",
                 "check the path, which is relative to the context, and the ignore file",
             ) from None  # fmt: skip
+        except IsADirectoryError:
+            raise CirfileError(
+                span, "file-not-found", f"`{value}` is a folder of the build context", "name a file in it"
+            ) from None
         for entry in contents.entries:
             requirement = Requirement("pypi", entry.text, self._line.when, entry.hashes)
             self._needs.add(requirement, span, entry.constraint)

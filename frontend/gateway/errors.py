@@ -28,8 +28,18 @@ class GatewayError(Exception):
 
     @property
     def not_found(self) -> bool:
-        """Whether a file that was asked for is not there (servers differ in the rest of the text)."""
+        """Whether a file that was asked for is not there (servers differ in the rest of the text).
+
+        Where a vertex is named, it is that which failed, for want of some other file.
+        """
+        if any(detail.type_url.endswith("errdefs.Vertex+json") for detail in self.status.details):
+            return False
         return self.status.message.endswith(("no such file or directory", "not a directory"))
+
+    @property
+    def is_folder(self) -> bool:
+        """Whether a folder is where a file was asked for."""
+        return self.status.message.endswith("is a directory")
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,8 +54,12 @@ class Excerpt:
 
 
 def failure(message: str, excerpts: Sequence[Excerpt] = (), code: int = UNKNOWN) -> status_pb2.Status:
-    """Return the status for ``message``, with the lines it is about."""
-    return status_pb2.Status(code=code, message=message, details=[_source(excerpt) for excerpt in excerpts])
+    """Return the status for ``message``, with the lines it is about; a file is sent once."""
+    files: dict[tuple[str, bytes, str], list[Excerpt]] = {}
+    for excerpt in excerpts:
+        files.setdefault((excerpt.filename, excerpt.data, excerpt.language), []).append(excerpt)
+    readable = message.encode("utf-8", "replace").decode()  # what came as JSON may hold half a character
+    return status_pb2.Status(code=code, message=readable, details=[_source(same) for same in files.values()])
 
 
 def unsupported_request(name: str) -> status_pb2.Status:
@@ -77,7 +91,7 @@ def with_excerpt(status: status_pb2.Status, excerpt: Excerpt) -> status_pb2.Stat
         return status
     copy = status_pb2.Status()
     copy.CopyFrom(status)
-    copy.details.append(_source(excerpt))
+    copy.details.append(_source([excerpt]))
     return copy
 
 
@@ -86,14 +100,16 @@ def with_message(status: status_pb2.Status, message: str) -> status_pb2.Status:
     return status_pb2.Status(code=UNKNOWN, message=message, details=status.details)
 
 
-def _source(excerpt: Excerpt) -> status_pb2.Any:
+def _source(excerpts: Sequence[Excerpt]) -> status_pb2.Any:
+    """Lines of one file."""
+    file = excerpts[0]
     info = {
-        "filename": excerpt.filename,
-        "data": base64.b64encode(excerpt.data).decode(),
-        "language": excerpt.language,
+        "filename": file.filename,
+        "data": base64.b64encode(file.data).decode(),
+        "language": file.language,
     }
-    lines = {"start": {"line": excerpt.first_line}, "end": {"line": excerpt.last_line}}
-    return _detail("errdefs.Source", {"info": info, "ranges": [lines]})
+    lines = [{"start": {"line": each.first_line}, "end": {"line": each.last_line}} for each in excerpts]
+    return _detail("errdefs.Source", {"info": info, "ranges": lines})
 
 
 def _detail(name: str, value: object) -> status_pb2.Any:

@@ -19,6 +19,8 @@ FIRST = ("Ping", "Inputs")
 _OPTIONS = (
     ("grpc.max_receive_message_length", MAX_MESSAGE),
     ("grpc.max_send_message_length", MAX_MESSAGE),
+    # Details of errors come as metadata, with whole files in them; by itself gRPC takes 8 KiB for sure.
+    ("grpc.max_metadata_size", MAX_MESSAGE),
     ("grpc.default_authority", "localhost"),
     ("grpc.enable_http_proxy", 0),
     # There is one connection and no second: what fails on it has failed.

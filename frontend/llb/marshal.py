@@ -8,7 +8,7 @@ Python in the order of the numbers: `op_bytes` puts the pieces together in Go's 
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 
 from frontend.llb import ops
 from frontend.llb.actions import file_op
@@ -114,7 +114,7 @@ class _Marshaller:
         self._append(name, data)
         self._metadata(name, vertex)
         locations = self._result.Source.locations[name].locations
-        locations.extend(self._location(place) for place in vertex.around.locations)
+        locations.extend(self._places(vertex.around.locations))
         return name
 
     def _append(self, name: str, data: bytes) -> None:
@@ -165,11 +165,16 @@ class _Marshaller:
         for cap in _caps(vertex.op):
             metadata.caps[cap] = True
 
-    def _location(self, place: ops.Location) -> pb.Location:
-        if place.source not in self._files:
-            self._files.append(place.source)
-        lines = pb.Range(start=pb.Position(line=place.first_line), end=pb.Position(line=place.last_line))
-        return pb.Location(sourceIndex=self._files.index(place.source), ranges=[lines])
+    def _places(self, places: Iterable[ops.Location]) -> Iterator[pb.Location]:
+        """One for each file: an error of the vertex carries the whole file for every one of them."""
+        ranges: dict[int, list[pb.Range]] = {}
+        for place in places:
+            if place.source not in self._files:
+                self._files.append(place.source)
+            lines = pb.Range(start=pb.Position(line=place.first_line), end=pb.Position(line=place.last_line))
+            ranges.setdefault(self._files.index(place.source), []).append(lines)
+        for number, found in ranges.items():
+            yield pb.Location(sourceIndex=number, ranges=found)
 
 
 def _has_platform(op: ops.Operation) -> bool:

@@ -231,6 +231,33 @@ def test_places_that_need_the_base(place: Target) -> None:
     assert why_base(place, ImageConfig(working_dir="/work/here", volumes=("/data/db",))) != ""
 
 
+SPARK = ImageConfig(
+    env=(("PATH", "/usr/local/bin:/usr/bin:/venv/bin"), ("SPARK_HOME", "/opt/spark"), ("URL", "http://x/y")),
+    working_dir="/opt/spark/work-dir",
+    entrypoint=("/srv/run", "/tool/start.sh"),
+)
+
+
+@pytest.mark.parametrize(
+    ("path", "needs"),
+    [
+        ("/opt/spark/jars/", True),
+        ("/opt/spark", True),
+        ("/opt/other/x", False),
+        ("/venv/lib/x", True),
+        ("/tool/x", True),
+        ("/app/x", False),
+        ("/usr/local/bin/x", False),
+        ("/opt", True),
+        ("/x/y", False),
+    ],
+)
+def test_folders_that_the_base_tells_of_are_not_new(path: str, needs: bool) -> None:
+    """Laid over the base, one of ours would take the place of its owner and mode, or of a link."""
+    assert bool(why_base(target(path, "x.py"), SPARK)) == needs
+    assert why_base(target("/opt/spark/jars/", "x.py"), ImageConfig(env=SPARK.env)) != ""
+
+
 @pytest.mark.parametrize(
     ("path", "parent"),
     [

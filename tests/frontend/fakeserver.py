@@ -65,6 +65,9 @@ class Server:
     llb_caps: tuple[str, ...] = NEW_LLB
     inputs: dict[str, pb.Definition] = field(default_factory=dict)
     fail_solve: status_pb2.Status | None = None
+    #: Of a solve of sources, and of warnings.
+    fail_sources: status_pb2.Status | None = None
+    fail_warnings: bool = False
     requests: list[tuple[str, Any]] = field(default_factory=list)
     solves: list[gw.SolveRequest] = field(default_factory=list)
     returned: list[gw.ReturnRequest] = field(default_factory=list)
@@ -97,6 +100,10 @@ class Server:
                     context.abort(
                         grpc.StatusCode.UNKNOWN, f"failed to load LLB: unknown API capability {cap}"
                     )
+        if self.fail_sources is not None:
+            details = (("grpc-status-details-bin", self.fail_sources.SerializeToString()),)
+            context.set_trailing_metadata(details)
+            context.abort(grpc.StatusCode.UNKNOWN, self.fail_sources.message)
         self.solves.append(request)
         identifier = str(len(self.solves)) if request.Definition.ops else ""
         return gw.SolveResponse(result=gw.Result(ref=gw.Ref(id=identifier)))
@@ -107,6 +114,8 @@ class Server:
             context.set_trailing_metadata(details)
             context.abort(grpc.StatusCode.UNKNOWN, self.fail_solve.message)
         tree = self._tree(self.solves[int(request.Ref) - 1].Definition)
+        if f"{request.FilePath}/" in tree:
+            context.abort(grpc.StatusCode.UNKNOWN, f"read {request.FilePath}: is a directory")
         if request.FilePath not in tree:
             context.abort(grpc.StatusCode.UNKNOWN, f"open {request.FilePath}: no such file or directory")
         data = tree[request.FilePath]
@@ -116,6 +125,8 @@ class Server:
         return gw.StatFileResponse()
 
     def Warn(self, request: Any, context: Any) -> gw.WarnResponse:  # noqa: N802
+        if self.fail_warnings:
+            context.abort(grpc.StatusCode.RESOURCE_EXHAUSTED, "message too large")
         return gw.WarnResponse()
 
     def ResolveImageConfig(self, request: Any, context: Any) -> gw.ResolveImageConfigResponse:  # noqa: N802
@@ -162,11 +173,12 @@ class Server:
         follow = source.attrs.get("local.followpaths")
         excluded = json.loads(source.attrs.get("local.excludepatterns", "[]"))
         wanted = json.loads(follow) if follow else list(files)
-        return {name: data for name, data in files.items() if name in wanted and name not in excluded}
+        return {n: data for n, data in files.items() if n.rstrip("/") in wanted and n not in excluded}
 
     def serve(self, address: str) -> grpc.Server:
         """Start to answer on a Unix socket."""
-        server = grpc.server(futures.ThreadPoolExecutor(8))
+        # Go's servers and clients set no limit of 8 KiB for what errors carry.
+        server = grpc.server(futures.ThreadPoolExecutor(8), options=[("grpc.max_metadata_size", 16 << 20)])
         handlers = {}
         for method in gw.DESCRIPTOR.services_by_name["LLBBridge"].methods:
             implementation = getattr(self, method.name, None)

@@ -524,6 +524,104 @@ def test_the_servers_own_details_are_passed_on(server: Server, frontend: Run) ->
     assert list(error(server).details) == [detail]
 
 
+def test_what_an_error_carries_may_be_large(server: Server, frontend: Run) -> None:
+    """A failed lock carries the Cirfile, as text and as graph, and stacks: more than gRPC takes by itself."""
+    detail = status_pb2.Any(type_url="github.com/moby/buildkit/errdefs.Source+json", value=b"x" * 100_000)
+    message = "process did not complete successfully: exit code: 69"
+    server.fail_solve = status_pb2.Status(code=2, message=message, details=[detail])
+    frontend()
+    assert error(server).message.startswith("the pypi requirements cannot be locked")
+    assert list(error(server).details) == [detail]
+
+
+def test_a_lock_that_fails_carries_the_cirfile_once(server: Server, frontend: Run) -> None:
+    """The server adds the whole file for every place that a step names."""
+    edit(server, "REQUIRE pypi six", "\n".join(f"REQUIRE pypi p{number}" for number in range(9)))
+    frontend()
+    found = [
+        [[lines.start.line for lines in place.ranges] for place in places.locations]
+        for solve in server.solves
+        for places in solve.Definition.Source.locations.values()
+    ]
+    assert [[2, 3, 4, 5]] in found
+    assert all(len(places) <= 1 for places in found)
+
+
+def test_a_source_that_fails_is_not_a_cirfile_that_is_missing(server: Server, frontend: Run) -> None:
+    detail = status_pb2.Any(type_url="github.com/moby/buildkit/errdefs.Vertex+json", value=b"{}")
+    message = "failed to open subdir typo: open /x/typo: no such file or directory"
+    server.fail_sources = status_pb2.Status(code=2, message=message, details=[detail])
+    frontend()
+    assert error(server).message == message
+
+
+def test_a_warning_that_cannot_be_sent_fails_no_build(server: Server, frontend: Run) -> None:
+    server.fail_warnings = True
+    server.files["local://dockerfile"]["Cirfile"] = b'FROM scratch\nCMD ["/usr/bin/python3", "x.py"]\n'
+    frontend()
+    assert result(server).ref.id
+    assert server.asked("Warn")
+
+
+def test_a_folder_in_the_place_of_a_requirements_file(server: Server, frontend: Run) -> None:
+    server.files["local://context"]["requirements/"] = b""
+    edit(server, "REQUIRE pypi six", "REQUIRE pypi -r requirements")
+    frontend()
+    assert "`requirements` is a folder" in error(server).message
+    assert excerpts(error(server)) == [("Cirfile", 2, 2)]
+
+
+@pytest.mark.parametrize(
+    ("config", "said"),
+    [
+        ({"config": {"Env": [1]}}, "a list of words"),
+        ({"rootfs": [1]}, "`rootfs` is list"),
+        ({"config": {"Healthcheck": {"Interval": "x"}}}, "`config.Healthcheck.Interval` is str"),
+        ({"architecture": 5}, "`architecture` is int"),
+        ({"architecture": "x y"}, "x y"),
+    ],
+)
+def test_a_base_whose_configuration_is_none(
+    server: Server, frontend: Run, config: dict[str, Any], said: str
+) -> None:
+    server.images["docker.io/library/python:3.11-slim"] = config
+    frontend()
+    assert said in error(server).message
+    assert "fault of ours" not in error(server).message
+    assert excerpts(error(server)) == [("Cirfile", 1, 1)]
+
+
+def test_half_a_character_in_a_base_is_replaced(server: Server, frontend: Run) -> None:
+    """JSON can write it, and a text of the protocol cannot hold it."""
+    config = server.images["docker.io/library/python:3.11-slim"]["config"]
+    config["Labels"] = {"who": "\ud800"}
+    frontend()
+    config = json.loads(result(server).metadata["containerimage.config"])
+    assert config["config"]["Labels"]["who"] == "\ufffd"
+
+
+def test_a_query_that_git_does_not_know_names_the_line(server: Server, frontend: Run) -> None:
+    edit(server, "COPY main.py ./", "ADD https://host.test/x.git?depth=1 /src")
+    frontend()
+    assert "depth" in error(server).message
+    assert excerpts(error(server)) == [("Cirfile", 4, 4)]
+
+
+def test_a_check_shows_the_file_that_is_wrong(server: Server, frontend: Run) -> None:
+    server.files["local://context"]["requirements.txt"] = b"a\n" * 39 + b"-e .\n"
+    edit(server, "REQUIRE pypi six", "REQUIRE pypi -r requirements.txt")
+    frontend({"requestid": "frontend.lint"})
+    metadata = result(server).metadata
+    found = json.loads(metadata["result.json"])
+    assert found["buildError"]["location"] == {
+        "sourceIndex": 1, "ranges": [{"start": {"line": 40}, "end": {"line": 40}}]
+    }  # fmt: skip
+    assert found["buildError"]["message"].startswith("requirements.txt:40: ")
+    assert [source["filename"] for source in found["sources"]] == ["Cirfile", "requirements.txt"]
+    assert metadata["result.txt"].startswith(b"requirements.txt:40: ")
+    assert metadata["result.statuscode"] == b"1"
+
+
 def test_an_unknown_capability_is_refused(server: Server, frontend: Run) -> None:
     frontend({"frontend.caps": "moby.buildkit.frontend.time-travel"})
     assert error(server).code == 12
