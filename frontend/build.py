@@ -7,19 +7,19 @@ Nothing here is decided twice: what the Cirfile means is in the plan, how it bec
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from functools import cached_property, partial
 
 from cirfile import copies, ociconfig, parser, planner, rules
 from cirfile.imageconfig import SCRATCH, from_oci
-from cirfile.plan import Base, Copy, Plan, Platform
+from cirfile.plan import Base, ContextPath, Copy, Plan, Platform
 from cirfile.platforms import normalize
 from cirfile.request import Request
 from cirfile.source import Source, Span
 from cirfile.syntax import Cirfile
 from frontend import lower, platforms, warnings
-from frontend.context import Context
+from frontend.context import Context, follow_paths
 from frontend.errors import BuildError, placed
 from frontend.gateway.client import Gateway, Result
 from frontend.gateway.errors import GatewayError
@@ -99,7 +99,10 @@ class Build:
         paths = [path for target in targets for path in copies.context_paths(target.plan)]
         files = self.context.state(paths)
         built = [Later(partial(self._solve, target, files)) for target in targets]
-        return assemble(self._gateway, self._options, [each.get() for each in built], self.seconds)
+        result = assemble(self._gateway, self._options, [each.get() for each in built], self.seconds)
+        if result.attestations:
+            warnings.of_bill(self._gateway, self.context.definition)
+        return result
 
     def findings(self) -> tuple[rules.Finding, ...]:
         """Return what the rules say of the Cirfile; raise `CirfileError` where it is not valid."""
@@ -175,9 +178,11 @@ class Build:
             return Image(ops.SCRATCH)
         return self._image(base.reference, base.platform or platform, "base", base.span)
 
-    def _image(self, name: str, platform: Platform, label: str, span: Span) -> Image:
+    def _image(
+        self, name: str, platform: Platform, label: str, span: Span, follow: Sequence[str] = ()
+    ) -> Image:
         try:
-            return self.images.get(name, platform, label)
+            return self.images.get(name, platform, label, follow=follow)
         except GatewayError as error:
             raise placed(error, f"`{name}`", self.context.definition.source, span) from None
         except ValueError as error:
@@ -226,9 +231,14 @@ class Build:
 
     def _origins(self, plan: Plan) -> dict[str, ops.State]:
         """Look up what ``--from`` names."""
-        steps = [step for step in plan.steps if isinstance(step, Copy) and step.origin is not None]
+        spans: dict[str, Span] = {}
+        paths: dict[str, list[str]] = {}
+        for step in plan.steps:
+            if isinstance(step, Copy) and step.origin is not None:
+                spans.setdefault(step.origin, step.span)
+                wanted = [source.pattern for source in step.sources if isinstance(source, ContextPath)]
+                paths.setdefault(step.origin, []).extend(wanted)
         return {
-            step.origin: self._image(step.origin, plan.platform, "from", step.span).files
-            for step in steps
-            if step.origin is not None
+            origin: self._image(origin, plan.platform, "from", span, follow_paths(paths[origin])).files
+            for origin, span in spans.items()
         }

@@ -5,7 +5,7 @@ from __future__ import annotations
 import base64
 import json
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -44,12 +44,16 @@ class Image:
 
 @dataclass(frozen=True, slots=True)
 class _Named:
-    """A named context: its key among the options, its short name, its place without the scheme."""
+    """A named context: its key among the options, its short name, its place without the scheme.
+
+    ``follow`` are the paths of a client's folder that are wanted, none meaning all.
+    """
 
     key: str
     short: str
     place: str
     platform: Platform
+    follow: tuple[str, ...]
 
 
 class Images:
@@ -58,22 +62,25 @@ class Images:
     def __init__(self, gateway: Gateway, options: Options) -> None:
         self._gateway = gateway
         self._options = options
-        self._found: dict[tuple[str, Platform, str], Image] = {}
+        self._found: dict[tuple[str, Platform, str, tuple[str, ...]], Image] = {}
 
     def names(self) -> frozenset[str]:
         """Return the names of the named contexts, without their platforms."""
         return frozenset(key.partition("::")[0] for key in self._options.prefixed("context:"))
 
-    def get(self, name: str, platform: Platform, label: str, pull: bool = True) -> Image:
+    def get(
+        self, name: str, platform: Platform, label: str, pull: bool = True, follow: Sequence[str] = ()
+    ) -> Image:
         """Return a named context or an image; ``label`` is what progress calls an image's files.
 
-        Without ``pull`` a client's wish for the newest image (``--pull``) does not hold for it.
+        Without ``pull`` a client's wish for the newest image (``--pull``) does not hold for it. Of a client's folder
+        only the paths to ``follow`` are sent, everything where there are none.
         Raise `GatewayError` where the server refuses, `ImageNameError` or `ContextError` where the name or
         the context makes no sense.
         """
-        key = (name, platform, label)
+        key = (name, platform, label, tuple(follow))
         if key not in self._found:
-            named = self._named(name, platform)
+            named = self._named(name, platform, tuple(follow))
             mode = self._options.resolve_mode if pull else ""
             own = Image(ops.SCRATCH) if name == _NOTHING else None
             self._found[key] = named or own or self._image(name, platform, label, mode)
@@ -95,7 +102,7 @@ class Images:
         image = Image(state.image(pinned, target, mode, around=around), pinned, oci)
         return image if image.layers else Image(ops.SCRATCH, pinned, oci)
 
-    def _named(self, name: str, platform: Platform) -> Image | None:
+    def _named(self, name: str, platform: Platform, follow: tuple[str, ...]) -> Image | None:
         raw = self._options.raw
         try:
             short = references.familiar(name)
@@ -103,12 +110,12 @@ class Images:
             return None
         for key in (f"{short}::{platform}", short):
             if f"context:{key}" in raw:
-                return self._load(key, short, raw[f"context:{key}"], platform)
+                return self._load(key, short, raw[f"context:{key}"], platform, follow)
         return None
 
-    def _load(self, key: str, short: str, address: str, platform: Platform) -> Image:
+    def _load(self, key: str, short: str, address: str, platform: Platform, follow: tuple[str, ...]) -> Image:
         scheme, colon, rest = address.partition(":")
-        named = _Named(key, short, rest.removeprefix("//"), platform)
+        named = _Named(key, short, rest.removeprefix("//"), platform, follow)
         loaders = {
             "docker-image": self._load_image,
             "oci-layout": self._load_layout,
@@ -171,6 +178,7 @@ class Images:
         files = state.local(
             name,
             session=session,
+            follow=named.follow,
             exclude=parse_ignore(data.decode(errors="replace")),
             shared_key=f"context:{key}-{shared}",
             around=ops.Surroundings(name=f"[context {key}] load from client"),

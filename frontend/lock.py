@@ -99,6 +99,9 @@ def lower(
         network=options.network,
         proxies=_proxies(options),
         hosts=options.hosts,
+        hostname=options.hostname,
+        cgroup_parent=options.cgroup_parent if "exec.meta.cgroup.parent" in caps.llb else "",
+        ulimits=options.ulimits if "exec.meta.ulimit" in caps.llb else (),
     )
     around = ops.Surroundings(step.name, step.no_cache, locations=step.locations)
     return state.run(command, platforms.to_llb(platform), _OUTPUT, around)

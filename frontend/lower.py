@@ -252,18 +252,29 @@ class _Lowering:
         around = self._around(_title(step), step)
         if isinstance(source, InlineFile):
             name = ops.Surroundings("[internal] preparing inline document")
-            file = ops.Mkfile(source.name, source.data, 0o644, timestamp=self._parts.timestamp)
-            return state.file(ops.SCRATCH, file, around=name), source.name
+            made = ops.Mkfile(source.name, source.data, 0o644, timestamp=self._parts.timestamp)
+            return state.file(ops.SCRATCH, made, around=name), source.name
         if isinstance(source, RemoteFile):
-            return state.http(source.url, source.name, step.checksum, around=around), source.name
+            file = state.http(source.url, source.name, step.checksum, around=around)
+            return self._known(file, source.url, step), source.name
         if isinstance(source, GitTree):
             address = gitref.parse(source.url)
             if address is None:
                 raise LowerError(f"`{source.url}` is not a git address", step.span)
-            return gitref.to_state(address, around, step.keep_git_dir, step.checksum), "/"
+            tree = gitref.to_state(address, around, step.keep_git_dir, step.checksum)
+            return self._known(tree, source.url, step), "/"
         if step.origin is not None:
             return self._parts.origins[step.origin], source.pattern
         return self._parts.context, source.pattern
+
+    def _known(self, files: ops.State, url: str, step: Copy) -> ops.State:
+        """Return a source that the server can have. Raise `LowerError` where it lacks what the address asks for."""
+        assert files.vertex is not None  # noqa: S101 - it is a source
+        assert isinstance(files.vertex.op, ops.Source)  # noqa: S101
+        for cap in sorted(files.vertex.op.caps):
+            if refusal := self._parts.caps.refusal(cap):
+                raise LowerError(f"`{url}` cannot be fetched: {refusal}", step.span)
+        return files
 
 
 def location(source: ops.SourceFile, span: Span) -> ops.Location:

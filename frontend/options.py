@@ -55,6 +55,8 @@ class Options:
     hosts: Pairs = ()
     network: int = 0
     hostname: str = ""
+    cgroup_parent: str = ""
+    ulimits: tuple[tuple[str, int, int], ...] = ()
     attestations: Mapping[str, str] | None = None
     session: str = ""
 
@@ -99,6 +101,8 @@ def read(environment: Mapping[str, str]) -> Options:
         hosts=_hosts(raw.get("add-hosts", "")),
         network=_NETWORKS[_choice(raw, "force-network-mode", tuple(_NETWORKS))],
         hostname=raw.get("build-arg:BUILDKIT_SANDBOX_HOSTNAME") or raw.get("hostname", ""),
+        cgroup_parent=raw.get("cgroup-parent", ""),
+        ulimits=_ulimits(raw.get("ulimit", "")),
         attestations=_attestations(raw),
         session=environment.get("BUILDKIT_SESSION_ID", ""),
     )
@@ -165,6 +169,19 @@ def _hosts(text: str) -> Pairs:
         if not (name and equals and address):
             raise OptionError(f"option add-hosts: `{name}` should be HOST=ADDRESS")
     return tuple((name, address) for name, _, address in pairs)
+
+
+def _ulimits(text: str) -> tuple[tuple[str, int, int], ...]:
+    """Return names with soft and hard limits, -1 for none: ``nofile=1024:2048,core=0``."""
+    found = []
+    for entry in _fields("ulimit", text) if text else ():
+        name, _, limits = entry.partition("=")
+        soft, _, hard = limits.partition(":")
+        try:
+            found.append((name, int(soft), int(hard or soft)))
+        except ValueError:
+            raise OptionError(f"option ulimit: `{entry}` should be NAME=SOFT:HARD") from None
+    return tuple(found)
 
 
 def _attestations(raw: Mapping[str, str]) -> dict[str, str]:

@@ -32,3 +32,11 @@ def notice(definition: Definition, finding: Finding) -> Notice:
         first_line=finding.span.line,
         last_line=finding.span.last_line,
     )
+
+
+def of_bill(gateway: Gateway, definition: Definition) -> None:
+    """Have the client say what a bill of materials holds, which stands in for that of a scanner."""
+    words = "the SBOM lists the packages of the lock, not those of the base, nor files that are copied"
+    detail = ("A generator is not run: ask for one on the image that was built.",)
+    with contextlib.suppress(GatewayError):
+        gateway.warn(Notice(definition.vertex, words, detail))

@@ -251,6 +251,8 @@ def _meta(op: ops.Exec) -> pb.Meta:
         hostname=op.hostname,
         extraHosts=[pb.HostIP(Host=host, IP=address) for host, address in op.hosts],
         removeMountStubsRecursive=True,
+        cgroupParent=op.cgroup_parent,
+        ulimit=[pb.Ulimit(Name=name, Soft=soft, Hard=hard) for name, soft, hard in op.ulimits],
     )
     if op.proxies is not None:
         proxies = op.proxies
@@ -284,6 +286,8 @@ def _exec_caps(op: ops.Exec) -> set[str]:
     needs = (
         (op.network != 0, ("exec.meta.network",)),
         (op.proxies is not None, ("exec.meta.proxyenv",)),
+        (bool(op.cgroup_parent), ("exec.meta.cgroup.parent",)),
+        (bool(op.ulimits), ("exec.meta.ulimit",)),
         (bool(op.secrets), ("exec.mount.secret",)),
         (any(m.cache for m in op.mounts), ("exec.mount.cache", "exec.mount.cache.sharing")),
         (any(m.tmpfs for m in op.mounts), ("exec.mount.tmpfs",)),

@@ -240,6 +240,8 @@ class Exec(NamedTuple):
     proxies: Proxies | None = None
     hosts: Pairs = ()
     hostname: str = ""
+    cgroup_parent: str = ""
+    ulimits: tuple[tuple[str, int, int], ...] = ()
 
     def output(self, dest: str) -> int:
         """Return the output index of the mount at ``dest``. Raise `KeyError` where it has none."""

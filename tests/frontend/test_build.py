@@ -407,7 +407,10 @@ def test_named_contexts(server: Server, frontend: Run) -> None:
     edit(server, "COPY main.py ./", "COPY main.py ./\nCOPY --from=extra data ./")
     server.files["local://extra"] = {"data": b"x"}
     frontend({"context:extra": "local:extra", "frontend.caps": "moby.buildkit.frontend.contexts+forward"})
-    assert any(source.identifier == "local://extra" for source in sources(server))
+    (extra,) = {s.attrs["local.followpaths"] for s in sources(server) if s.identifier == "local://extra"} - {
+        '[".dockerignore"]'
+    }
+    assert json.loads(extra) == ["data"], "a folder may hold terabytes"
     frontend({"context:extra": "docker-image://docker.io/library/python:3.11-slim"})
     names = [m.description["llb.customname"] for m in server.solves[-1].Definition.metadata.values()]
     assert any(name.startswith("[context extra]") for name in names)
@@ -600,6 +603,33 @@ def test_half_a_character_in_a_base_is_replaced(server: Server, frontend: Run) -
     assert config["config"]["Labels"]["who"] == "\ufffd"
 
 
+def test_what_a_server_cannot_fetch_names_the_line(server: Server, frontend: Run) -> None:
+    server.llb_caps = tuple(cap for cap in NEW_LLB if cap != "source.git.mtime")
+    edit(server, "COPY main.py ./", "ADD https://host.test/x.git?mtime=commit /src")
+    frontend()
+    assert "`source.git.mtime` is not supported by the build server" in error(server).message
+    assert excerpts(error(server)) == [("Cirfile", 4, 4)]
+
+
+def test_the_lock_step_keeps_to_the_limits_of_the_build(server: Server, frontend: Run) -> None:
+    """It is the one command that runs."""
+    server.llb_caps = (*NEW_LLB, "exec.meta.cgroup.parent", "exec.meta.ulimit")
+    limits = {"cgroup-parent": "ci.slice", "ulimit": "nofile=1024:2048,core=0", "hostname": "builder"}
+    frontend(limits)
+    (meta,) = {
+        op.exec.meta.SerializeToString()
+        for solve in server.solves
+        for op in graph(solve)
+        if op.WhichOneof("op") == "exec"
+    }
+    found = pb.Meta.FromString(meta)
+    assert (found.cgroupParent, found.hostname) == ("ci.slice", "builder")
+    assert [(u.Name, u.Soft, u.Hard) for u in found.ulimit] == [("nofile", 1024, 2048), ("core", 0, 0)]
+    server.llb_caps = NEW_LLB
+    frontend(limits)
+    assert result(server).ref.id, "servers that cannot limit still build"
+
+
 def test_a_query_that_git_does_not_know_names_the_line(server: Server, frontend: Run) -> None:
     edit(server, "COPY main.py ./", "ADD https://host.test/x.git?depth=1 /src")
     frontend()
@@ -638,6 +668,7 @@ def test_the_bill_of_materials_comes_from_the_lock(server: Server, frontend: Run
     statement = result(server).attestations["linux/amd64"].attestation[0]
     assert statement.inTotoPredicateType == "https://spdx.dev/Document"
     solve = server.solves[int(statement.ref.id) - 1]
+    assert any(b"the SBOM lists the packages of the lock" in sent.short for sent in server.asked("Warn"))
     document = json.loads(graph(solve)[-1].file.actions[0].mkfile.data)
     assert document["packages"][0]["externalRefs"][0]["referenceLocator"] == "pkg:pypi/torch@2.6.0%2Bcpu"
 

@@ -125,6 +125,8 @@ def test_sessions_of_shared_folders() -> None:
         ("cache-imports={", "cache-imports"),
         ("cache-imports=[1]", "cache-imports"),
         ("add-hosts=nothing", "add-hosts"),
+        ("ulimit=nofile", "ulimit"),
+        ("ulimit=nofile=many", "ulimit"),
         ("add-hosts=a=1\nb=2", "add-hosts"),
         ("build-arg:BUILDKIT_ATTEST_X=a\nb", "attest:x"),
     ],
