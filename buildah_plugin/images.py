@@ -18,7 +18,7 @@ from buildah_plugin.blobs import Blobs
 from buildah_plugin.process import ProcessError
 from buildah_plugin.reasons import explained
 from buildah_plugin.tools import STORAGE, Tools
-from cirfile import references
+from cirfile import imageconfig, references
 from cirfile.cli.errors import INVALID, NO_INPUT, NOT_PROMISED, UNAVAILABLE, USAGE, CliError
 from cirfile.plan import Platform
 from cirfile.platforms import normalize
@@ -173,7 +173,7 @@ class Images:
         wanted = manifest["config"]["digest"]
         if not self._blobs.has(wanted):
             self._keep(name, wanted, self._tools.config(_pin(source, digest)))
-        config = self._blobs.json(wanted)
+        config = imageconfig.checked(self._blobs.json(wanted))
         if not _fits(config, platform):
             raise CliError(
                 NOT_PROMISED, f"the image `{name}` is for {_platform(config)} only, not for {platform}"

@@ -78,11 +78,16 @@ class Project:
             raise CliError(INVALID, f"the ignore file: {error}") from None
 
     def read(self, path: str) -> str:
-        """Return a text file of the context. Raise `FileNotFoundError` where it is not there or ignored."""
+        """Return a text file of the context.
+
+        Raise `FileNotFoundError` where it is not there or ignored, `IsADirectoryError` for a folder.
+        """
         try:
             file = lookup(self.context, resolve(self.context, path))
         except TreeError:
             file = None
+        if isinstance(file, Folder):
+            raise IsADirectoryError(path)
         if not isinstance(file, File):
             raise FileNotFoundError(path)
         return file.content.read().decode("utf-8-sig", errors="replace")

@@ -159,6 +159,29 @@ def test_contexts_are_found_by_every_spelling_of_a_name(machine: Machine, named:
     assert status == 0, talk
 
 
+@pytest.mark.parametrize(
+    ("config", "said"),
+    [
+        ({"config": {"Env": [1]}}, "a list of words"),
+        ({"config": []}, "`config` is list"),
+        ({"os": 1}, "`os` is int"),
+    ],
+)
+def test_a_base_whose_configuration_is_none(machine: Machine, config: dict[str, Any], said: str) -> None:
+    ocilayout.write(machine.place / "base", [own_platform().architecture], {"etc/name": "base"}, config)
+    flag = f"--build-context=base=oci:{machine.place}/base:1"
+    status, talk = machine.build("FROM base\nCMD true\n", flags=[flag])
+    assert status == 65, talk
+    assert said in talk
+
+
+def test_a_folder_in_the_place_of_a_requirements_file(machine: Machine) -> None:
+    (machine.place / "context/requirements").mkdir()
+    status, talk = machine.build("FROM scratch\nREQUIRE pypi -r requirements\n")
+    assert status == 65, talk
+    assert "`requirements` is a folder" in talk
+
+
 def test_pull_is_about_the_base(
     machine: Machine, registry: Registry, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -14,10 +14,18 @@ from typing import Any
 _TYPE = "application/vnd.oci.image"
 
 
-def write(folder: Path, architectures: Sequence[str], files: Mapping[str, str]) -> None:
-    """Write a layout with one image tagged ``1``: a layer an architecture, which holds ``files``."""
+def write(
+    folder: Path,
+    architectures: Sequence[str],
+    files: Mapping[str, str],
+    config: Mapping[str, Any] | None = None,
+) -> None:
+    """Write a layout with one image tagged ``1``: a layer an architecture, which holds ``files``.
+
+    :param config: for fields of the configuration in the place of the usual ones
+    """
     (folder / "blobs/sha256").mkdir(parents=True)
-    manifests = [_image(folder, architecture, files) for architecture in architectures]
+    manifests = [_image(folder, architecture, files, config or {}) for architecture in architectures]
     index = {"schemaVersion": 2, "mediaType": f"{_TYPE}.index.v1+json", "manifests": manifests}
     named = _blob(folder, index, "index.v1+json") | {
         "annotations": {"org.opencontainers.image.ref.name": "1"}
@@ -26,7 +34,9 @@ def write(folder: Path, architectures: Sequence[str], files: Mapping[str, str]) 
     (folder / "oci-layout").write_text(json.dumps({"imageLayoutVersion": "1.0.0"}))
 
 
-def _image(folder: Path, architecture: str, files: Mapping[str, str]) -> dict[str, Any]:
+def _image(
+    folder: Path, architecture: str, files: Mapping[str, str], given: Mapping[str, Any]
+) -> dict[str, Any]:
     buffer = io.BytesIO()
     with tarfile.open(fileobj=buffer, mode="w") as tar:
         for name, text in {**files, "etc/architecture": architecture}.items():
@@ -41,6 +51,7 @@ def _image(folder: Path, architecture: str, files: Mapping[str, str]) -> dict[st
         "config": {"Env": ["PATH=/usr/bin:/bin"]},
         "rootfs": {"type": "layers", "diff_ids": [diff]},
         "history": [{"created_by": "test"}],
+        **given,
     }
     manifest = {
         "schemaVersion": 2,
