@@ -10,6 +10,8 @@ from devtools import paths
 from devtools.errors import DevError, tail
 from devtools.progress import step
 
+#: A machine that was just started updates itself for some minutes: wait for it.
+PATIENTLY = ("-o", "DPkg::Lock::Timeout=600")
 UNPACK = paths.CHECKOUT / "shim/image/debian-packages"
 _SETTINGS = """\
 Dir::State "{home}/state";

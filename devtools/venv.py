@@ -122,7 +122,7 @@ def pip_wheel(call: Callable[..., None], folder: Path) -> Path | None:
         )
     if os.geteuid() == 0:
         call("apt-get", "update")
-        call("apt-get", "install", "--yes", "--no-install-recommends", "python3-venv")
+        call("apt-get", *apt.PATIENTLY, "install", "--yes", "--no-install-recommends", "python3-venv")
         return None
     apt.unpack(apt.environment(), folder, "python3-pip-whl")
     return next(folder.glob("usr/share/python-wheels/pip-*.whl"))

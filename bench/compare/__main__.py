@@ -10,6 +10,7 @@ from __future__ import annotations
 import argparse
 import fcntl
 import json
+import os
 import shutil
 import signal
 import sys
@@ -99,15 +100,39 @@ def _folder(parent: Path, disk: Path) -> Iterator[Path]:
     :raises ValueError: where another run is using the engines, whose disk that is
     """
     with (disk / "compare.lock").open("w") as lock:
-        try:
-            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            raise ValueError("another comparison is running on the same engines") from None
+        if not _lock(lock.fileno()):
+            raise ValueError("another comparison is running on the same engines")
         for left in parent.glob(f"{_PREFIX}*"):
-            shutil.rmtree(left, ignore_errors=True)
-        with tempfile.TemporaryDirectory(prefix=_PREFIX, dir=parent) as name:
+            with _opened(left) as descriptor:
+                if descriptor is not None and _lock(descriptor):  # not of a run on other engines
+                    shutil.rmtree(left, ignore_errors=True)
+        with tempfile.TemporaryDirectory(prefix=_PREFIX, dir=parent) as name, _opened(Path(name)) as own:
+            assert own is not None
+            _lock(own)
             Path(name).chmod(0o755)
             yield Path(name)
+
+
+@contextmanager
+def _opened(folder: Path) -> Iterator[int | None]:
+    """A descriptor of a folder of this account; none for what is none, or somebody else's."""
+    try:
+        descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW)
+    except OSError:
+        yield None
+        return
+    try:
+        yield descriptor if os.fstat(descriptor).st_uid == os.geteuid() else None
+    finally:
+        os.close(descriptor)
+
+
+def _lock(descriptor: int) -> bool:
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return False
+    return True
 
 
 def _interrupt(_signum: int, _frame: FrameType | None) -> None:

@@ -12,7 +12,7 @@ from typing import TypeVar
 
 from bench.compare import machine
 from bench.compare.network import Network
-from bench.compare.phases import PHASES, Phase
+from bench.compare.phases import BUILD_DEPENDENCY, PHASES, Phase
 from bench.compare.progress import Estimate, Progress, minutes
 from bench.compare.samples import Key, Log, Plan, Sample
 from bench.compare.scenario import Scenario
@@ -159,6 +159,8 @@ class Runner:
         try:
             return self._once(job, key, cold, shaped=key.round >= 0)
         except MissedError as error:
+            if key.phase == BUILD_DEPENDENCY:  # done once, it is a build of nothing changed
+                raise
             self._say(f"{_words(key)}: {error}; it is filled, and the sample taken again")
         self._once(job, key, cold, shaped=False)
         return self._once(job, key, cold, shaped=True)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shutil
+import uuid
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -86,14 +87,12 @@ class Copy:
     def __init__(self, scenario: Scenario, folder: Path) -> None:
         self.folder = folder
         self._scenario = scenario
-        self._changes = 0
         shutil.copytree(scenario.folder, folder, ignore=shutil.ignore_patterns(ADDED, LOCAL, "__pycache__"))
 
     def change_code(self) -> None:
         """Change the application's code; what it does stays."""
-        self._changes += 1
-        with (self.folder / CODE).open("a") as file:
-            file.write(f"# change {self._changes}\n")
+        with (self.folder / CODE).open("a") as file:  # never as in an earlier run, which caches may remember
+            file.write(f"# change {uuid.uuid4().hex}\n")
 
     def add_dependency(self, number: int) -> None:
         """Let the requirements be those of the scenario and the ``number``-th of those to be added.

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import shutil
 import uuid
+import uuid
 from pathlib import Path
 
 from bench.main_path.engine import Engine
@@ -25,7 +26,6 @@ class Builds:
         self.uv = folder / "uv"
         self.uv.mkdir()
         shutil.copy2(uv, self.uv / "uv")
-        self._change = 0
 
     def build(self, file: str, *flags: str) -> float:
         """Seconds of one build of a file of the application."""
@@ -39,9 +39,10 @@ class Builds:
 
     def change(self) -> None:
         """Change the application's code, so that a build has something to copy."""
-        self._change += 1
-        with (self.folder / "train.py").open("a") as file:
-            file.write(f"# change {self._change}\n")
+        with (self.folder / "train.py").open(
+            "a"
+        ) as file:  # never as in an earlier run, which caches may remember
+            file.write(f"# change {uuid.uuid4().hex}\n")
 
     def push(self) -> None:
         """Push ours, the stock image, and ours without an application or anything, for the other measurements."""

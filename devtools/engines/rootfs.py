@@ -12,7 +12,7 @@ import shutil
 import subprocess
 from pathlib import Path
 
-from devtools import paths
+from devtools import apt, paths
 from devtools.errors import DevError, tail
 from devtools.progress import step
 
@@ -136,7 +136,8 @@ def require_mmdebstrap(log: Path) -> None:
         raise DevError(problem, "there is no apt-get here", "install them, or use a Debian machine")
     with step(f"apt-get install {' '.join(missing)}"):
         run_logged(["apt-get", "update"], log, problem)
-        run_logged(["apt-get", "install", "--yes", "--no-install-recommends", *missing], log, problem)
+        words = [*apt.PATIENTLY, "install", "--yes", "--no-install-recommends", *missing]
+        run_logged(["apt-get", *words], log, problem)
 
 
 def run_logged(argv: list[str], log: Path, problem: str, cwd: Path | None = None) -> None:

@@ -259,8 +259,9 @@ class ImageJob:
         if phase == phases.DEPLOY_SHARED:
             if self._sibling is None:
                 self._new_image(digests[:common])
-                self._store = self._sibling = self._new_store()
+                self._store = self._new_store()
                 self._deploy(pull=True)
+                self._sibling = self._store
             self._store = self._sibling
         else:
             self._store = self._new_store()
