@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import shutil
 import uuid
-import uuid
 from pathlib import Path
 
 from bench.main_path.engine import Engine
