@@ -7,6 +7,7 @@ run script and environment are its own. What takes time there is compressing the
 from __future__ import annotations
 
 import argparse
+import errno
 import json
 import os
 from dataclasses import replace
@@ -14,7 +15,7 @@ from pathlib import Path
 
 from buildah_plugin import engine as front
 from buildah_plugin import folders, outputs
-from buildah_plugin.apptainer import squashfs, workplace
+from buildah_plugin.apptainer import plain, squashfs, workplace
 from buildah_plugin.apptainer.engine import Engine
 from buildah_plugin.build import opened
 from buildah_plugin.process import ProcessError
@@ -106,15 +107,21 @@ def _convert(engine: Engine, settings: Settings, layout: Path, target: Path, nod
     """
     architecture = [word for platform in settings.platforms for word in ("--arch", platform.architecture)]
     compression = ["--mksquashfs-args", " ".join(_MKSQUASHFS)] if engine.is_apptainer else []
-    words = ["build", "--disable-cache", *compression, *architecture, str(target), f"oci:{layout}"]
     try:
+        uncompressed = plain.write(layout, node / "layout")
+        words = ["build", "--disable-cache", *compression, *architecture, str(target), f"oci:{uncompressed}"]
         engine.call(words, {}, settings.talk.detail, {"TMPDIR": str(node)})
     except ProcessError as error:
         said = error.tail.lower()
         if any(word in said for word in _FULL):
-            places = f"{target.parent.parent} or {node.parent}"
-            message = f"there is no room for {places}: {error.tail.strip().splitlines()[-1]}"
-            raise CliError(
-                TRY_AGAIN, message, "free some space or quota, or set TMPDIR to a folder with more"
-            ) from None
+            raise _full(target, node, error.tail.strip().splitlines()[-1]) from None
         raise
+    except OSError as error:
+        if error.errno not in (errno.ENOSPC, errno.EDQUOT):
+            raise
+        raise _full(target, node, os.strerror(error.errno)) from None
+
+
+def _full(target: Path, node: Path, said: str) -> CliError:
+    message = f"there is no room for {target.parent.parent} or {node.parent}: {said}"
+    return CliError(TRY_AGAIN, message, "free some space or quota, or set TMPDIR to a folder with more")
