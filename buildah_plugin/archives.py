@@ -9,6 +9,7 @@ from __future__ import annotations
 import bz2
 import gzip
 import lzma
+import posixpath
 import shutil
 import tarfile
 import tempfile
@@ -20,7 +21,7 @@ from typing import IO, Self
 
 from buildah_plugin import process
 from buildah_plugin.nodes import CAPABILITY, Content, File, Folder, Link, Node, Special, TreeError, clone
-from buildah_plugin.paths import lookup, parts, resolve
+from buildah_plugin.paths import check, lookup, parts, resolve
 from buildah_plugin.process import ProcessError
 
 _ACCOUNTS = ("etc/passwd", "etc/group", "usr/lib/passwd", "usr/lib/group")
@@ -28,12 +29,19 @@ _MOST_ACCOUNTS = 16 << 20
 _CHUNK = 1 << 20
 _ZSTD = b"\x28\xb5\x2f\xfd"
 _SPECIAL = {tarfile.CHRTYPE: "3", tarfile.BLKTYPE: "4", tarfile.FIFOTYPE: "6"}
+#: Headers with a text of their own: of PAX, and of GNU for long names.
+_HEADERS = (b"x", b"g", b"X", b"L", b"K")
+_LONGEST_HEADER = 1 << 20
 _DAMAGED = (tarfile.InvalidHeaderError, tarfile.TruncatedHeaderError)  # type: ignore[attr-defined]  # not in the stubs
 _BROKEN = (tarfile.TarError, EOFError, OSError, OverflowError, zlib.error, lzma.LZMAError, ValueError)
 
 
 class _Member(tarfile.TarInfo):
-    """A member of an archive in which a damaged header is an error, wherever it is: `tarfile` takes it for the end."""
+    """A member of an archive in which a damaged header is an error, wherever it is: `tarfile` takes it for the end.
+
+    As in Go's reader, a size below nothing is one, which `tarfile` may go round and round for (CVE-2025-8194), and so
+    is a header of more than 1 MiB, which it would read into memory.
+    """
 
     @classmethod
     def fromtarfile(cls, archive: tarfile.TarFile) -> Self:
@@ -42,6 +50,15 @@ class _Member(tarfile.TarInfo):
             return super().fromtarfile(archive)
         except _DAMAGED as error:
             raise tarfile.ReadError(str(error)) from None
+
+    def _proc_member(self, archive: tarfile.TarFile) -> Self:
+        """Take the rest of a member, with headers that come before it."""
+        if self.size < 0 or (self.type in _HEADERS and self.size > _LONGEST_HEADER):
+            raise tarfile.ReadError("a header is malformed or too long")
+        made: Self = super()._proc_member(archive)  # type: ignore[misc]  # not in the stubs
+        if made.size < 0:
+            raise tarfile.ReadError("a size is less than nothing")
+        return made
 
 
 def layers(blobs: Iterable[Path], spool: Path | None = None) -> Folder:
@@ -66,7 +83,7 @@ def unpack(archive: Path, root: Folder, at: list[str], spool: Path, owner: tuple
 def is_tar(path: str) -> bool:
     """Whether the file holds a tar archive, compressed or not: what ``ADD`` unpacks."""
     try:
-        with _opened(Path(path)) as stream, tarfile.open(fileobj=stream, mode="r|") as tar:
+        with _opened(Path(path)) as stream, tarfile.open(fileobj=stream, mode="r|", tarinfo=_Member) as tar:
             return tar.next() is not None
     except (*_BROKEN, TreeError):
         return False
@@ -111,8 +128,9 @@ class _Reader:
                 self._add(tar, member, plain, seen)
 
     def _add(self, tar: tarfile.TarFile, member: tarfile.TarInfo, plain: Path | None, seen: set[int]) -> None:
-        names = parts(member.name)
-        if ".." in names:
+        check(member.name)
+        names = parts(posixpath.normpath(member.name))
+        if names[:1] == [".."]:
             raise TreeError(f"`{member.name}` leads out of the archive")
         if not names:  # the folder it is unpacked into stays as it is
             return
@@ -129,6 +147,8 @@ class _Reader:
         folder = self._root
         for name in resolve(self._root, "/".join(names)):
             entry = folder.entries.get(name)
+            if entry is not None and not isinstance(entry, Folder) and not self._whiteouts:
+                raise TreeError(f"`{'/'.join(names)}` lies below `{name}`, which is no folder")
             if not isinstance(entry, Folder):
                 entry = folder.entries[name] = Folder(fresh=self._fresh)
             folder = entry

@@ -90,7 +90,8 @@ class _Copier:
 
     @property
     def _folder_mode(self) -> int:
-        return 0o755 if self._rules.mode is None else self._rules.mode
+        """Of folders on the way. Bits above 0777 are none of Go's permissions, so BuildKit leaves them out there."""
+        return 0o755 if self._rules.mode is None else self._rules.mode & 0o777
 
     def _copy(self, node: Node, path: str, into: _Into, name: str, overwrite: bool) -> None:
         taken = not path or (

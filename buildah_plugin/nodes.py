@@ -6,9 +6,12 @@ anybody. One `File` in two places is a hard link.
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
+#: Trees are walked by functions that call themselves, some twice a level; a path has up to 2047 levels.
+sys.setrecursionlimit(max(sys.getrecursionlimit(), 10_000))
 _CHUNK = 1 << 20
 #: The PAX record of a capability.
 CAPABILITY = "SCHILY.xattr.security.capability"

@@ -5,6 +5,8 @@ from __future__ import annotations
 from buildah_plugin.nodes import Folder, Link, Node, TreeError
 
 _MOST_LINKS = 255
+#: Bytes of a path and of a part of it (PATH_MAX with its end, NAME_MAX).
+_LONGEST, _LONGEST_NAME = 4095, 255
 
 
 def parts(path: str) -> list[str]:
@@ -15,27 +17,40 @@ def parts(path: str) -> list[str]:
 def resolve(root: Folder, path: str, last: bool = True) -> list[str]:
     """Return the names that lead to ``path`` once every link is followed, the last one only if ``last``.
 
-    Names of what is not there are kept as they are. Raise `TreeError` where links go in circles.
+    Names of what is not there are kept as they are. Raise `TreeError` where links go in circles, or a path is too long.
     """
+    check(path)
     todo = parts(path)[::-1]
     done: list[str] = []
+    nodes: list[Node | None] = [root]
     followed = 0
     while todo:
         name = todo.pop()
         if name == "..":
-            done = done[:-1]
+            del done[-1:]
+            del nodes[len(done) + 1 :]
             continue
-        node = lookup(root, [*done, name])
+        here = nodes[-1]
+        node = here.entries.get(name) if isinstance(here, Folder) else None
         if isinstance(node, Link) and (todo or last):
             followed += 1
             if followed > _MOST_LINKS:
                 raise TreeError(f"`{path}`: too many links")
             if node.target.startswith("/"):
-                done = []
+                done, nodes = [], [root]
+            check(node.target)
             todo += parts(node.target)[::-1]
             continue
         done.append(name)
+        nodes.append(node)
     return done
+
+
+def check(path: str) -> None:
+    """Raise `TreeError` for a path, or a part of one, that is longer than Linux takes."""
+    data = path.encode("utf-8", "surrogateescape")
+    if len(data) > _LONGEST or max(map(len, data.split(b"/"))) > _LONGEST_NAME:
+        raise TreeError(f"`{path[:80]}...` is longer than a path may be")
 
 
 def lookup(root: Folder, names: list[str]) -> Node | None:

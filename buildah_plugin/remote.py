@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import hashlib
 import http.client
+import os
 import shutil
 import urllib.error
 import urllib.request
+from collections.abc import Mapping
 from pathlib import Path
+from urllib.parse import quote
 
 from buildah_plugin import disk, process
 from buildah_plugin.nodes import Content, File, Folder, Node, TreeError
@@ -16,6 +19,19 @@ from cirfile import gitaddress
 from cirfile.errors import printable
 
 _TIMEOUT = 60
+#: What an address may hold; other characters are escaped, as Go's client does.
+_AS_IT_IS = "%/:?#[]@!$&'()*+,;=~"
+#: Files are as the repository has them, as BuildKit's are: no line ends, large files or hooks of this user's settings.
+_GIT = (
+    *("advice.detachedHead=false", "core.autocrlf=false", "core.eol=lf", "core.hooksPath=/dev/null"),
+    *("filter.lfs.smudge=", "filter.lfs.process=", "filter.lfs.required=false"),
+)
+#: Of what `git rev-parse --local-env-vars` lists, all but settings: set in hooks, it names the caller's repository.
+_OF_A_REPOSITORY = frozenset((
+    "GIT_ALTERNATE_OBJECT_DIRECTORIES", "GIT_CONFIG", "GIT_OBJECT_DIRECTORY", "GIT_DIR", "GIT_WORK_TREE",
+    "GIT_IMPLICIT_WORK_TREE", "GIT_GRAFT_FILE", "GIT_INDEX_FILE", "GIT_NO_REPLACE_OBJECTS",
+    "GIT_REPLACE_REF_BASE", "GIT_PREFIX", "GIT_SHALLOW_FILE", "GIT_COMMON_DIR", "GIT_INTERNAL_SUPER_PREFIX",
+))  # fmt: skip
 
 
 def file(url: str, name: str, checksum: str, place: Path) -> Folder:
@@ -34,7 +50,10 @@ def _download(url: str, target: Path) -> None:
     """Fetch a file whole. Raise `TreeError` where it cannot be had."""
     broke = f"{printable(url)} cannot be fetched: the download broke off"
     try:
-        with urllib.request.urlopen(url, timeout=_TIMEOUT) as answer, target.open("wb") as out:  # noqa: S310
+        with (
+            urllib.request.urlopen(quote(url, safe=_AS_IT_IS), timeout=_TIMEOUT) as answer,
+            target.open("wb") as out,
+        ):  # noqa: S310
             shutil.copyfileobj(answer, out, 1 << 20)
             # Where it announced its length, an early end is the end to whoever reads it in pieces.
             got, missing = out.tell(), getattr(answer, "length", None)
@@ -62,14 +81,21 @@ def repository(url: str, keep_git_dir: bool, checksum: str, place: Path) -> Fold
     address = gitaddress.parse(url)
     if address is None:
         raise TreeError(f"`{url}` is not a git address")
-    git = ["git", "-C", str(place), "-c", "advice.detachedHead=false"]
+    environ = _git_environment(os.environ)
+    settings = [word for setting in _GIT for word in ("-c", setting)]
+
+    def git(*words: str) -> bytes:
+        return process.run(["git", "-C", str(place), *settings, *words], environ=environ)
+
     wanted = address.ref or "HEAD"
-    process.run([*git, "init", "--quiet"])
-    process.run([*git, "fetch", "--quiet", "--depth=1", "--", address.remote, wanted])
-    process.run([*git, "checkout", "--quiet", "FETCH_HEAD"])
+    if address.fetch_by_commit and address.checksum:
+        wanted = address.checksum
+    git("init", "--quiet")
+    git("fetch", "--quiet", "--depth=1", "--", address.remote, wanted)
+    git("checkout", "--quiet", "FETCH_HEAD")
     if address.submodules and (place / ".gitmodules").exists():
-        process.run([*git, "submodule", "update", "--quiet", "--init", "--recursive", "--depth=1"])
-    commit = process.run([*git, "rev-parse", "HEAD"]).decode().strip()
+        git("submodule", "update", "--quiet", "--init", "--recursive", "--depth=1")
+    commit = git("rev-parse", "HEAD").decode().strip()
     expected = address.checksum or checksum
     if expected and not commit.startswith(expected):
         raise TreeError(f"{printable(url)} is at commit {commit}, not {expected}")
@@ -83,6 +109,15 @@ def repository(url: str, keep_git_dir: bool, checksum: str, place: Path) -> Fold
         folder.entries.pop(".git", None)  # of a submodule
     _plain_modes(folder)
     return folder
+
+
+def _git_environment(environ: Mapping[str, str]) -> dict[str, str]:
+    """Return the environment of git: keys and helpers are the user's, a repository that we were called from is not.
+
+    It asks nobody for a password: there is nobody.
+    """
+    kept = {name: value for name, value in environ.items() if name not in _OF_A_REPOSITORY}
+    return kept | {"GIT_TERMINAL_PROMPT": "0"}
 
 
 def _plain_modes(node: Node) -> None:

@@ -14,6 +14,7 @@ from buildah_plugin.paths import lookup, make_folders, resolve
 from buildah_plugin.wildcards import expand
 from cirfile import copies
 from cirfile.errors import CirfileError
+from cirfile.gotext import clean
 from cirfile.locking import lock_path
 from cirfile.manifest import LOCK_FOLDER, MANIFEST_PATH
 from cirfile.plan import (
@@ -102,7 +103,7 @@ class _Steps:
     def _one(self, step: Step, tree: Folder) -> None:
         if isinstance(step, MakeFolder):
             owner = accounts.owner(step.user, tree) if step.user else None
-            make_folders(tree, resolve(tree, step.path), 0o755, owner)
+            make_folders(tree, resolve(tree, clean(step.path)), 0o755, owner)
             return
         for source in step.sources:
             self._copy(step, source, tree)
@@ -121,14 +122,14 @@ class _Steps:
             and self._unpacked(step, files, path, tree, owner)
         ):
             return
-        copier.copy(files, path, tree, step.destination, rules)
+        copier.copy(files, path, tree, _cleaned(step.destination), rules)
 
     def _selected(self, step: Copy, source: ContextPath, tree: Folder, rules: Rules) -> None:
         """Copy from a folder: contents of folders, wildcards, parents kept, archives unpacked."""
         files = (
             self._around.context if step.origin is None else self._around.origin(step.origin, self._platform)
         )
-        whole: tuple[str, tuple[str, ...], tuple[str, ...]] = (source.pattern, (), ())
+        whole: tuple[str, tuple[str, ...], tuple[str, ...]] = (clean("/" + source.pattern), (), ())
         pattern, include, required = copies.pivot(source.pattern) if step.parents else whole
         for path in required:
             if lookup(files, resolve(files, path, last=False)) is None:
@@ -139,7 +140,7 @@ class _Steps:
         )  # fmt: skip
         for path in expand(files, pattern):
             if not (step.unpack and self._unpacked(step, files, path, tree, rules.owner)):
-                copier.copy(files, path, tree, step.destination, rules)
+                copier.copy(files, path, tree, _cleaned(step.destination), rules)
 
     def _unpacked(
         self, step: Copy, files: Folder, path: str, tree: Folder, owner: tuple[int, int] | None
@@ -154,7 +155,7 @@ class _Steps:
             out.writelines(file.content.chunks())
         if not archives.is_tar(str(archive)):
             return False
-        at = resolve(tree, step.destination)
+        at = resolve(tree, clean(step.destination))
         make_folders(tree, at, 0o755, owner)
         spool = Path(tempfile.mkdtemp(dir=self._around.work))
         archives.unpack(archive, tree, at, spool, owner)
@@ -170,6 +171,12 @@ class _Steps:
         if isinstance(source, RemoteFile):
             return remote.file(source.url, source.name, step.checksum, place), source.name
         return remote.repository(source.url, step.keep_git_dir, step.checksum, place), "/"
+
+
+def _cleaned(destination: str) -> str:
+    """Return a destination without ``..``, which leads up in the text, whatever links there are; a folder stays one."""
+    path = clean(destination)
+    return f"{path}/" if destination.endswith(("/", "/.")) and path != "/" else path
 
 
 def _hint(step: Step) -> str:

@@ -10,7 +10,7 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from typing import IO
 
-from buildah_plugin.nodes import CAPABILITY, File, Folder, Link, Node, Special
+from buildah_plugin.nodes import CAPABILITY, File, Folder, Link, Node, Special, TreeError
 
 BLOCK = 512
 _NAME, _PREFIX = 100, 155
@@ -53,6 +53,8 @@ class _Writer:
         for name, node in folder.sorted():
             if self._fresh_only and not _has_fresh(node):
                 continue
+            if name in ("", ".", "..") or "/" in name or "\0" in name:
+                raise TreeError(f"{name!r} is no name of a file")
             path = prefix + name.encode("utf-8", "surrogateescape")
             if isinstance(node, Folder):
                 self._put(self._header(path + b"/", node, b"5"))

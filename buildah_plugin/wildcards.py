@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from functools import cache
 
 from buildah_plugin.nodes import Folder, TreeError
 from buildah_plugin.paths import lookup, parts, resolve
-from cirfile.ignore import is_pattern
+from cirfile import globs
+from cirfile.globs import is_pattern
 
 _SPECIAL = "*?["
 
@@ -40,7 +41,7 @@ def _walk(root: Folder, at: list[str], rest: list[str]) -> Iterator[list[str]]:
 def _below(folder: Folder, rest: list[str]) -> Iterator[list[str]]:
     form = _form(rest[0])
     for name, node in folder.sorted():
-        if form is None or not form.fullmatch(name):
+        if form is None or not form(name):
             continue
         if len(rest) == 1:
             yield [name]
@@ -53,29 +54,11 @@ def _has_wildcard(name: str) -> bool:
 
 
 @cache
-def _form(pattern: str) -> re.Pattern[str] | None:
-    """Return the expression of one part, `None` for a malformed one, which matches nothing."""
+def _form(pattern: str) -> Callable[[str], bool] | None:
+    """Return what one part matches; `None` where it matches nothing: malformed, or with a reversed range."""
     if not is_pattern(pattern):
         return None
-    out, position = [], 0
-    while position < len(pattern):
-        letter = pattern[position]
-        if letter == "[":
-            end = position + 2 + pattern.startswith("^", position + 1)
-            while pattern[end] != "]":
-                end += 1 + (pattern[end] == "\\")
-            out.append(_class(pattern[position + 1 : end]))
-            position = end
-        elif letter == "\\":
-            position += 1
-            out.append(re.escape(pattern[position]))
-        else:
-            out.append({"*": "[^/]*", "?": "[^/]"}.get(letter) or re.escape(letter))
-        position += 1
-    return re.compile("".join(out), re.DOTALL)
-
-
-def _class(inner: str) -> str:
-    negated = inner.startswith("^")
-    body = re.sub(r"\\.|[\[&~|]", lambda m: m[0] if m[0][0] == "\\" else "\\" + m[0], inner[negated:])
-    return f"[{'^' if negated else ''}{body}]"
+    try:
+        return globs.matcher(globs.tokens(pattern, folders=False))
+    except re.error:
+        return None

@@ -15,6 +15,8 @@ from cirfile.source import Source, Span
 _CONTEXT = 2
 #: A guilty range of more lines than this is cut in the middle.
 _LONGEST = 8
+#: How many mistakes of one file are shown: what is no Cirfile at all has one in every line.
+_MOST = 20
 _CREDENTIALS = re.compile(r"(https?://|(?:git|ssh)://[^/\s@:]*:)([^/\s@]+)@", re.IGNORECASE)
 
 
@@ -57,6 +59,11 @@ class CirfileError(Exception):
 def raise_all(errors: Iterable[CirfileError], source: Source) -> None:
     """Raise the first of ``errors`` with the others attached; do nothing where there are none."""
     found = [error.in_source(source) for error in errors]
+    if len(found) > _MOST:
+        rest = CirfileError(
+            found[_MOST].span, "more", f"{len(found) - _MOST} more mistakes follow", "", source
+        )
+        found = [*found[:_MOST], rest]
     if found:
         found[0].more = tuple(found[1:])
         raise found[0]

@@ -8,10 +8,14 @@ last pattern that matches decides.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 
+from cirfile import globs
+from cirfile.globs import is_pattern
 from cirfile.gotext import SPACE, clean
+
+_SPECIAL = re.compile(r"[*?\[\]\\]")
 
 
 def parse_ignore(text: str) -> tuple[str, ...]:
@@ -37,7 +41,7 @@ class _Pattern:
     """One compiled pattern; ``excludes`` is false for those that take paths back in."""
 
     excludes: bool
-    form: re.Pattern[str]
+    matches: Callable[[str], bool]
 
 
 class Matcher:
@@ -46,6 +50,8 @@ class Matcher:
     def __init__(self, patterns: Iterable[str]) -> None:
         """Compile ``patterns``. Raise `ValueError` where one is malformed."""
         self._patterns = [_compile(stripped) for pattern in patterns if (stripped := pattern.strip(SPACE))]
+        self._nothing = (False,) * len(self._patterns)
+        self._folders: dict[str, tuple[bool, ...]] = {"": self._nothing}
 
     @property
     def takes_back(self) -> bool:
@@ -53,19 +59,32 @@ class Matcher:
         return not all(pattern.excludes for pattern in self._patterns)
 
     def matches(self, path: str) -> bool:
-        """Tell whether ``path`` (slashes, relative) or one of its parents is left out."""
-        paths = (path, *_parents(path))
-        left_out = False
-        for pattern in self._patterns:
-            if pattern.excludes != left_out and any(pattern.form.fullmatch(one) for one in paths):
+        """Tell whether ``path`` (slashes, relative) is left out.
+
+        A pattern that a parent has matched holds for all below it, unless a later one decides otherwise; but of a
+        parent only those count that were asked for there: one that takes back is not asked where nothing is left out.
+        """
+        return self._asked(path)[0]
+
+    def _asked(self, path: str) -> tuple[bool, tuple[bool, ...]]:
+        """Whether a path is left out, and which patterns have matched it or a parent, as moby's walk keeps it."""
+        known = self._of_folder(path.rpartition("/")[0])
+        left_out, found = False, list(known)
+        for number, pattern in enumerate(self._patterns):
+            if not found[number] and pattern.excludes != left_out:
+                found[number] = pattern.matches(path)
+            if found[number]:
                 left_out = pattern.excludes
-        return left_out
+        return left_out, tuple(found)
 
-
-def _parents(path: str) -> Iterator[str]:
-    parts = path.split("/")[:-1]
-    for size in range(1, len(parts) + 1):
-        yield "/".join(parts[:size])
+    def _of_folder(self, folder: str) -> tuple[bool, ...]:
+        missing: list[str] = []
+        while folder not in self._folders:
+            missing.append(folder)
+            folder = folder.rpartition("/")[0]
+        for one in reversed(missing):
+            self._folders[one] = self._asked(one)[1]
+        return self._folders[missing[0] if missing else folder]
 
 
 def _compile(pattern: str) -> _Pattern:
@@ -77,94 +96,21 @@ def _compile(pattern: str) -> _Pattern:
     if not is_pattern(body):
         raise ValueError(f"`{pattern}` is no pattern: a bracket is not closed, or an escape protects nothing")
     try:
-        return _Pattern(excludes, re.compile(_expression(body), re.DOTALL))
+        return _Pattern(excludes, _matcher(body))
     except re.error as error:
         raise ValueError(f"`{pattern}` is no pattern: {error}") from None
 
 
-def _expression(body: str) -> str:
-    """Return the regular expression of one pattern.
+def _matcher(body: str) -> Callable[[str], bool]:
+    """Return what tells whether a path matches a pattern.
 
     ``**`` at the beginning also stands for nothing, at the end for everything below, and between slashes
     for any number of folders. ``*`` and ``?`` never match a slash.
     """
-    if body.endswith("**") and not re.search(r"[*?\[\]\\]", body[:-2]):
-        return re.escape(body[:-2]) + ".*"
-    if body.startswith("**") and not re.search(r"[*?\[\]\\]", body[2:]):
+    if body.endswith("**") and not _SPECIAL.search(body[:-2]):
+        return lambda path: path.startswith(body[:-2])
+    if body.startswith("**") and not _SPECIAL.search(body[2:]):
         suffix = body[2:]
-        return f"(?:.*{re.escape(suffix)}" + (f"|{re.escape(suffix[1:])})" if suffix.startswith("/") else ")")
-    out: list[str] = []
-    position = 0
-    while position < len(body):
-        piece, position = _token(body, position)
-        out.append(piece)
-    return "".join(out)
-
-
-def _token(body: str, position: int) -> tuple[str, int]:
-    """Translate what begins at ``position``; return the expression and where the next piece begins."""
-    letter = body[position]
-    if body.startswith("**", position):
-        after = position + 2
-        after += body.startswith("/", after)
-        return ("[^\\n]*", after) if after == len(body) else ("(?:[^\\n]*/)?", after)
-    if letter == "*":
-        return "[^/]*", position + 1
-    if letter == "?":
-        return "[^/]", position + 1
-    if letter == "[":
-        return _bracket(body, position)
-    if letter == "\\" and position + 1 < len(body):
-        return re.escape(body[position + 1]), position + 2
-    return re.escape(letter), position + 1
-
-
-def _bracket(body: str, position: int) -> tuple[str, int]:
-    """Translate ``[a-z]`` or ``[^a-z]``; `is_pattern` has seen that it is closed."""
-    end = position + 1 + body.startswith("^", position + 1)
-    start = end
-    while body[end] != "]" or end == start:
-        end += 2 if body[end] == "\\" else 1
-    inner = re.sub(
-        r"\\.|[\[&~|]", lambda match: match[0] if match[0][0] == "\\" else "\\" + match[0], body[start:end]
-    )
-    return f"[{'^' if start > position + 1 else ''}{inner}]", end + 1
-
-
-def is_pattern(body: str) -> bool:
-    """Tell whether Go's ``path/filepath.Match`` would accept ``body`` as a pattern."""
-    position = 0
-    while position < len(body):
-        if body[position] == "\\":
-            if position + 1 == len(body):
-                return False
-            position += 2
-        elif body[position] == "[":
-            position = _bracket_end(body, position)
-            if position < 0:
-                return False
-        else:
-            position += 1
-    return True
-
-
-def _bracket_end(body: str, position: int) -> int:
-    """Return the position after a bracket expression, -1 where it is malformed."""
-    position += 1 + body.startswith("^", position + 1)
-    ranges = 0
-    while True:
-        if body.startswith("]", position) and ranges:
-            return position + 1
-        position = _bracket_letter(body, position)
-        if position > 0 and body.startswith("-", position):
-            position = _bracket_letter(body, position + 1)
-        if position < 0:
-            return -1
-        ranges += 1
-
-
-def _bracket_letter(body: str, position: int) -> int:
-    if position >= len(body) or body[position] in "-]":
-        return -1
-    position += body[position] == "\\"
-    return position + 1 if position + 1 < len(body) else -1
+        alone = suffix[1:] if suffix.startswith("/") else None
+        return lambda path: path.endswith(suffix) or path == alone
+    return globs.matcher(globs.tokens(body, folders=True))

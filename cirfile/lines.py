@@ -9,6 +9,7 @@ here-document for instructions.
 
 from __future__ import annotations
 
+import json
 import re
 from bisect import bisect_right
 from dataclasses import dataclass, field
@@ -161,7 +162,10 @@ class Reader:
             return None
         if text.startswith("#"):
             comment = text[1:].strip(SPACE)
-            comments[:] = [*comments, comment] if comment else []
+            if comment:
+                comments.append(comment)
+            else:
+                comments.clear()
             return None
         joined = _Joined()
         body, more = self._cut(text)
@@ -202,7 +206,7 @@ class Reader:
                 line.span, "empty-instruction", "a continuation mark is followed by nothing",
                 "remove the mark at the end of the line",
             )  # fmt: skip
-        if keyword not in WITH_HEREDOCS or "<<" not in text or line.arguments()[1].startswith("["):
+        if keyword not in WITH_HEREDOCS or "<<" not in text or _is_array(line.arguments()[1]):
             return line
         docs = tuple(self._contents(doc, line.span) for doc in _announced(text))
         span = self._span(first, places)
@@ -226,6 +230,17 @@ class Reader:
             span, "unterminated-heredoc", f"the here-document `{doc.name}` is never closed",
             f"add a line that holds nothing but `{doc.name}`",
         )  # fmt: skip
+
+
+def _is_array(rest: str) -> bool:
+    """Whether arguments are a JSON array, as in the exec form, which has no here-documents."""
+    if not rest.startswith("["):
+        return False
+    try:
+        found = json.loads(rest)
+    except (ValueError, RecursionError):
+        return False
+    return isinstance(found, list) and all(isinstance(word, str) for word in found)
 
 
 def _announced(text: str) -> list[Heredoc]:

@@ -27,13 +27,16 @@ class Needs:
     constraints: list[Requirement] = field(default_factory=list)
     indexes: list[tuple[Index, Span]] = field(default_factory=list)
     require_hashes: bool = False
+    _known: set[tuple[Requirement, bool]] = field(default_factory=set)
 
     def add(self, requirement: Requirement, span: Span, constraint: bool = False) -> None:
         """Add one, unless it is there already."""
+        if (requirement, constraint) in self._known:
+            return
+        self._known.add((requirement, constraint))
         if constraint:
-            if requirement not in self.constraints:
-                self.constraints.append(requirement)
-        elif requirement not in self.requirements:
+            self.constraints.append(requirement)
+        else:
             self.requirements.append(requirement)
             self.spans.append(span)
 
@@ -83,7 +86,7 @@ class State:
         return result.words
 
     def _note(self, unmatched: set[str], span: Span) -> None:
-        self.undefined += [(name, span) for name in sorted(unmatched - set(self.declared))]
+        self.undefined += [(name, span) for name in sorted(unmatched - self.declared.keys())]
 
     def needs_base(self, reason: str, span: Span) -> None:
         """Note why the base has to be unpacked: a sentence, and where it is written."""

@@ -16,7 +16,7 @@ from pathlib import Path
 import pytest
 
 from buildah_plugin import archives
-from buildah_plugin.nodes import File, Folder, Link, Special, TreeError
+from buildah_plugin.nodes import Content, File, Folder, Link, Special, TreeError
 from buildah_plugin.paths import lookup, parts
 from cirfile.cli.errors import CliError
 
@@ -199,3 +199,51 @@ def test_content_of_layers_is_read_from_a_spool(tmp_path: Path) -> None:
     found = archives.layers([blob], spool).entries["b"]
     assert isinstance(found, File)
     assert found.content.read() == b"second"
+
+
+def header(name: str, kind: bytes, size: int) -> bytes:
+    """One header with a size that may be none."""
+    info = tarfile.TarInfo(name)
+    info.type = kind
+    block = bytearray(info.tobuf(tarfile.GNU_FORMAT)[:512])
+    block[124:136] = (size & (1 << 96) - 1).to_bytes(12, "big")
+    block[124] |= 0x80
+    block[148:156] = b" " * 8
+    block[148:156] = f"{sum(block):06o}\0 ".encode()
+    return bytes(block)
+
+
+@pytest.mark.parametrize(
+    ("kind", "size"),
+    [
+        (tarfile.REGTYPE, -512),
+        (tarfile.XHDTYPE, -512),
+        (tarfile.XHDTYPE, 8 << 30),
+        (tarfile.GNUTYPE_LONGNAME, 8 << 30),
+    ],
+)
+def test_sizes_that_cannot_be(tmp_path: Path, kind: bytes, size: int) -> None:
+    """`tarfile` goes round and round for the one, and takes the other into memory."""
+    data = archive(file("first", "x" * 512))[:1024] + header("second", kind, size) + bytes(4096)
+    with pytest.raises(TreeError, match="cannot be read"):
+        laid(tmp_path, data)
+    (tmp_path / "hostile").write_bytes(header("first", kind, size) + bytes(4096))
+    assert not archives.is_tar(str(tmp_path / "hostile"))
+
+
+def test_names_that_lead_up_within_the_archive(tmp_path: Path) -> None:
+    root = laid(tmp_path, archive(file("a/../b", "x"), file("./c/../d/e")))
+    assert names(root) == ["b", "d", "d/e"]
+
+
+def test_a_member_below_a_file(tmp_path: Path) -> None:
+    """A layer takes the place of what is there; an archive that is added does not."""
+    data = archive(file("x/y"))
+    root = laid(tmp_path, archive(file("x")), data)
+    assert names(root) == ["x", "x/y"]
+    root = Folder()
+    root.entries["x"] = File(Content.of(b""), 0o644)
+    (tmp_path / "a.tar").write_bytes(data)
+    (tmp_path / "spool").mkdir()
+    with pytest.raises(TreeError, match="which is no folder"):
+        archives.unpack(tmp_path / "a.tar", root, [], tmp_path / "spool", None)

@@ -323,6 +323,34 @@ def repositories(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Repositorie
     return Repositories(tmp_path / "repositories")
 
 
+def test_a_repository_is_fetched_from_within_another_one(
+    machine: Machine, repositories: Repositories, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As in a hook of git, which names the caller's; and files are as they were committed."""
+    repositories.make("app", {"a.txt": "line\n"}, {})
+    repositories.make("own", {"mine": "kept"}, {})
+    own = repositories.place / "own.git"
+    before = subprocess.run(
+        ["git", "-C", own, "status", "--porcelain=v2", "--branch"], capture_output=True
+    ).stdout
+    monkeypatch.setenv("GIT_DIR", str(own / ".git"))
+    monkeypatch.setenv("GIT_INDEX_FILE", str(own / ".git/index"))
+    count = int(os.environ["GIT_CONFIG_COUNT"])
+    monkeypatch.setenv("GIT_CONFIG_COUNT", str(count + 1))
+    monkeypatch.setenv(f"GIT_CONFIG_KEY_{count}", "core.autocrlf")
+    monkeypatch.setenv(f"GIT_CONFIG_VALUE_{count}", "true")
+    status, talk = machine.build("FROM scratch\nADD https://git.example.test/app.git#main /x/\n")
+    assert status == 0, talk
+    assert machine.files("x/") == {"a.txt": b"line\n"}
+    for name in ("GIT_DIR", "GIT_INDEX_FILE"):
+        monkeypatch.delenv(name)
+    monkeypatch.setenv(f"GIT_CONFIG_VALUE_{count}", "false")
+    after = subprocess.run(
+        ["git", "-C", own, "status", "--porcelain=v2", "--branch"], capture_output=True
+    ).stdout
+    assert after == before
+
+
 @pytest.mark.parametrize(
     "subdir", ["docs", "root/secret", "sub/up/secret", "x", "sub/a.txt", ".git", "top/.git"]
 )

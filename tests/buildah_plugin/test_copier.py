@@ -91,3 +91,32 @@ def test_wildcards_in_a_folder_that_is_not_there(pattern: str) -> None:
     """A build that was forgotten is no reason for an image without its files."""
     with pytest.raises(TreeError, match="is not there"):
         expand(tree("a.txt", "sub/deep/x"), pattern)
+
+
+@pytest.mark.parametrize("pattern", ["/data[9-0].csv", "/x[\\]]", "/x[\\\\]*"])
+def test_classes_that_go_reads_are_read(pattern: str) -> None:
+    """A reversed range matches nothing; a bracket that is protected closes none."""
+    root = tree("data5.csv", "x]", "x\\y")
+    expected = {"/x[\\]]": ["/x]"], "/x[\\\\]*": ["/x\\y"]}.get(pattern, [])
+    assert expand(root, pattern) == expected
+
+
+def test_long_paths_are_refused_at_once() -> None:
+    """Looked up from the top for every part, the first would take hours."""
+    for path in ("a/" * 500_000, "/" + "x" * 256):
+        with pytest.raises(TreeError, match="longer than a path may be"):
+            resolve(Folder(), path)
+    assert len(resolve(Folder(), "a/" * 2000)) == 2000
+
+
+def test_deep_trees_are_copied() -> None:
+    deep, root = tree("a/" * 2000), Folder()
+    copy(deep, "/", root, "/", Rules(contents=True))
+    assert lookup(root, ["a"] * 2000) is not None
+
+
+def test_bits_above_the_permissions_are_the_files_alone() -> None:
+    root = Folder()
+    copy(tree("tool"), "/tool", root, "/new/dir/", Rules(mode=0o4755))
+    found = [lookup(root, names) for names in (["new"], ["new", "dir"], ["new", "dir", "tool"])]
+    assert [node.mode for node in found if node is not None] == [0o755, 0o755, 0o4755]

@@ -5,11 +5,12 @@ from __future__ import annotations
 import io
 import tarfile
 
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from buildah_plugin import archives, tar
-from buildah_plugin.nodes import Content, File, Folder, Link, Node
+from buildah_plugin.nodes import Content, File, Folder, Link, Node, TreeError
 
 _NAMES = st.one_of(
     st.text(alphabet="abcé .-_", min_size=1, max_size=6).filter(lambda name: name not in (".", "..")),
@@ -121,3 +122,12 @@ def test_layers_round_trip(tmp_path: object) -> None:
     found = archives.layers([blob])
     assert expected(found) == expected(tree)
     assert not found.entries["etc"].fresh
+
+
+@pytest.mark.parametrize("name", ["..", ".", "", "a/b", ".cir\0x"])
+def test_what_is_no_name_is_not_written(name: str) -> None:
+    """Readers would take it for another one, or for a way out."""
+    root = Folder()
+    root.entries[name] = File(Content.of(b""), 0o644)
+    with pytest.raises(TreeError, match="is no name"):
+        tar.write(root, io.BytesIO(), 0)

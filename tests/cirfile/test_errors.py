@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from cirfile.errors import CirfileError, render
+from cirfile.parser import parse
 from cirfile.rules import check
 from cirfile.source import Source, Span
 from tests.cirfile.cases import cirfile_of, folders, golden, plan_of
@@ -70,3 +71,11 @@ def test_terminals_get_no_control_characters() -> None:
 
 def test_without_a_source_only_the_words() -> None:
     assert str(CirfileError(Span(1), "code", "cause", "way out")) == "cause\nhint: way out"
+
+
+def test_what_is_no_cirfile_has_no_flood_of_errors() -> None:
+    source = Source("data.csv", "FROM scratch\n" + "a,b,c\n" * 5000)
+    with pytest.raises(CirfileError) as caught:
+        parse(source)
+    assert len(caught.value.all()) == 21
+    assert "4980 more mistakes follow" in str(caught.value)

@@ -176,3 +176,10 @@ def test_wrong_flags(text: str) -> None:
 def test_every_mistake_is_reported() -> None:
     _, errors = Reader(Source("Cirfile", "# syntax=a\n# syntax=b\nCOPY <<X a\n")).read()
     assert [error.code for error in errors] == ["repeated-directive", "unterminated-heredoc"]
+
+
+def test_a_bracket_alone_is_no_array() -> None:
+    """Only the exec form has no here-documents."""
+    found = lines("COPY [ab].txt <<EOF /d/\nRUN x\nEOF\nCMD true\n")
+    assert [line.keyword().text for line in found] == ["COPY", "CMD"]
+    assert len(lines('COPY ["<<EOF", "/d/"]\nCMD true\n')) == 2
