@@ -49,11 +49,9 @@ def file(url: str, name: str, checksum: str, place: Path) -> Folder:
 def _download(url: str, target: Path) -> None:
     """Fetch a file whole. Raise `TreeError` where it cannot be had."""
     broke = f"{printable(url)} cannot be fetched: the download broke off"
+    address = quote(url, safe=_AS_IT_IS)
     try:
-        with (
-            urllib.request.urlopen(quote(url, safe=_AS_IT_IS), timeout=_TIMEOUT) as answer,
-            target.open("wb") as out,
-        ):  # noqa: S310
+        with urllib.request.urlopen(address, timeout=_TIMEOUT) as answer, target.open("wb") as out:  # noqa: S310
             shutil.copyfileobj(answer, out, 1 << 20)
             # Where it announced its length, an early end is the end to whoever reads it in pieces.
             got, missing = out.tell(), getattr(answer, "length", None)
