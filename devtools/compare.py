@@ -6,10 +6,8 @@ import argparse
 import json
 import os
 import shutil
-import signal
 import subprocess
 import tempfile
-from collections.abc import Mapping
 from pathlib import Path
 
 from devtools import account, docker, images, paths, venv
@@ -17,6 +15,7 @@ from devtools.docker import Docker
 from devtools.engines import lifecycle
 from devtools.engines.api import Engines
 from devtools.errors import DevError
+from devtools.follow import follow
 
 #: The options of the comparison alone, as `argparse` names them.
 OPTIONS = ("quick", "scenario", "system", "report", "link", "settle")
@@ -86,7 +85,7 @@ def run(args: argparse.Namespace) -> int:
                 argv += [f"--{name}", *chosen]
         if args.quick:
             argv.append("--quick")
-        return _follow(argv, os.environ | lifecycle.without_proxy(instance.link[1]))
+        return follow(argv, os.environ | lifecycle.without_proxy(instance.link[1]))
 
 
 def _uv_image(found: Docker, home: Path, folder: Path, name: str) -> str:
@@ -155,14 +154,3 @@ def _require_link(engines: Engines) -> None:
             "they were started by an earlier version of the checkout",
             "run `./dev engines down` and try again",
         )
-
-
-def _follow(argv: list[str], environ: Mapping[str, str]) -> int:
-    """Run a program to its end; it takes down what it made when it is interrupted, and has the time for that."""
-    with subprocess.Popen(argv, cwd=paths.CHECKOUT, env=environ) as process:
-        signal.signal(signal.SIGTERM, lambda _signum, _frame: process.terminate())
-        while True:
-            try:
-                return process.wait()
-            except KeyboardInterrupt:  # the terminal has told the program, too
-                continue

@@ -6,7 +6,6 @@ import argparse
 import json
 import os
 import shutil
-import subprocess
 import tempfile
 from pathlib import Path
 
@@ -15,6 +14,7 @@ from devtools import account, docker, images, paths, venv
 from devtools.docker import Docker
 from devtools.engines.api import Engines
 from devtools.errors import DevError
+from devtools.follow import follow
 
 #: All parts of the path from a Cirfile to a running container on Docker, which go together into one file.
 MAIN_PATH = "main-path"
@@ -59,7 +59,7 @@ def _main_path(args: argparse.Namespace, home: Path, engines: Engines, found: Do
         argv += ["--only", *args.only]
     if args.json:
         argv += ["--json", str(args.json)]
-    return subprocess.run(argv, cwd=paths.CHECKOUT).returncode
+    return follow(argv)
 
 
 def _apptainer(args: argparse.Namespace, home: Path, engines: Engines) -> int:
@@ -91,7 +91,7 @@ def _apptainer(args: argparse.Namespace, home: Path, engines: Engines) -> int:
         ]  # fmt: skip
         if args.json:
             argv += ["--json", str(args.json)]
-        return subprocess.run(argv, cwd=paths.CHECKOUT).returncode
+        return follow(argv)
     finally:
         shutil.rmtree(folder, ignore_errors=True)
 
@@ -117,4 +117,4 @@ def _twin(args: argparse.Namespace, home: Path, engines: Engines, found: Docker)
             str(home / "bin/python"), "-m", "bench.twin", "--user", json.dumps(user), "--folder", name,
             "--rounds", str(args.rounds or 7), *(["--json", str(args.json)] if args.json else []),
         ]  # fmt: skip
-        return subprocess.run(argv, cwd=paths.CHECKOUT).returncode
+        return follow(argv)

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import argparse
 import os
-import subprocess
 from pathlib import Path
 
-from devtools import docker, images, paths, venv
+from devtools import docker, images, venv
 from devtools.engines.api import Engines
+from devtools.follow import follow
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
@@ -29,7 +29,9 @@ def run(args: argparse.Namespace) -> int:
     home = venv.ensure()
     if args.unit:
         return _pytest(home, ["-m", "not engines and not slow", "-n", "3", *args.arguments])
-    images.ensure(docker.for_tests(Engines.ensure(), own=not args.engines))
+    engines = Engines.ensure()
+    engines.emulation(True)  # tests that build without it may have been ended
+    images.ensure(docker.for_tests(engines, own=not args.engines))
     chosen = ["--engines"] if args.engines else []
     if args.arguments:
         return _pytest(home, [*chosen, *args.arguments])
@@ -41,4 +43,4 @@ def _pytest(home: Path, arguments: list[str]) -> int:
     """Run pytest with the programs of the development environment, such as uv, before those of the machine."""
     environment = os.environ | {"PATH": f"{home / 'bin'}:{os.environ.get('PATH', os.defpath)}"}
     argv = [str(home / "bin/python"), "-m", "pytest", *arguments]
-    return subprocess.run(argv, cwd=paths.CHECKOUT, env=environment).returncode
+    return follow(argv, environment)

@@ -45,7 +45,7 @@ def up(instance: Instance) -> int:
     """
     require_root()
     now = health.check(instance)
-    if not now.is_up or not is_published(instance):
+    if not (now.is_up and rootfs.is_ready(instance.rootfs) and is_published(instance)):
         with state.locked(instance.root):
             bring_up(instance)
         now = health.check(instance)
@@ -60,7 +60,8 @@ def bring_up(instance: Instance) -> None:
         rootfs.require_mmdebstrap(log_path(instance, "apt"))
     with ThreadPoolExecutor(max_workers=1) as pool:
         layers = pool.submit(make_layers, instance)
-        if not health.check(instance).is_up:
+        # Engines of an earlier recipe may lack a program, and be measured or tested without it.
+        if not (health.check(instance).is_up and rootfs.is_ready(instance.rootfs)):
             clean(instance)
             rootfs.ensure(instance.rootfs, log_path(instance, "rootfs"))
             with step("engines"):
