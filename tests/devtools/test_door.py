@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import shutil
 import subprocess
+import tempfile
 from pathlib import Path
 from typing import Any
 
@@ -70,14 +72,20 @@ def test_status_of_a_cache_without_engines(tmp_path: Path) -> None:
     assert not (tmp_path / "none").exists(), "asking leaves nothing behind"
 
 
-def test_commands_other_than_root_are_told_so(tmp_path: Path) -> None:
-    """As an account without rights, from a folder that it may read."""
-    shown = tmp_path / "checkout"
-    shown.mkdir(mode=0o755)
+def test_commands_other_than_root_are_told_so() -> None:
+    """As an account without rights, from a folder that it may read: the checkout may be in another one's home."""
+    with tempfile.TemporaryDirectory(dir="/tmp") as name:
+        shown = Path(name)
+        shown.chmod(0o755)
+        shutil.copytree(paths.CHECKOUT / "devtools", shown / "devtools")
+        _told(shown)
+
+
+def _told(checkout: Path) -> None:
     script = (
         "import sys; sys.path.insert(0, sys.argv.pop(1)); from devtools.main import main; sys.exit(main())"
     )
-    argv = ["python3", "-c", script, str(paths.CHECKOUT), "exec", "--", "true"]
+    argv = ["python3", "-c", script, str(checkout), "exec", "--", "true"]
     drop = ["setpriv", "--reuid=65534", "--regid=65534", "--clear-groups", "--"]
     done = subprocess.run(
         [*drop, *argv],
