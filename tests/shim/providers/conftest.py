@@ -6,6 +6,7 @@ import ctypes.util
 import os
 import platform
 import subprocess
+import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -23,13 +24,20 @@ def libdeflate() -> Path:
         found = sorted(Path("/usr/lib").glob(f"{platform.machine()}-linux-gnu/{LIBRARY}"))
         if found:
             return found[0]
-    folder = CACHE / "libdeflate"
-    if not list(folder.rglob(LIBRARY)):
-        folder.mkdir(parents=True, exist_ok=True)
-        subprocess.run(["apt-get", "download", "libdeflate0"], check=True, cwd=folder, capture_output=True)
-        package = next(folder.glob("libdeflate0_*.deb"))
-        subprocess.run(["dpkg-deb", "-x", str(package), str(folder)], check=True)
-    return next(folder.rglob(LIBRARY))
+    place = CACHE / "libdeflate" / LIBRARY
+    if not place.exists():
+        place.parent.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryDirectory(
+            dir=place.parent
+        ) as name:  # whole or absent, whoever else does the same
+            folder = Path(name)
+            subprocess.run(
+                ["apt-get", "download", "libdeflate0"], check=True, cwd=folder, capture_output=True
+            )
+            package = next(folder.glob("libdeflate0_*.deb"))
+            subprocess.run(["dpkg-deb", "-x", str(package), str(folder)], check=True)
+            next(folder.rglob(LIBRARY)).resolve().rename(place)
+    return place
 
 
 @pytest.fixture(params=["zlib", "libdeflate"])
