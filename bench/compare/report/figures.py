@@ -65,10 +65,17 @@ class Figures:
         metric = metric or time_of(phase)
         return {
             key.round: sample.values[metric]
-            for key, sample in self.samples.items()
-            if (key.scenario, key.system, key.phase, key.link) == (scenario, system, phase, link)
+            for key, sample in self._cells.get((scenario, system, phase, link), ())
             if key.round >= 0 and metric in sample.values
         }
+
+    @cached_property
+    def _cells(self) -> Mapping[tuple[str, str, str, str], list[tuple[Key, Sample]]]:
+        """Samples by scenario, system, phase and link: a report asks for thousands of cells."""
+        found: dict[tuple[str, str, str, str], list[tuple[Key, Sample]]] = {}
+        for key, sample in self.samples.items():
+            found.setdefault((key.scenario, key.system, key.phase, key.link), []).append((key, sample))
+        return found
 
     def spread(self, scenario: str, system: str, phase: str, link: str, metric: str = "") -> Spread | None:
         """Of one cell; None where there is no sample, or where one failed."""
@@ -91,15 +98,8 @@ class Figures:
 
     def failure(self, scenario: str, system: str, phase: str, link: str) -> str:
         """What a failed round of a cell said; empty where none failed."""
-        return next(
-            (
-                sample.error
-                for key, sample in self.samples.items()
-                if sample.error
-                and (key.scenario, key.system, key.phase, key.link) == (scenario, system, phase, link)
-            ),
-            "",
-        )
+        cell = self._cells.get((scenario, system, phase, link), ())
+        return next((sample.error for _, sample in cell if sample.error), "")
 
     def sittings(self, scenario: str, system: str, phase: str, link: str) -> frozenset[str]:
         """The sittings that a cell's samples are of; no phase means any. Two sittings may be on two machines.
@@ -154,12 +154,9 @@ class Figures:
         )
 
     def _pushed(self, scenario: str, system: str, phase: str) -> Sample | None:
-        found = [
-            sample
-            for key, sample in sorted(self.samples.items(), key=lambda item: item[0].round)
-            if (key.scenario, key.system, key.phase) == (scenario, system, phase) and sample.blobs
-        ]
-        return found[-1] if found else None
+        cells = (self._cells.get((scenario, system, phase, link), ()) for link in self.plan.links)
+        found = [(key.round, sample) for cell in cells for key, sample in cell if sample.blobs]
+        return max(found, key=lambda item: item[0])[1] if found else None
 
     def failures(self) -> list[tuple[Key, str]]:
         """Every sample that failed."""
@@ -170,7 +167,7 @@ class Figures:
     def missing(self) -> list[str]:
         """Cells of the plan that have fewer rounds than planned and did not fail; those of the same gap together."""
         gaps: dict[tuple[str, str, str, int, int], list[str]] = {}
-        for scenario, system, phase, link in self._cells():
+        for scenario, system, phase, link in self._planned():
             count = len(self.rounds(scenario, system, phase, link))
             wanted = self.plan.wanted(scenario, system, phase, link)
             if count < wanted and not self.failure(scenario, system, phase, link):
@@ -183,7 +180,7 @@ class Figures:
             together.setdefault(gap, []).append(scenario)
         return [f"{', '.join(scenarios)}: {gap}" for gap, scenarios in together.items()]
 
-    def _cells(self) -> Iterator[tuple[str, str, str, str]]:
+    def _planned(self) -> Iterator[tuple[str, str, str, str]]:
         for scenario in self.plan.scenarios:
             for system, chosen in self.plan.phases.items():
                 for link in self.plan.links:
