@@ -22,6 +22,8 @@ Run = Callable[[list[str]], "CompletedProcess[str]"]
 
 FORWARDING = Path("/proc/sys/net/ipv4/ip_forward")
 
+#: How Docker and Podman name the bridge of a network.
+_DOCKERS = re.compile(r"br-[0-9a-f]{12}|podman[0-9]+")
 #: Name of the chain that says: the machine did not forward packets before.
 OFF_BEFORE = "forwarding_was_off"
 
@@ -64,17 +66,21 @@ def tear_down(instance: Instance, run: Run) -> None:
 
 
 def own_bridges(instance: Instance, run: Run) -> list[str]:
-    """Names of the bridges with an address of the instance.
+    """Names of our bridges: the fixed one, and those of networks that our daemon made later.
 
-    The fixed one and those of networks made later.
+    Of those that Docker names, ours have an address of the instance; others' bridges may have one, too.
     """
     subnet = ipaddress.ip_network(instance.subnet)
     listed = run(["ip", "-json", "-4", "address", "show", "type", "bridge"]).stdout
-    return [
+    named = [
         link["ifname"]
         for link in json.loads(listed or "[]")
-        if any(ipaddress.ip_address(address["local"]) in subnet for address in link.get("addr_info", ()))
+        if _DOCKERS.fullmatch(link.get("ifname", ""))
+        and any(ipaddress.ip_address(address["local"]) in subnet for address in link.get("addr_info", ()))
     ]
+    # It is without an address where somebody was ended between making it and giving it one.
+    is_there = run(["ip", "link", "show", "dev", instance.bridge]).returncode == 0
+    return [*([instance.bridge] if is_there else []), *named]
 
 
 def open_forward(instance: Instance, run: Run) -> None:

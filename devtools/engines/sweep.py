@@ -29,9 +29,20 @@ def processes(instance: Instance) -> set[Process]:
             parents[pid], owner = parent_and_owner(pid)
             if instance.user_id in (owner, owner >> 16) or is_marked(pid, instance):
                 found.add(pid)
-    while children := {pid for pid, parent in parents.items() if parent in found} - found:
+    spared = lineage(os.getpid(), parents)  # a shell whose command names our files is not ours
+    found -= spared
+    while children := {pid for pid, parent in parents.items() if parent in found} - found - spared:
         found |= children
     return {process for pid in found if (process := identify(pid))}
+
+
+def lineage(pid: int, parents: dict[int, int]) -> set[int]:
+    """A process and those that it descends from."""
+    found: set[int] = set()
+    while pid and pid not in found:
+        found.add(pid)
+        pid = parents.get(pid, 0)
+    return found
 
 
 def is_marked(pid: int, instance: Instance) -> bool:

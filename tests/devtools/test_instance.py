@@ -3,12 +3,17 @@
 from __future__ import annotations
 
 import ipaddress
+import json
 import os
 import pwd
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
 
+from devtools import paths
+from devtools.engines import network, sweep
 from devtools.engines.instance import Instance, current
 from devtools.engines.lifecycle import without_proxy
 
@@ -78,3 +83,37 @@ def test_no_proxy_is_asked_for_the_link(monkeypatch: pytest.MonkeyPatch) -> None
     assert without_proxy("198.18.0.2")["NO_PROXY"] == "198.18.0.2"
     monkeypatch.setenv("no_proxy", "localhost,.example.com")
     assert without_proxy("198.18.0.2")["NO_PROXY"] == "localhost,.example.com,198.18.0.2"
+
+
+def test_only_our_bridges_go(tmp_path: Path) -> None:
+    """Others' may have an address of ours; ours may have none, where somebody was ended while it was made."""
+    instance = Instance(tmp_path, "ab", 5717, (10, 213, 0))
+    names = {
+        "br-0123456789ab": "10.213.2.1",
+        "lxdbr0": "10.213.3.1",
+        "podman1": "10.213.4.1",
+        "br-fedcba987654": "10.9.0.1",
+    }
+    listed = [{"ifname": name, "addr_info": [{"local": address}]} for name, address in names.items()]
+
+    def run(argv: list[str]) -> subprocess.CompletedProcess[str]:
+        answer = json.dumps([*listed, {}]) if "-json" in argv else ""
+        return subprocess.CompletedProcess(argv, 0, answer, "")
+
+    assert network.own_bridges(instance, run) == [instance.bridge, "br-0123456789ab", "podman1"]
+
+
+def test_whoever_ends_the_engines_is_spared(tmp_path: Path) -> None:
+    """As a shell whose command names one of their files, and calls `./dev engines down` in the end."""
+    instance = Instance(tmp_path, "ab", 1, (10, 213, 0))
+    code = (
+        "import os, sys; from pathlib import Path; from devtools.engines.instance import Instance; "
+        "from devtools.engines import sweep; instance = Instance(Path(sys.argv[1]), 'ab', 1, (10, 213, 0)); "
+        "found = sweep.processes(instance); "
+        "print({p.pid for p in found} & {os.getpid(), os.getppid()})"
+    )
+    words = [sys.executable, "-c", code, str(tmp_path), f"{instance.root}/etc/x"]
+    done = subprocess.run(words, cwd=paths.CHECKOUT, capture_output=True, text=True, check=True)
+    assert done.stdout == "set()\n"
+    with subprocess.Popen(["sh", "-c", "read x", f"{instance.root}/etc/x"], stdin=subprocess.PIPE) as other:
+        assert other.pid in {process.pid for process in sweep.processes(instance)}
