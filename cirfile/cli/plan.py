@@ -17,6 +17,7 @@ from cirfile.cli.errors import INVALID, NOT_PROMISED, USAGE, CliError
 from cirfile.cli.host import host
 from cirfile.cli.image import Image, read_image
 from cirfile.cli.project import add_source_options, args_of, open_project, own_platform, plan_of
+from cirfile.cli.run import forwarded, index_settings
 from cirfile.cli.tables import size, table
 from cirfile.hierarchy import included
 from cirfile.lock import Lock
@@ -87,8 +88,10 @@ def _ask_shim(arguments: argparse.Namespace) -> int:
     docker.ensure_image(arguments.what, arguments.platform)
     flags = ["--platform", arguments.platform] if arguments.platform else []
     log = ["--env", "CIR_LOG=json"] if arguments.json else []
+    machine = host()  # of which no logins go to an image that is only asked
+    settings = [*forwarded(machine, set()), *index_settings(machine, set())]
     return docker.attached(
-        ["run", "--rm", "--no-healthcheck", "--env", "CIR_MODE=plan", *log, *flags, arguments.what]
+        ["run", "--rm", "--no-healthcheck", "--env", "CIR_MODE=plan", *log, *flags, *settings, arguments.what]
     )
 
 

@@ -163,8 +163,8 @@ def run(arguments: argparse.Namespace) -> int:
     start = [
         "run",
         *("--volume", f"{arguments.store or DEFAULT_VOLUME}:{STORE}:ro"),
-        *_forwarded(machine, invocation.sets()),
-        *_indexes(machine, invocation.sets()),
+        *forwarded(machine, invocation.sets()),
+        *index_settings(machine, invocation.sets()),
         *invocation.all_options(),
         invocation.image,
         *invocation.command,
@@ -202,7 +202,7 @@ def assembly_command(
         *("run", "--rm", "--user", "0:0", "--no-healthcheck"),
         *("--volume", f"{store}:{STORE}"),
         *("--env", "CIR_MODE=materialize"),
-        *_forwarded(machine, set()),
+        *forwarded(machine, set()),
         *login,
         *indexes,
         *shared,
@@ -210,7 +210,7 @@ def assembly_command(
     ]
 
 
-def _forwarded(machine: Host, already: set[str]) -> list[str]:
+def forwarded(machine: Host, already: set[str]) -> list[str]:
     """Hand over the CA bundle and proxies, unless the user sets them for the container."""
     words: list[str] = []
     if machine.certificates is not None and "SSL_CERT_FILE" not in already:
@@ -232,7 +232,8 @@ def shim_indexes(machine: Host, already: Collection[str]) -> dict[str, str]:
     return {f"CIR_{name}": value for name, value in machine.beside(already).indexes}
 
 
-def _indexes(machine: Host, already: Collection[str]) -> list[str]:
+def index_settings(machine: Host, already: Collection[str]) -> list[str]:
+    """`shim_indexes` as words for docker."""
     found = shim_indexes(machine, already)
     return [word for name, value in found.items() for word in ("--env", f"{name}={value}")]
 

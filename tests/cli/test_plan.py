@@ -173,9 +173,20 @@ def test_an_image_without_requirements(cir: Cir) -> None:
 def test_here_asks_the_shim(cir: Cir) -> None:
     cir.image("app", our_image())
     assert cir("plan", "--here", "--json", "app").returncode == 0
-    assert cir.calls()[-1] == [
-        *("run", "--rm", "--no-healthcheck", "--env", "CIR_MODE=plan", "--env", "CIR_LOG=json", "app"),
-    ]
+    assert cir.shown(" ".join(cir.calls()[-1])) == (
+        "run --rm --no-healthcheck --env CIR_MODE=plan --env CIR_LOG=json --volume FOLDER/ca.crt:/run/cir/ca.crt:ro "
+        "--env SSL_CERT_FILE=/run/cir/ca.crt app"
+    )
+
+
+def test_here_has_the_settings_of_this_machine_and_no_login(cir: Cir) -> None:
+    cir.image("app", our_image())
+    cir.write(".netrc", "machine a.test login me password hush\n")
+    cir.environ |= {"https_proxy": "http://p.test", "UV_INDEX": "https://me:hush@a.test/s"}
+    assert cir("plan", "--here", "app").returncode == 0
+    words = " ".join(cir.calls()[-1])
+    assert "--env https_proxy --env CIR_UV_INDEX=https://a.test/s app" in words
+    assert "netrc" not in words
 
 
 def test_a_requirements_file_that_links_in_a_circle(cir: Cir) -> None:
