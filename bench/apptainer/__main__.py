@@ -18,6 +18,7 @@ import uuid
 from dataclasses import dataclass
 from pathlib import Path
 
+from bench.compare.systems.apptainer import ZSTD
 from bench.main_path.sample import Goal, Pair, pair, save
 
 #: The same application as a definition file: uv, compiled bytecode, as `testdata/apps/sklearn/Dockerfile` has it.
@@ -43,10 +44,6 @@ From: {base}
 """
 CIRFILE = "FROM python:3.11-slim\nREQUIRE pypi -r requirements.txt\nCOPY train.py /app/\n"
 PROGRAM = ("python3", "-c", "pass")
-
-
-#: How an expert has a SIF compressed.
-ZSTD = ("--mksquashfs-args", "-comp zstd -Xcompression-level 3")
 
 
 @dataclass(frozen=True)

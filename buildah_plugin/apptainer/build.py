@@ -7,7 +7,6 @@ run script and environment are its own. What takes time there is compressing the
 from __future__ import annotations
 
 import argparse
-import errno
 import json
 import os
 from dataclasses import replace
@@ -22,7 +21,7 @@ from buildah_plugin.process import ProcessError
 from buildah_plugin.settings import Settings
 from cirfile.cli import show
 from cirfile.cli.ending import terminable
-from cirfile.cli.errors import INTERNAL, PERMISSION, TRY_AGAIN, USAGE, CliError
+from cirfile.cli.errors import FULL, INTERNAL, PERMISSION, TRY_AGAIN, USAGE, CliError
 from cirfile.cli.host import NOBODY, host
 
 #: Apptainer's own choice, gzip at its last level, takes three times as long to write, and 50 ms more at every start
@@ -117,9 +116,9 @@ def _convert(engine: Engine, settings: Settings, layout: Path, target: Path, nod
             raise _full(target, node, error.tail.strip().splitlines()[-1]) from None
         raise
     except OSError as error:
-        if error.errno not in (errno.ENOSPC, errno.EDQUOT):
+        if error.errno not in FULL:
             raise
-        raise _full(target, node, os.strerror(error.errno)) from None
+        raise _full(target, node, str(error.strerror)) from None
 
 
 def _full(target: Path, node: Path, said: str) -> CliError:

@@ -1,7 +1,7 @@
 """An OCI layout with its layers uncompressed, for a program that unpacks them at once.
 
-Apptainer unpacks gzip in one thread, layer by layer. Told no compression it takes 1.9 instead of 2.9 s for
-``python:3.11-slim`` on two cores, and here the layers are unpacked side by side, in 0.3 s.
+Apptainer unpacks gzip in one thread, layer by layer. Without compression it takes 1.9 instead of 2.9 s for
+``python:3.11-slim`` on two cores; here the layers are unpacked side by side, in 0.4 s.
 """
 
 from __future__ import annotations

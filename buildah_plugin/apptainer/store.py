@@ -15,7 +15,6 @@ The rules are those of the shim's store: written aside, flushed, renamed; correc
 
 from __future__ import annotations
 
-import errno
 import hashlib
 import os
 import secrets
@@ -28,7 +27,7 @@ from pathlib import Path
 from typing import BinaryIO
 
 from buildah_plugin.apptainer import filesystem
-from cirfile.cli.errors import INTERNAL, PERMISSION, TRY_AGAIN, USAGE, CliError
+from cirfile.cli.errors import FULL, INTERNAL, PERMISSION, TRY_AGAIN, USAGE, CliError
 from cirfile.hold import boot
 
 FOLDERS = ("layers", "active", "claims", "tmp")
@@ -36,7 +35,6 @@ FOLDERS = ("layers", "active", "claims", "tmp")
 NOTHING = "none"
 #: In a record: no boot of one machine.
 ANY_BOOT = "any"
-_FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 
 
 @dataclass(frozen=True, slots=True)
@@ -182,7 +180,7 @@ class LayerStore:
             digests.replace(target.with_name(target.name + ".sha256"))
             aside.replace(target)
         except OSError as error:
-            if error.errno not in _FULL:
+            if error.errno not in FULL:
                 raise
             message = (
                 f"{self.root}: {(error.strerror or '').lower()}, the layer has {made.stat().st_size} bytes"

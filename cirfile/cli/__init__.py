@@ -7,7 +7,6 @@ Results go to stdout, talk to stderr. What a command needs is imported when it i
 from __future__ import annotations
 
 import argparse
-import errno
 import importlib
 import os
 import sys
@@ -16,12 +15,9 @@ from collections.abc import Callable, Sequence
 from types import ModuleType
 
 from cirfile import __version__
-from cirfile.cli.errors import INTERNAL, INTERRUPTED, INVALID, PERMISSION, TRY_AGAIN, CliError
+from cirfile.cli.errors import DENIED, FULL, INTERNAL, INTERRUPTED, INVALID, PERMISSION, TRY_AGAIN, CliError
 from cirfile.errors import CirfileError, render
 
-#: System errors that mean a full disk or quota, and those that mean missing rights.
-_FULL = (errno.ENOSPC, errno.EDQUOT)
-_DENIED = (errno.EACCES, errno.EPERM, errno.EROFS)
 #: Command and its one line of help; the module is `cirfile.cli.<command>`.
 COMMANDS = {
     "build": "build an image from a Cirfile",
@@ -60,7 +56,7 @@ def guarded(call: Callable[[], int]) -> int:
         return 0
     except OSError as error:
         say(f"error: {error.filename or 'cir'}: {error.strerror or error}")
-        return TRY_AGAIN if error.errno in _FULL else PERMISSION if error.errno in _DENIED else INTERNAL
+        return TRY_AGAIN if error.errno in FULL else PERMISSION if error.errno in DENIED else INTERNAL
     except Exception as error:
         return _fault(error)
 

@@ -2,6 +2,11 @@
 
 from __future__ import annotations
 
+import errno
+
+#: System errors that mean a full disk or quota, and those that mean missing rights.
+FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
+DENIED = (errno.EACCES, errno.EPERM, errno.EROFS)
 FINDINGS = 1
 USAGE = 64
 INVALID = 65

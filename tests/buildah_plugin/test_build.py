@@ -282,6 +282,14 @@ def test_a_download_that_is_whole(machine: Machine, answer: bytes) -> None:
     assert machine.files("x/") == {"data": b"" if answer.endswith(b": 0\r\n\r\n") else _DATA}
 
 
+def test_an_address_may_hold_any_letter(machine: Machine) -> None:
+    """They are escaped, as Go's client does."""
+    with Answering(_OK + b"Content-Length: 400\r\n\r\n" + _DATA) as address:
+        status, talk = machine.build(f'FROM scratch\nADD ["{address}/a b/donn\u00e9es", "/x/"]\n')
+    assert status == 0, talk
+    assert machine.files("x/") == {"donn\u00e9es": _DATA}
+
+
 # Repositories.
 
 

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import errno
 import json
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -12,7 +14,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from cirfile import __version__
-from cirfile.cli import COMMANDS
+from cirfile.cli import COMMANDS, guarded
 from cirfile.cli.reference import page
 from cirfile.cli.tables import size, table
 from tests.cli.conftest import CHECKOUT, Cir
@@ -208,3 +210,16 @@ def test_tables_keep_their_columns(rows: list[tuple[str, str]]) -> None:
 
 def test_the_wheel_names_the_command() -> None:
     assert 'cir = "cirfile.cli:main"' in Path(CHECKOUT, "pyproject.toml").read_text()
+
+
+@pytest.mark.parametrize(
+    ("number", "status"),
+    [(errno.ENOSPC, 75), (errno.EDQUOT, 75), (errno.EACCES, 77), (errno.EROFS, 77), (errno.EIO, 70)],
+)
+def test_errors_of_the_system_have_their_status(number: int, status: int) -> None:
+    """As the table of the reference says."""
+
+    def fail() -> int:
+        raise OSError(number, os.strerror(number), "/x")
+
+    assert guarded(fail) == status

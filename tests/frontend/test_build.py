@@ -652,6 +652,14 @@ def test_a_check_shows_the_file_that_is_wrong(server: Server, frontend: Run) -> 
     assert metadata["result.statuscode"] == b"1"
 
 
+def test_an_error_that_cannot_be_sent_whole_is_sent_in_short(server: Server, frontend: Run) -> None:
+    """Servers before BuildKit 0.14 take 4 MiB; else the user would read that there is no result."""
+    edit(server, "WORKDIR /app", "RUN true # " + "x" * (5 << 20))
+    frontend()
+    assert "RUN" in error(server).message
+    assert not error(server).details
+
+
 def test_an_unknown_capability_is_refused(server: Server, frontend: Run) -> None:
     frontend({"frontend.caps": "moby.buildkit.frontend.time-travel"})
     assert error(server).code == 12

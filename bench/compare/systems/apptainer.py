@@ -19,6 +19,8 @@ from bench.compare.systems import Blobs, Job, Taken
 from bench.compare.systems.host import Host, seconds
 from bench.compare.systems.names import TITLES
 
+#: How an expert has a file compressed.
+ZSTD = ("--mksquashfs-args", "-comp zstd -Xcompression-level 3")
 _ONE_FILE = {phases.DEPLOY_BASE: phases.DEPLOY_ABSENT}
 _NO_LAYERS = dict.fromkeys((phases.BUILD_SAME, phases.BUILD_DEPENDENCY), phases.BUILD_CODE)
 _NO_STORE = {phases.DEPLOY_SHARED: phases.DEPLOY_ABSENT}
@@ -34,7 +36,7 @@ class Apptainer:
     recipe: str = "Apptainer.def"
     phases: frozenset[str] = phases.USUAL
     alike: Mapping[str, str] = field(default_factory=lambda: _ONE_FILE | _NO_LAYERS | _NO_STORE)
-    flags: tuple[str, ...] = ("--mksquashfs-args", "-comp zstd -Xcompression-level 3")
+    flags: tuple[str, ...] = ZSTD
 
     def versions(self) -> dict[str, str]:
         """Of the program."""

@@ -165,3 +165,20 @@ def test_the_choice_is_that_of_pip(tmp_path: Path) -> None:
     subprocess.run([*argv, "demo"], check=True, capture_output=True)
     fetched = [path.name for path in (tmp_path / "out").iterdir()]
     assert chosen(FACTS, component(*offers)) == fetched
+
+
+@pytest.mark.parametrize(
+    ("tags", "facts", "hint"),
+    [
+        (("cp311-cp311-manylinux_2_39_x86_64",), GLIBC, "use a base with a newer glibc"),
+        (("cp311-cp311-musllinux_1_3_x86_64",), MUSL, "use a base with a newer musl"),
+        (("cp311-cp311-manylinux_2_39_aarch64",), GLIBC, "name this platform in PLATFORMS"),
+        (("cp311-cp311-manylinux_2_39_x86_64",), MUSL, "name this platform in PLATFORMS"),
+    ],
+)
+def test_the_way_out_where_no_wheel_fits(tags: tuple[str, ...], facts: Facts, hint: str) -> None:
+    """PLATFORMS cannot name the version of a C library: a build again would give the same lock."""
+    with pytest.raises(ShimError) as caught:
+        select(Lock("pypi", (component(*tags),), ">=3.11"), facts)
+    assert caught.value.code == 78
+    assert caught.value.hint.startswith(hint)
