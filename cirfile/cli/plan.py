@@ -162,31 +162,32 @@ def _python(image: Image, lock: Lock) -> str:
 
 
 def _as_json(image: Image, machine: Machine, chosen: tuple[Chosen, ...]) -> Mapping[str, Any]:
+    """The plan; bytes and components are null where they are found out at deployment."""
+    later = image.is_resolved_later
     return {
         "cir": __version__,
         "image": image.reference,
         "platform": str(machine),
         "pin": image.manifest.pin.mode,
-        "bytes": None if image.is_resolved_later else _bytes(chosen),
-        "components": None
-        if image.is_resolved_later
-        else [
-            {
-                "name": one.component.name,
-                "version": one.component.version,
-                "artifact": one.artifact.name if one.artifact else None,
-                "sha256": one.artifact.sha256 if one.artifact else None,
-                "size": one.artifact.size if one.artifact else None,
-                "reason": one.reason,
-                "rejected": [{"artifact": name, "reason": reason} for name, reason in one.rejected],
-            }
-            for one in chosen
-        ],
+        "bytes": None if later else _bytes(chosen),
+        "components": None if later else [_component(one) for one in chosen],
         "elsewhere": [
             {"ecosystem": r.ecosystem, "requirement": r.text}
             for r in image.manifest.requirements
             if r.ecosystem != "pypi"
         ],
+    }
+
+
+def _component(one: Chosen) -> Mapping[str, Any]:
+    return {
+        "name": one.component.name,
+        "version": one.component.version,
+        "artifact": one.artifact.name if one.artifact else None,
+        "sha256": one.artifact.sha256 if one.artifact else None,
+        "size": one.artifact.size if one.artifact else None,
+        "reason": one.reason,
+        "rejected": [{"artifact": name, "reason": reason} for name, reason in one.rejected],
     }
 
 
