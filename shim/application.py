@@ -1,27 +1,68 @@
-"""Which files of the application are likely to be imported first, as a hint for what to prepare first.
+"""What is likely to be imported first, as a hint for what to prepare first.
 
 Only a guess from the command line and the working folder; nothing depends on it but speed.
 """
 
 from __future__ import annotations
 
+import itertools
+import os
+import re
 from collections.abc import Iterator, Sequence
 from pathlib import Path
+
+from shim.provider import Hint
 
 #: At most this many files are looked at, and folders this deep.
 _MOST = 200
 _DEPTH = 3
+#: Entries of folders that are looked at altogether: data may lie below the working folder, on a slow server.
+_ENTRIES = 4000
+#: Larger files are not searched for commands.
+_SEARCHED = 1 << 18
 _SKIPPED = {"__pycache__", "node_modules", "site-packages", "tests", "test"}
+_WORD = re.compile(rb"[\w./@+-]+")
+#: A string that begins with a word, as in ``subprocess.run(["uvicorn", ...])`` and ``os.system("uvicorn ...")``.
+_QUOTED = re.compile(rb"""['"]([\w./@+-]+)(?=['"\s])""")
 
 
-def files(argv: Sequence[str]) -> tuple[Path, ...]:
-    """Python files that `argv` names, then those in and below the working folder, without repetition.
+def hint(argv: Sequence[str]) -> Hint:
+    """What a command line tells of the application.
 
     What cannot be looked at is left out: another user's folder, a mount whose server is gone.
     """
+    found = _files(argv)
+    given = [word.encode("utf-8", "surrogateescape") for text in argv for word in text.split()]
+    words = {*given, *(word for path in found for word in _words(path))}
+    names = frozenset(word.rpartition(b"/")[2].decode("utf-8", "surrogateescape") for word in words)
+    modules = tuple(after for word, after in itertools.pairwise(argv) if word == "-m" and _is_module(after))
+    return Hint(found, names, modules)
+
+
+def _is_module(text: str) -> bool:
+    return all(part.isidentifier() for part in text.split("."))
+
+
+def _words(path: Path) -> Iterator[bytes]:
+    """What may name a program in a file: all words of a script, strings that begin with one of a Python source."""
+    try:
+        with path.open("rb") as file:
+            text = file.read(_SEARCHED)
+    except OSError:
+        return
+    first = text.partition(b"\n")[0]
+    is_python = path.suffix == ".py" or (first.startswith(b"#!") and b"python" in first)
+    if is_python:
+        yield from _QUOTED.findall(text)
+    elif first.startswith(b"#!"):
+        yield from _WORD.findall(text)
+
+
+def _files(argv: Sequence[str]) -> tuple[Path, ...]:
+    """Files that `argv` names, then Python files in and below the working folder, without repetition."""
     folder = _working_folder()
     named = (path for word in argv for path in _named(word, folder))
-    below = () if str(folder) == "/" else _below(folder, _DEPTH)
+    below = () if str(folder) == "/" else _below(folder)
     found: dict[Path, None] = {}
     for path in (*named, *below):
         found.setdefault(path)
@@ -52,27 +93,39 @@ def _named(word: str, folder: Path) -> Iterator[Path]:
             yield candidate
 
 
-def _below(folder: Path, depth: int) -> Iterator[Path]:
+def _below(top: Path) -> Iterator[Path]:
+    """Python files in a folder and below it, those of a folder before those further down."""
+    left = _ENTRIES
+    folders = [(top, _DEPTH)]
+    while folders and left > 0:
+        folder, depth = folders.pop()
+        entries = _entries(folder, left)
+        left -= len(entries) + 1
+        yield from (Path(entry.path) for entry in entries if entry.name.endswith(".py") and _is_file(entry))
+        if depth > 1:
+            inner = (
+                entry for entry in entries if not entry.name.startswith(".") and entry.name not in _SKIPPED
+            )
+            folders += [(Path(entry.path), depth - 1) for entry in inner if _is_dir(entry)][::-1]
+
+
+def _entries(folder: Path, most: int) -> list[os.DirEntry[str]]:
+    """Entries of a folder by name, of a large one the first that come."""
     try:
-        entries = sorted(folder.iterdir())
+        with os.scandir(folder) as found:
+            return sorted((entry for entry, _ in zip(found, range(most), strict=False)), key=lambda e: e.name)
     except OSError:
-        return
-    for entry in entries:
-        if entry.suffix == ".py" and _is_file(entry):
-            yield entry
-    for entry in entries:
-        if depth > 1 and not entry.name.startswith(".") and entry.name not in _SKIPPED and _is_dir(entry):
-            yield from _below(entry, depth - 1)
+        return []
 
 
-def _is_file(path: Path) -> bool:
+def _is_file(path: Path | os.DirEntry[str]) -> bool:
     try:
         return path.is_file()
     except OSError:  # a word that is no path at all, or one that leads where we may not go
         return False
 
 
-def _is_dir(path: Path) -> bool:
+def _is_dir(path: os.DirEntry[str]) -> bool:
     try:
         return path.is_dir()
     except OSError:

@@ -122,7 +122,7 @@ class _Start:
             check=self.guard.check,
             environment=self._text(),
             offline=self.settings.offline,
-            prepare=application.files(argv),
+            hint=application.hint(argv),
         )
 
     def _record(self, store: Store, address: str, key: str) -> None:

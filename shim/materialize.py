@@ -16,7 +16,7 @@ from shim import advice, contents, records
 from shim.choice import Choices, provider
 from shim.errors import FULL, TRY_AGAIN, ShimError
 from shim.progress import Silent, megabytes
-from shim.provider import Workplace
+from shim.provider import Hint, Workplace
 from shim.store import Store
 from shim.warm import boot_id
 
@@ -34,7 +34,7 @@ class Work:
     check: Callable[[], None]
     environment: Mapping[str, str]
     offline: bool
-    prepare: tuple[Path, ...]
+    hint: Hint
 
 
 def materialize(work: Work, store: Store) -> Path:
@@ -110,7 +110,7 @@ def _workplace(work: Work, store: Store, ecosystem: str, target: Path) -> Workpl
         check=work.check,
         environment=dict(work.environment),
         offline=work.offline,
-        prepare=work.prepare,
+        hint=work.hint,
         check_room=functools.partial(_check_room, store),
     )
 

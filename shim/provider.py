@@ -55,13 +55,26 @@ class Progress(Protocol):
 
 
 @dataclass(frozen=True, slots=True)
+class Hint:
+    """What is known of the application that will be started, so that what it needs first is ready first.
+
+    ``files`` are its own, ``words`` are names of programs that it may start, ``modules`` those that its command line
+    names. An empty one tells nothing.
+    """
+
+    files: tuple[Path, ...] = ()
+    words: frozenset[str] = frozenset()
+    modules: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
 class Workplace:
     """What a provider may touch during assembly.
 
     ``cache`` is the provider's own folder in the store (shared by containers and hosts, so every write is
     aside-then-rename), ``target`` the temporary layer root to fill, both on one filesystem. ``check``
-    raises `ShimError` (75) once the deadline has passed; call it between pieces of work. ``prepare`` lists
-    files of the application whose imports should be ready first. ``check_room`` raises `ShimError` (75)
+    raises `ShimError` (75) once the deadline has passed; call it between pieces of work. ``hint``
+    tells what should be ready first. ``check_room`` raises `ShimError` (75)
     where so many bytes, which are still to be fetched, cannot fit; before it does, it calls what it is given to
     remove what killed starts have left in the cache.
     """
@@ -74,7 +87,7 @@ class Workplace:
     check: Callable[[], None]
     environment: dict[str, str]
     offline: bool = False
-    prepare: tuple[Path, ...] = ()
+    hint: Hint = Hint()
     check_room: Callable[[int, Callable[[], None]], None] = lambda _size, _sweep: None
 
 

@@ -31,7 +31,7 @@ from shim.facts import Facts
 from shim.key import layer_key
 from shim.materialize import Work, materialize
 from shim.progress import Silent
-from shim.provider import Choice, Selection
+from shim.provider import Choice, Hint, Selection
 from shim.providers.pypi import handover
 from shim.store import Store
 
@@ -145,7 +145,7 @@ def _tool(request: Request, store: Store) -> Path:
             check=request.check,
             environment=request.environment,
             offline=False,
-            prepare=(),
+            hint=Hint(),
         )
         materialize(work, store)
     return store.path(key) / "bin/uv"

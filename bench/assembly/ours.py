@@ -35,7 +35,7 @@ def main() -> None:
     from cirfile.codec import decode_lock
     from cirfile.manifest import Manifest
     from shim.facts import Facts, Interpreter
-    from shim.provider import Workplace
+    from shim.provider import Hint, Workplace
     from shim.providers.pypi import PROVIDER, inflate, layer
 
     if options.libdeflate:
@@ -52,7 +52,7 @@ def main() -> None:
     phases = Phases()
     selection = PROVIDER.select(decode_lock(options.lock.read_bytes()), facts)
     selected = time.perf_counter()
-    prepare = (options.app,) if options.app else ()
+    hint = Hint((options.app,)) if options.app else Hint()
     place = Workplace(
         options.store / "cache",
         target,
@@ -61,7 +61,7 @@ def main() -> None:
         phases,
         lambda: None,
         dict(os.environ),
-        prepare=prepare,
+        hint=hint,
     )
     PROVIDER.assemble(selection, place)
     ended = time.perf_counter()

@@ -192,6 +192,35 @@ def test_one_sibling_is_deployed_before_all_rounds_with_components_shared(
     assert len(client.stores) == 5
 
 
+def test_a_sibling_that_could_not_be_deployed_is_deployed_again(
+    registry: tuple[Registry, str], tmp_path: Path
+) -> None:
+    """Else the next sample would find a store with nothing in it, and its components would not be shared."""
+    kept, address = registry
+    client = Failing(Host((), address, "", ""), kept)
+    system = Images("known", "Known", "Cirfile", client, store="/var/lib/cir")
+    job = system.open(scenarios(tmp_path / "apps", "app")[0], tmp_path / "work")
+    with pytest.raises(CommandError):
+        job.ready(phases.DEPLOY_SHARED, 0)
+    job.ready(phases.DEPLOY_SHARED, 0)
+    job.act(phases.DEPLOY_SHARED, 0)
+    assert len(client.stores) == 2
+    assert len(set(client.stores)) == 1
+
+
+@dataclass
+class Failing(Client):
+    """Its first start fails."""
+
+    started: int = 0
+
+    def run(self, tag: str, flags: Sequence[str], command: Sequence[str]) -> float:
+        self.started += 1
+        if self.started == 1:
+            raise CommandError("no space left")
+        return super().run(tag, flags, command)
+
+
 @dataclass
 class Collecting(Client):
     """Its builds fail as often as it is told to, with some words."""

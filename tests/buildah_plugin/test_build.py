@@ -359,6 +359,25 @@ def test_a_repository_is_fetched_from_within_another_one(
     assert after == before
 
 
+def test_a_commit_is_fetched_by_its_name(machine: Machine, repositories: Repositories) -> None:
+    """With `fetch-by-commit` a commit that its branch has left behind; without, the branch, which must be at it."""
+    repositories.make("app", {"a.txt": "first\n"}, {})
+    work = repositories.place / "app.git"
+    git = ["git", "-C", str(work)]
+    first = subprocess.run(
+        [*git, "rev-parse", "HEAD"], check=True, capture_output=True, text=True
+    ).stdout.strip()
+    (work / "a.txt").write_text("second\n")
+    subprocess.run([*git, "commit", "--quiet", "-a", "-m", "more"], check=True)
+    address = f"https://git.example.test/app.git?ref=main&checksum={first}"
+    status, talk = machine.build(f"FROM scratch\nADD {address} /x/\n")
+    assert status != 0
+    assert f"not {first}" in talk
+    status, talk = machine.build(f"FROM scratch\nADD {address}&fetch-by-commit=true /x/\n")
+    assert status == 0, talk
+    assert machine.files("x/") == {"a.txt": b"first\n"}
+
+
 @pytest.mark.parametrize(
     "subdir", ["docs", "root/secret", "sub/up/secret", "x", "sub/a.txt", ".git", "top/.git"]
 )

@@ -117,6 +117,18 @@ def test_each_platform_gets_the_newest_version_it_has_a_wheel_of(resolver: Resol
     ]
 
 
+def test_a_withdrawn_version_is_for_those_who_name_it(resolver: Resolver, index: Server) -> None:
+    """PEP 592: a file that was yanked counts where a requirement pins just its version."""
+    index.yanked["alpha-2.0-py3-none-any.whl"] = "it loses data"
+    assert resolver.run(index.url, "alpha") == 0
+    assert [c.version for c in resolver.lock().components] == ["1.0"]
+    assert "yanked" not in resolver.stderr
+    assert resolver.run(index.url, "alpha==2.0") == 0
+    assert [c.version for c in resolver.lock().components] == ["2.0"]
+    assert "yanked" in resolver.stderr
+    assert "it loses data" in resolver.stderr
+
+
 def test_conditions_stay_with_what_they_bring(resolver: Resolver, index: Server) -> None:
     platforms: Conditions = (("accelerator", ("cuda", "none")), *_PROMISE)
     cuda, none = (("accelerator", ("cuda",)),), (("accelerator", ("none",)),)

@@ -21,12 +21,12 @@ from hypothesis import strategies as st
 
 from cirfile import hold
 from cirfile.hold import Hold, Watch
-from cirfile.manifest import Manifest
 from shim import contents, warm
 from shim.choice import Choices
 from shim.facts import Facts
 from shim.materialize import Work, materialize
 from shim.progress import Silent
+from shim.provider import Hint
 from shim.store import Store
 from tests.shim.root import CHECKOUT, Root, Start, application
 
@@ -208,7 +208,7 @@ def test_a_late_healer_leaves_the_new_layer_alone(store: Store, monkeypatch: pyt
 
     monkeypatch.setattr(Store, "is_sound", look)
     choices = Choices(Facts("amd64", "glibc", (2, 36), None), KEY, (), {})
-    work = Work(choices, Manifest(), Silent(), lambda: None, {}, False, ())
+    work = Work(choices, Manifest(), Silent(), lambda: None, {}, False, Hint())
     assert materialize(work, store) == layer
     assert [(layer / "layer.json").stat().st_ino] == new
 
@@ -217,7 +217,7 @@ def test_a_layer_that_another_host_makes_meanwhile_is_not_trusted_unseen(store: 
     """Who waits for another host's layer has not looked it over: if that host crashes, it may be cut short."""
     other, address = "0" * 36, "cd" * 32
     choices = Choices(Facts("amd64", "glibc", (2, 36), None), KEY, (), {})
-    work = Work(choices, Manifest(), Silent(), lambda: None, {}, False, ())
+    work = Work(choices, Manifest(), Silent(), lambda: None, {}, False, Hint())
     hold = Hold.take(store.claim(KEY))
     assert hold
 

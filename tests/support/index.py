@@ -69,7 +69,7 @@ class Index:
 
     ``folder`` holds wheels and sdists, looked at anew on every request. ``tls`` is a certificate file and
     its key. ``user`` and ``password`` switch basic authentication on for everything. ``headers`` go with every
-    answer.
+    answer. ``yanked`` has the reasons for which files were withdrawn (PEP 592), by name.
     """
 
     def __init__(
@@ -85,6 +85,7 @@ class Index:
     ) -> None:
         self.folder = folder
         self.headers = dict(headers or {})
+        self.yanked: dict[str, str] = {}
         self.address = address
         self.password = password
         self.requests: list[Request] = []
@@ -264,6 +265,7 @@ class _Handler(BaseHTTPRequestHandler):
                     "size": path.stat().st_size,
                     "upload-time": datetime.fromtimestamp(path.stat().st_mtime, UTC).isoformat(),
                     "core-metadata": path.suffix == ".whl",
+                    "yanked": self.index.yanked.get(path.name, False),
                 }
                 for path in files
             ]

@@ -20,7 +20,7 @@ from typing import Protocol
 from shim.providers.pypi import machine, wheel
 from shim.providers.pypi.archive import ArchiveError, Member, following
 from shim.providers.pypi.files import Folder, write_all
-from shim.providers.pypi.inflate import Inflater, Library, inflater
+from shim.providers.pypi.inflate import Library, inflater
 
 #: Archives of so many bytes are worth a thread of their own.
 LARGE = 4 << 20
@@ -126,7 +126,7 @@ class Ahead:
     def _place(self, member: Member, source: _Window) -> None:
         with self._files.opened(place(member), 0o644) as target:
             if member.size > self._in_pieces:
-                digest = Inflater(source).copy(member, target)
+                digest = inflater(source, self._fast).copy_in_pieces(member, target)
             else:
                 content = inflater(source, self._fast).read(member)
                 write_all(target, content)

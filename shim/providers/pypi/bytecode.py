@@ -1,7 +1,7 @@
 """Bytecode for the modules that the application is going to import, made while other wheels still arrive.
 
-What is compiled is decided by import statements: from the application's files, and from the commands of the
-packages that the image requires by name, through every wheel. Compiled files are linked back into the cache
+What is compiled is decided by import statements: from the application's files, and from the commands of packages
+that it or its command line names, through every wheel. Compiled files are linked back into the cache
 beside the wheel, so that another layer with the same wheel has them at once. Bytecode only saves time: an
 assembly never fails for want of it.
 """
@@ -13,10 +13,10 @@ import os
 import signal
 import threading
 from collections.abc import Mapping
-from dataclasses import dataclass
 from pathlib import Path
 
 from shim.facts import Interpreter
+from shim.provider import Hint
 from shim.providers.pypi import wheel
 from shim.providers.pypi.cache import BYTECODE, Entry
 from shim.providers.pypi.compiler import PROGRAM
@@ -26,29 +26,16 @@ from shim.providers.pypi.layer import Layer
 _PASSED = ("LD_LIBRARY_PATH", "PATH")
 
 
-@dataclass(frozen=True, slots=True)
-class Scope:
-    """What to compile: everything that ``files`` and the commands of ``projects`` import.
+class Compiler:
+    """A running compiler; wheels are added as they are linked.
 
-    Without files, every module.
+    It compiles what the application is going to import, and everything where nothing is known of that.
     """
 
-    files: tuple[Path, ...] = ()
-    projects: frozenset[str] = frozenset()
-
-    @property
-    def everything(self) -> bool:
-        """Whether every module is to be compiled."""
-        return not self.files
-
-
-class Compiler:
-    """A running compiler; wheels are added as they are linked."""
-
-    def __init__(self, layer: Layer, target: Path, scope: Scope) -> None:
+    def __init__(self, layer: Layer, target: Path, hint: Hint) -> None:
         self._layer = layer
         self._site = target / layer.site
-        self._scope = scope
+        self._hint = hint
         self._entries: dict[str, Entry] = {}
         self._lock = threading.Lock()
         self._tagged = threading.Event()
@@ -61,7 +48,7 @@ class Compiler:
         """Start the base's interpreter; `False` where it cannot be."""
         if python.implementation != "cpython":
             return False
-        everything = "1" if self._scope.everything else "0"
+        everything = "0" if self._hint.files or self._hint.modules else "1"
         arguments = [str(self._site), self._layer.active_site, str(workers), everything]
         argv = [python.path, "-I", "-S", "-W", "ignore", "-c", PROGRAM, *arguments]
         passed = {name: environment[name] for name in _PASSED if name in environment}
@@ -82,10 +69,15 @@ class Compiler:
             os.close(answers)
         self._reader = threading.Thread(target=self._read, args=(output,), daemon=True)
         self._reader.start()
-        self._say([f"@{path}" for path in self._scope.files])
+        self._say(
+            [
+                *(f"@{path}" for path in self._hint.files if "\n" not in str(path)),
+                *(f"*{module}" for module in self._hint.modules),
+            ]
+        )
         return True
 
-    def add(self, entry: Entry, project: str) -> None:
+    def add(self, entry: Entry) -> None:
         """Give it a wheel's modules, and link the bytecode that the cache already has."""
         if not self._pid:
             return
@@ -95,9 +87,8 @@ class Compiler:
         with self._lock:
             self._entries.update(dict.fromkeys(modules, entry))
         lines = [f"{'=' if path in known else '+'}{path}" for path in modules]
-        if project in self._scope.projects:
-            lines += [f"*{module}" for module in entry.contents.modules]
-        self._say(lines)
+        lines += [f"*{module}" for name, module in entry.contents.commands if name in self._hint.words]
+        self._say([*lines, "!"])
 
     def finish(self) -> bool:
         """Wait until everything in scope is compiled; whether that went well."""

@@ -31,7 +31,7 @@ from shim.warm import boot_id
 
 ENTRY = "entry.json"
 BYTECODE = "bytecode"
-_VERSION = 2
+_VERSION = 3
 _TEMPORARY, _PARTIAL, _LOCK = "tmp", "partial", "lock"
 #: Seconds after which a workspace is left over whose lock tells nothing: of another host, or without locks.
 _LEFT_OVER = 2 * 24 * 3600.0
@@ -48,11 +48,11 @@ class File:
 
 @dataclass(frozen=True, slots=True)
 class Contents:
-    """What an unpacked wheel is made of; ``modules`` are those that its commands import."""
+    """What an unpacked wheel is made of; ``commands`` are names, and the modules that they import."""
 
     dist_info: str
     files: tuple[File, ...]
-    modules: tuple[str, ...] = ()
+    commands: tuple[tuple[str, str], ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,7 +77,12 @@ class Cache:
             fields = json.loads((folder / ENTRY).read_bytes())
             files = tuple(File(*file) for file in fields["files"])
             known = fields["version"] == _VERSION
-            entry = Entry(folder, Contents(fields["dist-info"], files, tuple(fields["modules"])))
+            entry = Entry(
+                folder,
+                Contents(
+                    fields["dist-info"], files, tuple((name, module) for name, module in fields["commands"])
+                ),
+            )
         except FileNotFoundError:
             known = not folder.exists()
             entry = None
@@ -94,7 +99,7 @@ class Cache:
             "version": _VERSION,
             "boot": self._boot,
             "dist-info": contents.dist_info,
-            "modules": contents.modules,
+            "commands": contents.commands,
             "files": [(file.path, file.size, file.hash) for file in contents.files],
         }
         (made / ENTRY).write_bytes(json.dumps(fields, separators=(",", ":")).encode())

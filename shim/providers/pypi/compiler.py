@@ -5,12 +5,13 @@ is kept as text: the shim's own modules are shipped compiled for another interpr
 -I -S -c PROGRAM SITE SHOWN WORKERS ALL``, needs Python 3.8 or newer and the standard library only, never
 imports what it compiles, and works for all wheels of one assembly:
 
-- it reads lines on its input: ``+PATH`` a module without bytecode, ``=PATH`` a module that has it, ``@PATH``
-  a file of the application, ``*NAME`` a module to begin with, ``.`` the end; paths of modules are relative
-  to SITE
+- it reads lines on its input: ``+PATH`` a module without bytecode, ``=PATH`` a module that has it, ``!`` the
+  end of a wheel, ``@PATH`` a file of the application, ``*NAME`` a module to begin with, ``.`` the end; paths of
+  modules are relative to SITE
 - it follows import statements from the application's files through the modules; with ALL = 1 it takes every
-  module. An import inside a function, and whatever it leads to, is followed inside its own package only:
-  packages do that to break circles and to start faster; across packages it mostly is an option not taken
+  module. Imports inside functions count in the application alone: packages write them to break circles and for
+  options, and of the modules that they lead to one in ten was imported, of the others nine
+- a name that a package gives out lazily (``__getattr__``) leads to the module that defines it
 - it writes ``__pycache__`` files, with hashes that are not checked (PEP 552), and names modules in them as
   below SHOWN, their folder once the layer is active
 - it answers one line a file written: the path of the source, that of the bytecode and its CRC-32, with tabs
@@ -28,6 +29,13 @@ HEADER = importlib.util.MAGIC_NUMBER + (1).to_bytes(4, "little")
 DEPTH = 3
 ANSWER = 5
 INTERESTING = b"import"
+# Packages that import by themselves what is asked of them: by a list of names, or whatever their modules define.
+LAZY = re.compile(rb"__getattr__|_LazyModule|attach_stub")
+UNLISTED = re.compile(rb"_LazyModule|attach_stub")
+DEFINED = rb"^(?:(?:async +)?def +|class +)?(%s)[ \t]*[(:=]"
+DEFINERS = 4
+FEW = 400
+LARGEST = 1 << 26
 
 
 def bytecode(path):
@@ -133,7 +141,7 @@ class Blocks:
             self.starts.append(found.start())
             self.lines.append(found.group())
 
-    def late(self, place, indent):
+    def inner(self, place, indent):
         """Whether a line is in a function, so that it runs later if at all; None if it never runs."""
         number = bisect.bisect(self.starts, place) - 1
         line = self.lines[number] if number >= 0 else b""
@@ -142,17 +150,19 @@ class Blocks:
         return line.startswith((b"def", b"async", b"@")) or (line.startswith(b"class") and indent > 4)
 
 
-def imports(source):
-    """Yield (late, level, module, names) of the imports of a source, roughly: too much does no harm."""
+def imports(source, everywhere):
+    """Yield (level, module, names) of the imports of a source, roughly: too much does no harm.
+
+    Those in functions only where they count.
+    """
     blocks = None
     for begin, indent, level, module, names in statements(source):
-        late = False
         if indent:
             blocks = blocks or Blocks(source)
-            late = blocks.late(begin, indent)
-            if late is None:
+            inner = blocks.inner(begin, indent)
+            if inner is None or (inner and not everywhere):
                 continue
-        yield late, level, module, names
+        yield level, module, names
 
 
 def statements(source):
@@ -202,16 +212,32 @@ def whole(source, text, place):
     return text
 
 
+def defined(source, names):
+    """Those of some names that a source defines as a class, a function or a variable."""
+    there = [re.escape(name) for name in names if name in source]
+    return set(re.findall(DEFINED % b"|".join(there), source, re.M)) if there else ()
+
+
+def contents(path):
+    try:
+        with open(path, "rb") as stream:
+            return stream.read(LARGEST)
+    except OSError:
+        return b""
+
+
 class Closure:
-    """Modules to compile. Late ones are reached through a function and lead on in their package only."""
+    """Modules to compile."""
 
     def __init__(self):
         self.modules = {}
         self.compiled = set()
-        self.wanted = {}
-        self.seen = {}
+        self.wanted = set()
+        self.seen = set()
         self.ready = []
         self.queue = []
+        self.asked = set()
+        self.plain = set()
 
     def add(self, path, compiled):
         name = path[:-3].replace("/", ".")
@@ -225,20 +251,18 @@ class Closure:
         if ALL:
             self.compile(path)
         elif name in self.wanted:
-            self.want(name, self.wanted[name])
+            self.want(name)
 
-    def want(self, name, late):
+    def want(self, name):
         """A module and the packages it is in; those that are not there yet are taken when they come."""
-        while name:
-            if self.seen.get(name, 2) <= late:
-                return
+        while name and name not in self.seen:
             path = self.modules.get(name)
             if path is None:
-                self.wanted[name] = min(late, self.wanted.get(name, 2))
+                self.wanted.add(name)
             else:
-                self.seen[name] = late
+                self.seen.add(name)
                 self.compile(path)
-                self.follow(SITE + "/" + path, path, late)
+                self.follow(SITE + "/" + path, path)
             name = name.rpartition(".")[0]
 
     def compile(self, path):
@@ -249,31 +273,67 @@ class Closure:
             except OSError:
                 pass
 
-    def follow(self, file, path, late):
+    def follow(self, file, path):
         """Queue what a file imports. Of the application's own files (no path) every import counts."""
-        try:
-            with open(file, "rb") as stream:
-                source = stream.read()
-        except OSError:
-            return
         package = path[:-3].split("/")[:-1]
-        for inner, level, module, names in imports(source):
+        for level, module, names in imports(contents(file), not path):
             base = module.decode("utf-8", "replace")
             if level:
                 parent = package[: len(package) - level + 1]
                 base = ".".join(parent + ([base] if base else []))
-            inner = bool(inner and path)
-            if not base or (inner and late):
+            if not base:
                 continue
-            if (inner or late) and base.partition(".")[0] != path.partition("/")[0]:
-                continue
-            self.queue.append((base, late or inner))
+            self.queue.append(base)
             for name in names:
-                self.queue.append((base + "." + name.decode("utf-8", "replace"), late or inner))
+                self.queue.append(base + "." + name.decode("utf-8", "replace"))
+                if name[:2] not in (b"__", b"*"):
+                    self.asked.add((base, name))
 
     def drain(self):
         while self.queue:
-            self.want(*self.queue.pop())
+            self.want(self.queue.pop())
+
+    def search(self):
+        """Follow the names that were asked of packages which give them out lazily; their wheels are complete."""
+        while True:
+            names = {}
+            for base, name in [pair for pair in self.asked if pair[0] in self.modules]:
+                self.asked.discard((base, name))
+                if base + "." + name.decode("utf-8", "replace") not in self.modules:
+                    names.setdefault(base, set()).add(name)
+            if not names:
+                return
+            for base in names:
+                for module in self.definers(base, names[base]):
+                    self.want(module)
+                self.drain()
+
+    def definers(self, base, names):
+        """The modules of a lazy package that define these names, where it does not import them by itself."""
+        path = self.modules[base]
+        source = b"" if base in self.plain else contents(SITE + "/" + path)
+        if not path.endswith("/__init__.py") or not LAZY.search(source):
+            self.plain.add(base)
+            return
+        for _, _, given in imports(source, False):
+            names.difference_update(given)
+        names.difference_update(defined(source, names))
+        inside = self.below(path[: -len("__init__.py")])
+        if not UNLISTED.search(source):
+            quoted = [name for name in names if b'"' + name + b'"' in source or b"'" + name + b"'" in source]
+            names = quoted if len(inside) <= FEW else ()
+        found = {}
+        for module in inside if names else ():
+            for name in defined(contents(SITE + "/" + self.modules[module]), names):
+                found.setdefault(name, []).append(module)
+        for name in found:
+            if len(found[name]) <= DEFINERS:
+                yield from found[name]
+
+    def below(self, folder):
+        """The modules in a folder and below it, without tests."""
+        paths = self.modules.items()
+        return [name for name, path in paths if path.startswith(folder) and "/tests/" not in path]
 
 
 def read(closure, line):
@@ -281,11 +341,13 @@ def read(closure, line):
     if kind in b"+=":
         closure.add(text, kind == b"=")
     elif kind == b"*":
-        closure.want(text, False)
-        closure.want(text + ".__main__", False)
+        closure.want(text)
+        closure.want(text + ".__main__")
     elif kind == b"@":
-        closure.follow(text, "", False)
+        closure.follow(text, "")
     closure.drain()
+    if kind in b"!.":
+        closure.search()
     return kind == b"."
 
 

@@ -1,8 +1,8 @@
-"""Unpack deflated data: with libdeflate where it lies beside the interpreter, with zlib elsewhere.
+"""Unpack deflated data: with libdeflate and ISA-L where they lie beside the interpreter, with zlib elsewhere.
 
-libdeflate takes whole buffers, needs no copies and was 2.4 times as fast as zlib (1.2.13) on real wheels. It
-is only loaded from the folder of the interpreter's own libraries: one found in a base image may be built
-for another C library.
+libdeflate takes whole buffers, needs no copies and was 2.4 times as fast as zlib (1.2.13) on real wheels; ISA-L
+takes what arrives piece by piece, twice as fast as zlib. They are only loaded from the folder of the interpreter's
+own libraries: one found in a base image may be built for another C library.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from shim.providers.pypi import machine
 from shim.providers.pypi.archive import DEFLATED, ArchiveError, Buffer, Member, Part
 from shim.providers.pypi.files import write_all
 
-LIBRARY = "libdeflate.so.0"
+LIBRARY, STREAMS = "libdeflate.so.0", "libisal.so.2"
 _PIECE = 1 << 20
 #: Larger members are unpacked piece by piece: this many bytes, or this part of the container's memory.
 _AT_ONCE, _PART = 256 << 20, 16
@@ -54,10 +54,14 @@ class Inflater:
         return content
 
     def copy(self, member: Member, target: int, algorithm: str = "sha256") -> bytes:
-        """Unpack a member into an open, empty file, with little memory; return its hash.
+        """Unpack a member into an open, empty file; return its hash.
 
         :raises ArchiveError: where the data are damaged or of another size
         """
+        return self.copy_in_pieces(member, target, algorithm)
+
+    def copy_in_pieces(self, member: Member, target: int, algorithm: str = "sha256") -> bytes:
+        """The same with little memory, while the data still arrive."""
         digest, written = hashlib.new(algorithm), 0
         for piece in self._pieces(member):
             written += len(piece)
@@ -120,6 +124,21 @@ class FastInflater(Inflater):
         write_all(target, content)
         return hashlib.new(algorithm, content).digest()
 
+    def _pieces(self, member: Member) -> Iterator[Buffer]:
+        streams = self._library.streams
+        if member.method != DEFLATED or streams is None:
+            yield from super()._pieces(member)
+            return
+        stream, end = streams.begin(), member.start + member.compressed
+        for place in range(member.start, end, _PIECE):
+            packed = self._part(place, min(place + _PIECE, end))
+            try:
+                yield from stream.unpack(memoryview(packed))
+            except ValueError as error:
+                raise ArchiveError(f"`{member.name}` is damaged: {error}") from None
+        if stream.left:
+            raise ArchiveError(f"`{member.name}` does not have the size it claims")
+
 
 class Library:
     """A loaded libdeflate; each thread has a decompressor of its own."""
@@ -138,6 +157,8 @@ class Library:
         self._allocate: Any = library.libdeflate_alloc_decompressor
         self._free: Any = library.libdeflate_free_decompressor
         self._own = threading.local()
+        #: For what is unpacked piece by piece; zlib does it without.
+        self.streams = _streams(Path(path).with_name(STREAMS))
         self.at_once = min(_AT_ONCE, machine.memory() // _PART)
 
     def scratch(self, size: int) -> memoryview:
@@ -164,6 +185,79 @@ class Library:
         if packed.readonly:
             return bytes(packed)
         return self._ctypes.addressof(self._ctypes.c_char.from_buffer(packed))
+
+
+class Streams:
+    """A loaded ISA-L. Of its ``inflate_state`` the first fields are ours, the rest is its own (``igzip_lib.h``)."""
+
+    #: More than any version needs for a state: tables of 30, a window of 66 kB.
+    _STATE = 1 << 18
+
+    def __init__(self, path: str) -> None:
+        """Load the library. Raise `OSError` or `AttributeError` where that cannot be done."""
+        import ctypes
+
+        class State(ctypes.Structure):
+            _fields_ = (
+                ("next_out", ctypes.c_void_p), ("avail_out", ctypes.c_uint32), ("total_out", ctypes.c_uint32),
+                ("next_in", ctypes.c_void_p), ("read_in", ctypes.c_uint64), ("avail_in", ctypes.c_uint32),
+                ("read_in_length", ctypes.c_int32), ("rest", ctypes.c_char * self._STATE),
+            )  # fmt: skip
+
+        self._state = State
+        self.ctypes = ctypes
+        library = ctypes.CDLL(path)
+        self.inflate: Any = library.isal_inflate
+        self._init: Any = library.isal_inflate_init
+        for function in (self.inflate, self._init):
+            function.argtypes = [ctypes.c_void_p]
+
+    def begin(self) -> Stream:
+        """A stream of its own."""
+        state = self._state()
+        self._init(self.ctypes.addressof(state))
+        return Stream(self, state)
+
+
+class Stream:
+    """One deflated stream on its way."""
+
+    _ROOM = 1 << 18  # what is unpacked at once is hashed and written while the processor's cache has it
+
+    def __init__(self, library: Streams, state: Any) -> None:
+        self._library = library
+        self._state = state
+        self._room = bytearray(self._ROOM)
+        self._target = library.ctypes.c_char.from_buffer(self._room)
+
+    @property
+    def left(self) -> int:
+        """Bytes that are behind the stream's end, once everything was given; some are in the state already."""
+        return int(self._state.avail_in + max(0, self._state.read_in_length) // 8)
+
+    def unpack(self, packed: memoryview) -> Iterator[Buffer]:
+        """What a piece gives, each part to be used before the next. Raise `ValueError` where the data are damaged."""
+        if self._state.avail_in:
+            raise ValueError("data behind its end")
+        ctypes, state, view = self._library.ctypes, self._state, memoryview(self._room)
+        kind = ctypes.c_char * len(packed)
+        source = kind.from_buffer_copy(packed) if packed.readonly else kind.from_buffer(packed)
+        state.next_in, state.avail_in = ctypes.addressof(source), len(packed)
+        while True:
+            state.next_out, state.avail_out = ctypes.addressof(self._target), self._ROOM
+            error = self._library.inflate(ctypes.addressof(state))
+            if error < 0:
+                raise ValueError(f"igzip error {error}")
+            yield view[: self._ROOM - state.avail_out]
+            if state.avail_out:
+                return
+
+
+def _streams(path: Path) -> Streams | None:
+    try:
+        return Streams(str(path)) if path.is_file() else None
+    except (OSError, AttributeError):
+        return None
 
 
 class _Decompressor:

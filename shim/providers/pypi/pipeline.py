@@ -7,7 +7,6 @@ and tell the compiler. Large archives go first, so that no core is left alone wi
 from __future__ import annotations
 
 import contextlib
-import re
 import threading
 from collections import deque
 from pathlib import Path
@@ -19,12 +18,11 @@ from shim.providers.pypi import indexes, inflate, machine
 from shim.providers.pypi.access import Access
 from shim.providers.pypi.ahead import Ahead
 from shim.providers.pypi.archive import ArchiveError
-from shim.providers.pypi.bytecode import Compiler, Scope
+from shim.providers.pypi.bytecode import Compiler
 from shim.providers.pypi.cache import Cache, Entry
 from shim.providers.pypi.crew import Channel, Crew, Parcel
 from shim.providers.pypi.fetch import Fetcher, Surroundings
 from shim.providers.pypi.layer import Layer, LostError
-from shim.providers.pypi.names import normalise
 from shim.providers.pypi.sink import IN_MEMORY
 from shim.providers.pypi.unpack import Unpacker
 
@@ -32,7 +30,6 @@ from shim.providers.pypi.unpack import Unpacker
 FETCHERS = 6
 #: Bytes of archives in memory at once, where the container allows that much.
 _BUDGET = 192 << 20
-_PROJECT = re.compile(r"\s*([A-Za-z0-9][\w.-]*)")
 
 
 class Pipeline:
@@ -44,7 +41,7 @@ class Pipeline:
         self._python = python
         self._cache = Cache(workplace.cache)
         self._layer = Layer(workplace.target, python)
-        self._compiler = Compiler(self._layer, workplace.target, _scope(workplace))
+        self._compiler = Compiler(self._layer, workplace.target, workplace.hint)
         self._fast = inflate.library()
         self._crew = Crew(workplace.check)
 
@@ -170,17 +167,10 @@ class Pipeline:
 
     def _link(self, entry: Entry, choice: Choice) -> None:
         self._layer.add(entry, choice.name)
-        self._compiler.add(entry, choice.name)
+        self._compiler.add(entry)
 
 
 def _listed(choices: list[Choice]) -> str:
     """Components for a message, the first few by name."""
     shown = ", ".join(f"{choice.name} {choice.version}" for choice in choices[:5])
     return shown + (f" and {len(choices) - 5} more" if len(choices) > 5 else "")
-
-
-def _scope(workplace: Workplace) -> Scope:
-    """What to compile: see `Scope`; packages count as required by name if the manifest names them."""
-    required = (_PROJECT.match(requirement.text) for requirement in workplace.manifest.of("pypi"))
-    projects = frozenset(normalise(found[1]) for found in required if found)
-    return Scope(workplace.prepare, projects)

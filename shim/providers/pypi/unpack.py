@@ -65,7 +65,7 @@ class Unpacker:
         self._add(f"{wheel.SITE}/{self.dist_info}/INSTALLER", _INSTALLER, 0o644)
         self._record()
         files = tuple(File(path, size, known) for path, (known, size) in self._rows.items())
-        return Contents(self.dist_info, files, tuple(point.module for point in points))
+        return Contents(self.dist_info, files, tuple((point.name, point.module) for point in points))
 
     def _metadata(self, name: str, optional: bool = False) -> bytes:
         member = self._members.get(f"{self.dist_info}/{name}")

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-import ctypes.util
+import contextlib
 import os
-import platform
 import subprocess
 import tempfile
 from collections.abc import Iterator
@@ -12,41 +11,46 @@ from pathlib import Path
 
 import pytest
 
-from shim.providers.pypi.inflate import LIBRARY, Library, library
+from shim.providers.pypi.inflate import LIBRARY, STREAMS, Library, library
 
 CACHE = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "cir-dev"
 
 
 @pytest.fixture(scope="session")
-def libdeflate() -> Path:
-    """The library as Debian has it: this machine's, or the package unpacked into the cache."""
-    if ctypes.util.find_library("deflate"):
-        found = sorted(Path("/usr/lib").glob(f"{platform.machine()}-linux-gnu/{LIBRARY}"))
-        if found:
-            return found[0]
-    place = CACHE / "libdeflate" / LIBRARY
+def inflaters() -> Path:
+    """A folder with the libraries of the shim image, as Debian has them, from packages unpacked into the cache."""
+    place = CACHE / "inflaters"
     if not place.exists():
         place.parent.mkdir(parents=True, exist_ok=True)
-        with tempfile.TemporaryDirectory(
-            dir=place.parent
-        ) as name:  # whole or absent, whoever else does the same
+        # Whole or absent, whoever else does the same.
+        with tempfile.TemporaryDirectory(dir=place.parent) as name:
             folder = Path(name)
             subprocess.run(
-                ["apt-get", "download", "libdeflate0"], check=True, cwd=folder, capture_output=True
+                ["apt-get", "download", "libdeflate0", "libisal2"],
+                check=True,
+                cwd=folder,
+                capture_output=True,
             )
-            package = next(folder.glob("libdeflate0_*.deb"))
-            subprocess.run(["dpkg-deb", "-x", str(package), str(folder)], check=True)
-            next(folder.rglob(LIBRARY)).resolve().rename(place)
+            for package in folder.glob("*.deb"):
+                subprocess.run(["dpkg-deb", "-x", str(package), str(folder)], check=True)
+            (folder / "both").mkdir()
+            for library_name in (LIBRARY, STREAMS):
+                next(folder.rglob(library_name)).resolve().rename(folder / "both" / library_name)
+            with contextlib.suppress(OSError):  # somebody was faster
+                (folder / "both").rename(place)
     return place
 
 
-@pytest.fixture(params=["zlib", "libdeflate"])
+@pytest.fixture(params=["zlib", "libdeflate", "ISA-L"])
 def fast(request: pytest.FixtureRequest) -> Library | None:
-    """Both ways to unpack."""
+    """Every way to unpack: what is missing is done by zlib."""
     if request.param == "zlib":
         return None
-    found = library(str(request.getfixturevalue("libdeflate")))
+    found = library(str(request.getfixturevalue("inflaters") / LIBRARY))
     assert found is not None
+    assert found.streams is not None
+    if request.param == "libdeflate":
+        found.streams = None
     return found
 
 

@@ -13,10 +13,9 @@ from pathlib import Path
 
 import pytest
 
-from cirfile.manifest import Manifest, Requirement
 from shim.facts import Facts, Interpreter
 from shim.paths import ACTIVE_LAYER
-from shim.provider import Workplace
+from shim.provider import Hint, Workplace
 from shim.providers.pypi import machine
 from tests.shim.providers.support import PYTHON, assemble, serve, workplace
 from tests.support.index import Index
@@ -64,11 +63,11 @@ OTHER = Wheel(
         "method.py": "",
     },
 )
-#: What an application that says `import package` reaches: `optional` only through a function of another package.
+#: What an application that says `import package` reaches, `lazy` and what it imports in a function alone not.
 REACHED = {
-    "package/__init__.py", "package/core.py", "package/first.py", "package/second.py", "package/lazy.py",
-    "package/dynamic.py", "package/listed.py", "package/deep/__init__.py", "package/deep/er/__init__.py",
-    "package/deep/er/leaf.py", "other/__init__.py", "other/sub/module.py", "third.py", "tabbed.py", "following.py",
+    "package/__init__.py", "package/core.py", "package/first.py", "package/second.py", "package/listed.py",
+    "package/deep/__init__.py", "package/deep/er/__init__.py", "package/deep/er/leaf.py", "other/__init__.py",
+    "other/sub/module.py", "third.py", "tabbed.py", "following.py",
 }  # fmt: skip
 
 
@@ -81,10 +80,10 @@ def compiled(folder: Path) -> set[str]:
     }
 
 
-def application(folder: Path, text: str = "import package\n") -> tuple[Path, ...]:
+def application(folder: Path, text: str = "import package\n", *words: str) -> Hint:
     path = folder / "application.py"
     path.write_text(text)
-    return (path,)
+    return Hint((path,), frozenset(words))
 
 
 def made(tmp_path: Path, name: str = "1", **changes: object) -> Workplace:
@@ -96,7 +95,7 @@ def made(tmp_path: Path, name: str = "1", **changes: object) -> Workplace:
 
 
 def test_what_the_application_imports_is_compiled_and_nothing_else(tmp_path: Path) -> None:
-    made(tmp_path, prepare=application(tmp_path))
+    made(tmp_path, hint=application(tmp_path))
     assert compiled(tmp_path / "1") == REACHED
 
 
@@ -104,7 +103,7 @@ def test_what_the_application_imports_is_compiled_and_nothing_else(tmp_path: Pat
     ("text", "expected"),
     [
         ("import third", {"third.py"}),
-        ("import package.options", {*REACHED, "package/options.py", "package/plotting.py"}),
+        ("import package.options", {*REACHED, "package/options.py"}),
         ("import package.typed", {*REACHED, "package/typed.py", "method.py"}),
         ("def f():\n    import package.plotting", {*REACHED, "package/plotting.py", "beyond.py"}),
         ("import nothing.here, third as x", {"third.py"}),
@@ -123,14 +122,57 @@ def test_what_the_application_imports_is_compiled_and_nothing_else(tmp_path: Pat
     ],
 )  # fmt: skip
 def test_imports_are_found(tmp_path: Path, text: str, expected: set[str]) -> None:
-    made(tmp_path, prepare=application(tmp_path, text))
+    made(tmp_path, hint=application(tmp_path, text))
     assert compiled(tmp_path / "1") == expected
 
 
-def test_commands_of_required_packages_are_prepared(tmp_path: Path) -> None:
-    manifest = Manifest(requirements=(Requirement("pypi", "Package[extra] >= 1"),))
-    made(tmp_path, prepare=application(tmp_path, "x = 1\n"), manifest=manifest)
+def test_commands_that_the_application_starts_are_prepared(tmp_path: Path) -> None:
+    made(tmp_path, "1", hint=application(tmp_path, "x = 1\n", "sh", "package-other"))
+    assert compiled(tmp_path / "1") == set()
+    made(tmp_path, "2", hint=application(tmp_path, "x = 1\n", "sh", "package"))
+    assert compiled(tmp_path / "2") == {*REACHED, "package/cli.py", "package/command.py"}
+
+
+def test_a_module_of_the_command_line_is_prepared(tmp_path: Path) -> None:
+    made(tmp_path, hint=Hint(modules=("package.cli",)))
     assert compiled(tmp_path / "1") == {*REACHED, "package/cli.py", "package/command.py"}
+
+
+LAZY = {
+    "lazily/tests/test_thing.py": "class Thing: pass\n",
+    "lazily/things.py": "import third\nclass Thing(Base): pass\n",
+    "lazily/others.py": "def other(): pass\ndef Thingy(): pass\n",
+    "lazily/values.py": "VALUE: int = 1\n",
+    "lazily/__init__.py": "",
+}
+
+
+@pytest.mark.parametrize(
+    ("init", "text", "expected"),
+    [
+        ("def __getattr__(name): ...\n__all__ = ['Thing', 'VALUE']", "from lazily import Thing", {"things.py"}),
+        ("def __getattr__(name): ...\n__all__ = ['Thing', 'VALUE']", "from lazily import VALUE", {"values.py"}),
+        ("def __getattr__(name): ...\n__all__ = ['Thing', 'VALUE']", "from lazily import other", set()),
+        ("sys.modules[__name__] = _LazyModule(__name__)", "from lazily import (Thing,\n other)", {"things.py", "others.py"}),
+        ("__getattr__, __dir__ = lazy.attach_stub(__name__)", "def f():\n    from lazily import other", {"others.py"}),
+        ("_x = ['Thing']", "from lazily import Thing", set()),
+        ("def __getattr__(name): ...\nThing = 'Thing'", "from lazily import Thing", set()),
+        ("def __getattr__(name): ...\nfrom .values import Thing\n'Thing'", "from lazily import Thing", {"values.py"}),
+    ],
+)  # fmt: skip
+def test_names_that_a_package_gives_out_lazily(
+    tmp_path: Path, init: str, text: str, expected: set[str]
+) -> None:
+    """As transformers, huggingface_hub and scikit-image do: no import statement leads to their modules."""
+    wheels = serve(
+        tmp_path / "index", Wheel("lazily", files={**LAZY, "lazily/__init__.py": f"{init}\n"}), OTHER
+    )
+    with Index(tmp_path / "index") as index:
+        place = workplace(tmp_path / "1", cache=tmp_path / "cache", hint=application(tmp_path, text))
+        assemble(index, wheels, place)
+    found = compiled(tmp_path / "1")
+    assert found - {"third.py"} == {"lazily/__init__.py", *(f"lazily/{name}" for name in expected)}
+    assert ("third.py" in found) == ("things.py" in expected)
 
 
 def test_without_an_application_everything_is_compiled(tmp_path: Path) -> None:
@@ -169,10 +211,10 @@ def test_python_imports_the_bytecode(tmp_path: Path) -> None:
 
 
 def test_another_layer_finds_it_in_the_cache(tmp_path: Path) -> None:
-    made(tmp_path, "1", prepare=application(tmp_path, "import third\n"))
-    made(tmp_path, "2", prepare=application(tmp_path, "import package\n"))
+    made(tmp_path, "1", hint=application(tmp_path, "import third\n"))
+    made(tmp_path, "2", hint=application(tmp_path, "import package\n"))
     assert compiled(tmp_path / "2") == REACHED
-    made(tmp_path, "3", prepare=application(tmp_path, "import package\n"))
+    made(tmp_path, "3", hint=application(tmp_path, "import package\n"))
     pyc = f"{SITE}/package/__pycache__/core.{TAG}.pyc"
     assert (tmp_path / "3" / pyc).samefile(tmp_path / "2" / pyc)
 
@@ -232,7 +274,7 @@ def test_every_python_compiles_for_itself(tmp_path: Path, python: str) -> None:
         return
     interpreter = Interpreter(python, (major, minor, patch))
     facts = Facts("amd64", "glibc", (2, 36), interpreter)
-    made(tmp_path, prepare=application(tmp_path), facts=facts)
+    made(tmp_path, hint=application(tmp_path), facts=facts)
     site = tmp_path / f"1/layer/lib/python{major}.{minor}/site-packages"
     found = {path.name.split(".")[0] for path in site.rglob(f"*.cpython-{major}{minor}.pyc")}
     assert found == {Path(name).stem for name in REACHED}
