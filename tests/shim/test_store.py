@@ -21,6 +21,7 @@ from hypothesis import strategies as st
 
 from cirfile import hold
 from cirfile.hold import Hold, Watch
+from cirfile.manifest import Manifest
 from shim import contents, warm
 from shim.choice import Choices
 from shim.facts import Facts

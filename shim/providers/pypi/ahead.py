@@ -31,6 +31,8 @@ _WINDOW = 1 << 20
 #: Before an archive is verified less is believed than afterwards: members, bytes, and times what has arrived.
 _MOST_MEMBERS, _MUCH, _RATIO = 100_000, 256 << 20, 20
 _STEP = 0.1
+#: Members are told of so many at a time.
+_TOLD = 32
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,7 +69,15 @@ class EndedError(Exception):
 class Ahead:
     """Unpacks one archive into a folder, in a thread of its own, as far as it has come."""
 
-    def __init__(self, folder: Path, fast: Library | None, crew: Starter) -> None:
+    def __init__(
+        self,
+        folder: Path,
+        fast: Library | None,
+        crew: Starter,
+        tell: Callable[[Path, list[str]], None] = lambda _folder, _names: None,
+    ) -> None:
+        """`tell` is called with names of members that lie below the folder, while others are still to come."""
+        self._folder, self._tell = folder, tell
         self._files = Folder(folder)
         self._fast = fast
         self._crew = crew
@@ -113,9 +123,15 @@ class Ahead:
     def _run(self, source: _Window) -> None:
         """Unpack what comes. An odd header ends this; after anything else nothing of it can be told to be whole."""
         try:
+            new: list[str] = []
             for member in _members(source):
+                if new and (len(new) >= _TOLD or member.size > self._in_pieces):
+                    self._tell(self._folder, new)
+                    new = []
                 if _has_known_place(member):
                     self._place(member, source)
+                    new.append(member.name)
+            self._tell(self._folder, new)
         except _OddError:
             pass
         except BaseException as error:

@@ -9,10 +9,11 @@ assembly never fails for want of it.
 from __future__ import annotations
 
 import contextlib
+import fcntl
 import os
 import signal
 import threading
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 
 from shim.facts import Interpreter
@@ -24,6 +25,8 @@ from shim.providers.pypi.layer import Layer
 
 #: Variables that the base's interpreter may need to find its libraries.
 _PASSED = ("LD_LIBRARY_PATH", "PATH")
+#: Bytes of lines that may wait while it reads sources: nobody shall wait for it meanwhile.
+_PIPE = 1 << 20
 
 
 class Compiler:
@@ -53,6 +56,8 @@ class Compiler:
         argv = [python.path, "-I", "-S", "-W", "ignore", "-c", PROGRAM, *arguments]
         passed = {name: environment[name] for name in _PASSED if name in environment}
         requests, self._input = os.pipe2(os.O_CLOEXEC)
+        with contextlib.suppress(OSError):  # where the user has many pipes, it may be as large as others
+            fcntl.fcntl(self._input, fcntl.F_SETPIPE_SZ, _PIPE)
         output, answers = os.pipe2(os.O_CLOEXEC)
         actions: list[tuple[int, int, int] | tuple[int, int, str, int, int]] = [
             (os.POSIX_SPAWN_DUP2, requests, 0),
@@ -76,6 +81,13 @@ class Compiler:
             ]
         )
         return True
+
+    def expect(self, folder: Path, names: Iterable[str]) -> None:
+        """Tell it of modules of a wheel that still arrives, below a folder's ``site``; they count once it is added."""
+        place = f"{folder}/{wheel.SITE}"
+        modules = [module for name in names if (module := _module(f"{wheel.SITE}/{name}"))]
+        if self._pid and modules and not {"\n", "\t"} & set(place):
+            self._say([f">{place}", *(f"~{module}" for module in modules)])
 
     def add(self, entry: Entry) -> None:
         """Give it a wheel's modules, and link the bytecode that the cache already has."""

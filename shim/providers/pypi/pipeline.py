@@ -30,6 +30,7 @@ from shim.providers.pypi.unpack import Unpacker
 FETCHERS = 6
 #: Bytes of archives in memory at once, where the container allows that much.
 _BUDGET = 192 << 20
+_UNKNOWN = 1 << 60
 
 
 class Pipeline:
@@ -72,7 +73,10 @@ class Pipeline:
             self._compiler.stop()
 
     def _link_cached(self) -> list[Choice]:
-        """Link what the cache has; return what is missing, the largest first."""
+        """Link what the cache has; return what is missing, the largest first, before them those of unknown size.
+
+        Indexes that tell no sizes are those of large wheels, such as PyTorch's.
+        """
         missing, ruined = [], []
         for choice in self._selection.choices:
             self._place.check()
@@ -84,7 +88,7 @@ class Pipeline:
         if ruined:
             self._place.progress.note(f"the store has lost files of {_listed(ruined)}")
             missing += ruined
-        return sorted(missing, key=lambda choice: (-choice.artifact.size, choice.name))
+        return sorted(missing, key=lambda choice: (-(choice.artifact.size or _UNKNOWN), choice.name))
 
     def _link_whole(self, entry: Entry, choice: Choice) -> bool:
         """Link an entry; `False` for one that lacks files, as where old ones are purged. That is taken away."""
@@ -140,7 +144,9 @@ class Pipeline:
                     return
                 size = choice.artifact.size if choice.artifact.size <= IN_MEMORY else 0
                 archives.reserve(size)
-                ahead = Ahead(workspace / choice.artifact.sha256, self._fast, self._crew)
+                ahead = Ahead(
+                    workspace / choice.artifact.sha256, self._fast, self._crew, self._compiler.expect
+                )
                 with contextlib.ExitStack() as stack:
                     data = stack.enter_context(fetcher.fetch(choice, ahead))
                     archives.put(Parcel(choice, data, ahead, size, stack.pop_all()))

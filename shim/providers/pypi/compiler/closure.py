@@ -1,0 +1,149 @@
+"""Which modules are going to be imported: a part of the program, see the package."""
+
+TEXT = r'''
+# Packages that import by themselves what is asked of them: by a list of names, or whatever their modules define.
+LAZY = re.compile(rb"__getattr__|_LazyModule|attach_stub")
+UNLISTED = re.compile(rb"_LazyModule|attach_stub")
+DEFINED = rb"^(?:(?:async +)?def +|class +)?(%s)[ \t]*[(:=]"
+# A name that many modules define tells nothing; packages with many modules rarely list names.
+DEFINERS = 4
+FEW = 400
+LARGEST = 1 << 26
+
+
+def defined(source, names):
+    """Those of some names that a source defines as a class, a function or a variable."""
+    there = [re.escape(name) for name in names if name in source]
+    return set(re.findall(DEFINED % b"|".join(there), source, re.M)) if there else ()
+
+
+def contents(path):
+    """A source, None where it is not there."""
+    try:
+        with open(path, "rb") as stream:
+            return stream.read(LARGEST)
+    except OSError:
+        return None
+
+
+class Closure:
+    """Modules to compile. `places` has the folders of those that still arrive."""
+
+    def __init__(self):
+        self.modules = {}
+        self.places = {}
+        self.compiled = set()
+        self.wanted = set()
+        self.seen = set()
+        self.ready = []
+        self.queue = []
+        self.asked = set()
+        self.plain = set()
+
+    def add(self, path, place=SITE):
+        """A module that is there, or still arrives."""
+        if place == SITE:
+            self.places.pop(path, None)
+        else:
+            self.places[path] = place
+        name = path[:-3].replace("/", ".")
+        package = name.endswith(".__init__")
+        if package:
+            name = name[: -len(".__init__")]
+        if package or name not in self.modules:
+            self.modules[name] = path
+        if ALL:
+            self.compile(path)
+        elif name in self.wanted:
+            self.want(name)
+
+    def file(self, path):
+        return self.places.get(path, SITE) + "/" + path
+
+    def want(self, name):
+        """A module and the packages it is in; those that are not there yet are taken when they come."""
+        while name and name not in self.seen:
+            path = self.modules.get(name)
+            source = None if path is None else contents(self.file(path))
+            if source is None:
+                self.wanted.add(name)
+            else:
+                self.seen.add(name)
+                self.compile(path)
+                self.follow(source, path)
+            name = name.rpartition(".")[0]
+
+    def compile(self, path):
+        if path not in self.compiled:
+            self.compiled.add(path)
+            self.push(path)
+
+    def push(self, path):
+        try:
+            heapq.heappush(self.ready, (-os.stat(self.file(path)).st_size, path))
+        except OSError:
+            self.compiled.discard(path)  # it has got its place meanwhile, and comes again
+
+    def follow(self, source, path):
+        """Queue what a source imports. Of the application's own files (no path) every import counts."""
+        package = path[:-3].split("/")[:-1]
+        for level, module, names in imports(source, not path):
+            base = module.decode("utf-8", "replace")
+            if level:
+                parent = package[: len(package) - level + 1]
+                base = ".".join(parent + ([base] if base else []))
+            if not base:
+                continue
+            self.queue.append(base)
+            for name in names:
+                self.queue.append(base + "." + name.decode("utf-8", "replace"))
+                if name[:2] not in (b"__", b"*"):
+                    self.asked.add((base, name))
+
+    def drain(self):
+        while self.queue:
+            self.want(self.queue.pop())
+
+    def search(self):
+        """Follow the names that were asked of packages which give them out lazily; their wheels are complete."""
+        while True:
+            names = {}
+            there = [pair for pair in self.asked if pair[0] in self.modules]
+            for base, name in [pair for pair in there if self.modules[pair[0]] not in self.places]:
+                self.asked.discard((base, name))
+                if base + "." + name.decode("utf-8", "replace") not in self.modules:
+                    names.setdefault(base, set()).add(name)
+            if not names:
+                return
+            for base in names:
+                for module in self.definers(base, names[base]):
+                    self.want(module)
+                self.drain()
+
+    def definers(self, base, names):
+        """The modules of a lazy package that define these names, where it does not import them by itself."""
+        path = self.modules[base]
+        source = None if base in self.plain else contents(self.file(path))
+        if not source or not path.endswith("/__init__.py") or not LAZY.search(source):
+            self.plain.add(base)
+            return
+        for _, _, given in imports(source, False):
+            names.difference_update(given)
+        names.difference_update(defined(source, names))
+        inside = self.below(path[: -len("__init__.py")])
+        if not UNLISTED.search(source):
+            quoted = [name for name in names if b'"' + name + b'"' in source or b"'" + name + b"'" in source]
+            names = quoted if len(inside) <= FEW else ()
+        found = {}
+        for module in inside if names else ():
+            for name in defined(contents(self.file(self.modules[module])) or b"", names):
+                found.setdefault(name, []).append(module)
+        for name in found:
+            if len(found[name]) <= DEFINERS:
+                yield from found[name]
+
+    def below(self, folder):
+        """The modules in a folder and below it, without tests."""
+        paths = self.modules.items()
+        return [name for name, path in paths if path.startswith(folder) and "/tests/" not in path]
+'''

@@ -1,0 +1,177 @@
+"""The program that compiles, spoken to line by line: modules of wheels that still arrive."""
+
+from __future__ import annotations
+
+import binascii
+import os
+import shutil
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from shim.providers.pypi.compiler import PROGRAM
+
+TAG = f"cpython-{sys.version_info[0]}{sys.version_info[1]}"
+PYC = f"package/__pycache__/module.{TAG}.pyc"
+
+
+class Program:
+    """A running one; `arriving` is where a wheel is unpacked while it arrives."""
+
+    def __init__(self, folder: Path) -> None:
+        self.site, self.arriving = folder / "site", folder / "arriving"
+        self.site.mkdir()
+        argv = [sys.executable, "-I", "-S", "-c", PROGRAM, str(self.site), "/shown", "1", "0"]
+        self.process = subprocess.Popen(argv, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+        assert self.process.stdout
+        assert self.process.stdout.readline().startswith(TAG)
+
+    def say(self, *lines: str) -> None:
+        assert self.process.stdin
+        self.process.stdin.write("".join(f"{line}\n" for line in lines))
+        self.process.stdin.flush()
+
+    def arrive(self, name: str, text: str) -> Path:
+        path = self.arriving / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(text)
+        self.say(f">{self.arriving}", f"~{name}")
+        return path
+
+    def place(self, name: str) -> None:
+        """The wheel is verified and linked."""
+        (self.site / name).parent.mkdir(parents=True, exist_ok=True)
+        os.link(self.arriving / name, self.site / name)
+
+    def wait(self, name: str) -> Path:
+        path, deadline = self.site / name, time.monotonic() + 20
+        while not (path.exists() and path.stat().st_size):
+            assert time.monotonic() < deadline, f"{name} was not made"
+            time.sleep(0.01)
+        time.sleep(0.05)
+        return path
+
+    def end(self) -> list[list[str]]:
+        """Its answers."""
+        self.say(".")
+        assert self.process.stdout
+        answers = [line.rstrip("\n").split("\t") for line in self.process.stdout]
+        assert self.process.wait(20) == 0
+        return answers
+
+
+@pytest.fixture
+def program(tmp_path: Path) -> Iterator[Program]:
+    made = Program(tmp_path)
+    yield made
+    made.process.kill()
+    made.process.communicate()
+
+
+def answer(pyc: Path) -> list[str]:
+    return ["package/module.py", PYC, str(binascii.crc32(pyc.read_bytes()))]
+
+
+def test_what_arrives_is_compiled_at_once_and_counts_later(program: Program) -> None:
+    program.say("*package.module")
+    program.arrive("package/module.py", "x = 1\n")
+    made = program.wait(PYC)
+    number = made.stat().st_ino
+    program.place("package/module.py")
+    program.say("+package/module.py", "!")
+    assert program.end() == [answer(made)]
+    assert made.stat().st_ino == number
+
+
+def test_another_file_in_its_place_is_compiled_anew(program: Program) -> None:
+    """As where the archive's directory says something else than the headers that were read first."""
+    program.say("*package.module")
+    arrived = program.arrive("package/module.py", "x = 'early'\n")
+    early = program.wait(PYC).read_bytes()
+    arrived.unlink()
+    arrived.write_text("x = 'final'\n")
+    program.place("package/module.py")
+    program.say("+package/module.py", "!")
+    assert program.end() == [answer(program.site / PYC)]
+    assert b"final" in (program.site / PYC).read_bytes()
+    assert b"early" in early
+
+
+def test_another_bytecode_in_its_place_is_made_anew(program: Program) -> None:
+    """As where the wheel brings its own."""
+    program.say("*package.module")
+    program.arrive("package/module.py", "x = 1\n")
+    made = program.wait(PYC)
+    made.unlink()
+    made.write_bytes(b"brought")
+    program.place("package/module.py")
+    program.say("+package/module.py", "!")
+    assert program.end() == [answer(made)]
+    assert made.read_bytes() != b"brought"
+
+
+def test_what_never_comes_leaves_nothing(program: Program) -> None:
+    program.say("*package.module")
+    program.arrive("package/module.py", "x = 1\n")
+    made = program.wait(PYC)
+    assert program.end() == []
+    assert not made.exists()
+
+
+def test_what_has_got_its_place_meanwhile_is_compiled_there(program: Program) -> None:
+    """Its folder gets another name once the wheel is whole, maybe before this program has come to it."""
+    program.arrive("package/module.py", "import package.other\n")
+    program.arrive("package/other.py", "")
+    for name in ("package/module.py", "package/other.py"):
+        program.place(name)
+    shutil.rmtree(program.arriving)
+    program.say("*package.module", "+package/module.py", "+package/other.py", "!")
+    assert sorted(source for source, _, _ in program.end()) == ["package/module.py", "package/other.py"]
+
+
+def test_a_copy_of_what_arrived_is_compiled_anew(program: Program) -> None:
+    """Where the store has no hard links."""
+    program.say("*package.module")
+    program.arrive("package/module.py", "x = 1\n")
+    made = program.wait(PYC)
+    (program.site / "package").mkdir(exist_ok=True)
+    shutil.copyfile(program.arriving / "package/module.py", program.site / "package/module.py")
+    program.say("+package/module.py", "!")
+    assert program.end() == [answer(made)]
+
+
+def test_bytecode_of_the_cache_does_not_meet_that_of_what_arrived(program: Program) -> None:
+    """Another process has published the wheel with its bytecode; whichever file stays, the answer is of that one."""
+    program.say("*package.module")
+    program.arrive("package/module.py", "x = 1\n")
+    program.wait(PYC)
+    program.place("package/module.py")
+    program.say("=package/module.py", "!")
+    assert program.end() == [answer(program.site / PYC)]
+
+
+def test_imports_are_followed_while_wheels_arrive(program: Program) -> None:
+    program.say("*package.module")
+    program.arrive("package/module.py", "from package import sub\nimport other\n")
+    program.arrive("package/__init__.py", "")
+    program.arrive("package/sub.py", "def f():\n    import package.unused\n")
+    program.arrive("package/unused.py", "")
+    for name in ("module", "__init__", "sub"):
+        program.wait(f"package/__pycache__/{name}.{TAG}.pyc")
+    for name in ("module", "__init__", "sub", "unused"):
+        program.place(f"package/{name}.py")
+        program.say(f"+package/{name}.py")
+    program.say("!")
+    assert len(program.end()) == 3
+
+
+def test_nothing_is_made_where_the_layer_was_given_up(program: Program) -> None:
+    program.site.rmdir()
+    program.say("*package.module")
+    program.arrive("package/module.py", "x = 1\n")
+    assert program.end() == []
+    assert not program.site.exists()
