@@ -130,4 +130,9 @@ class _Start:
         try:
             store.record(address, key)
         except OSError as error:
+            if store.has_looked_over(key):
+                self.progress.note(
+                    f"note: {store.root} cannot be written, so that every start reads this layer to its end until"
+                    " one that can write it has done so, since the host was started, or another host made it"
+                )
             self.progress.debug(f"{store.root}: the next start will look again: {error.strerror}")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import json
 import os
 import traceback
@@ -10,6 +11,9 @@ from typing import NoReturn
 
 from shim.errors import DENIED, FULL, INTERNAL, PERMISSION, TRY_AGAIN, ShimError
 from shim.guard import Interrupted
+
+#: What file systems of disks and servers say when they fail: not what a mistake of ours would lead to.
+_OF_STORES = (errno.EIO, errno.ESTALE, errno.ETIMEDOUT, errno.EREMOTEIO, errno.ENOTCONN, errno.EHOSTDOWN)
 
 
 def end(error: BaseException, environment: Mapping[bytes, bytes]) -> NoReturn:
@@ -31,6 +35,14 @@ def of(error: BaseException) -> ShimError:
         return ShimError(error.code, message, "what was fetched is kept, nothing half-made is left")
     if isinstance(error, OSError) and error.errno in FULL + DENIED:
         return _of_system(error)
+    if isinstance(error, RuntimeError) and "can't start new thread" in str(error):
+        message = "the container may have no more processes, which making the platform layer needs"
+        return ShimError(TRY_AGAIN, message, "allow it more: `--pids-limit`, or `ulimit -u` of its user")
+    if isinstance(error, OSError) and error.errno in _OF_STORES and _is_elsewhere(error.filename):
+        message = f"{error.filename}: the file system failed: {(error.strerror or '').lower()}"
+        return ShimError(
+            TRY_AGAIN, message, "try again; if it stays, look at the disk or the server of the store"
+        )
     if isinstance(error, MemoryError):
         message = "there is not enough memory to make the platform layer"
         return ShimError(TRY_AGAIN, message, "allow the container more")
@@ -38,6 +50,11 @@ def of(error: BaseException) -> ShimError:
     place = _places(error)[-1:]
     message = f"internal error: {type(error).__name__}: {text}" + (f" ({place[0]})" if place else "")
     return ShimError(INTERNAL, message, "this is a fault of the shim: please report it with this line")
+
+
+def _is_elsewhere(name: object) -> bool:
+    """Whether a file is not one of the image's own."""
+    return isinstance(name, str | bytes) and not os.fsdecode(name).startswith("/.cir/")
 
 
 def _of_system(error: OSError) -> ShimError:

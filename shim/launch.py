@@ -22,15 +22,17 @@ _MISLEADING = (b"PYTHONHOME", b"__PYVENV_LAUNCHER__")
 def environment() -> Environment:
     """The environment as the container engine gave it.
 
-    Python sets LC_CTYPE in a process that has no locale (PEP 538); the application must not inherit that.
+    Python sets LC_CTYPE in a process that has no locale, or that of C (PEP 538); the application must not inherit that.
     """
     given = dict(posix.environ)
     if b"LC_CTYPE" in given:
         try:
-            original = b"\0" + read("/proc/self/environ")
+            original = (b"\0" + read("/proc/self/environ")).partition(b"\0LC_CTYPE=")
         except OSError:
             return given
-        if b"\0LC_CTYPE=" not in original:
+        if original[1]:
+            given[b"LC_CTYPE"] = original[2].partition(b"\0")[0]
+        else:
             del given[b"LC_CTYPE"]
     return given
 

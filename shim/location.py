@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 from collections.abc import Callable
 from pathlib import Path
@@ -40,7 +41,7 @@ def writable(settings: Settings, environment: Environment, warn: Callable[[str],
     hosted = in_apptainer(environment)
     if not hosted or _is_own_mount(DEFAULT_STORE):  # a writable root of Apptainer has 64 MiB, in memory
         try:
-            return Store.create(Path(DEFAULT_STORE))
+            return _executable(Store.create(Path(DEFAULT_STORE)))
         except OSError as error:
             if error.errno in FULL:  # another store would only hide that
                 raise
@@ -77,7 +78,7 @@ def _is_own_mount(path: str) -> bool:
 
 def _own(path: str) -> Store:
     try:
-        return Store.create(Path(path))
+        return _executable(Store.create(Path(path)))
     except (NotADirectoryError, FileExistsError):
         raise ShimError(
             USAGE, f"CIR_STORE={path} is not a folder", "name a folder to keep layers in"
@@ -91,16 +92,39 @@ def _own(path: str) -> Store:
 
 
 def _fallback(path: str, reasons: list[str]) -> Store | None:
-    """A fallback store, if it is or becomes a private folder of this user."""
+    """A fallback store, if it is or becomes a private folder of this user.
+
+    Then a group may not write what is made from now on, either: that is for stores which users name or mount.
+    """
+    before = os.umask(0o022)
+    store = _private(path, reasons)
+    if store is None:
+        os.umask(before)
+    return store
+
+
+def _private(path: str, reasons: list[str]) -> Store | None:
     try:
         _make_private(Path(path), 0o700 if path.startswith(TEMPORARY_STORE) else 0o755)
         if not is_private(path):
             reasons.append(f"{path}: belongs to somebody else or others may write to it")
             return None
-        return Store.create(Path(path))
+        return _executable(Store.create(Path(path)))
     except OSError as error:
         reasons.append(f"{path}: {(error.strerror or '').lower()}")
         return None
+
+
+def _executable(store: Store) -> Store:
+    """The store, if programs and libraries in it can be used; Docker mounts ``--tmpfs`` without that.
+
+    :raises OSError: as whoever would load one gets it
+    """
+    if os.statvfs(store.root).f_flag & os.ST_NOEXEC:
+        raise OSError(
+            errno.EACCES, "mounted noexec, so that no library in it could be loaded", str(store.root)
+        )
+    return store
 
 
 def _make_private(folder: Path, mode: int) -> None:

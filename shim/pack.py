@@ -20,7 +20,7 @@ from pathlib import Path
 
 from cirfile import hostenv
 from cirfile.layout import ACTIVE_BIN, ACTIVE_LAYER, FRONT_DOORS, SHIM
-from shim import pack_modules
+from shim import pack_loader, pack_modules
 from shim.paths import RUN, SCRIPT, SHARED_LINK
 
 PYTHON = "python3.11"
@@ -86,7 +86,7 @@ def _interpreter(debian: Path, root: Path) -> None:
     loaders = [path for path in _files(debian) if path.name.startswith("ld-linux-") and not path.is_symlink()]
     if len(loaders) != 1:
         raise SystemExit(f"shim.pack: expected one dynamic loader below {debian}, found {loaders}")
-    shutil.copyfile(loaders[0], root / "ld.so")
+    (root / "ld.so").write_bytes(pack_loader.deafened(loaders[0].read_bytes()))
     (root / "ld.so").chmod(0o755)
 
 
@@ -100,7 +100,7 @@ def _modules(places: list[Path], library: Path) -> None:
 
 def is_carried(path: Path) -> bool:
     """Whether a file of ours is a module that the layer has."""
-    return path.suffix == ".py" and path.stem not in ("pack", "pack_modules")
+    return path.suffix == ".py" and not path.stem.startswith("pack")
 
 
 def module_name(path: Path, source: Path) -> str:

@@ -12,7 +12,7 @@ def describe(facts: Facts) -> str:
     """The facts in one line, in the words of a ``PLATFORMS`` line."""
     words = [f"arch={facts.arch}", f"libc={facts.libc}"]
     if facts.python:
-        words.append(f"python={facts.python.tag}")
+        words.append(f"python={facts.python.tag}{facts.python.abiflags}")
     words.append(f"accelerator={facts.accelerator}")
     if facts.microarch:
         words.append(f"microarch={facts.microarch}")

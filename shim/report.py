@@ -77,6 +77,7 @@ def _facts_json(facts: Facts) -> Json:
             "path": facts.python.path,
             "version": list(facts.python.version),
             "implementation": facts.python.implementation,
+            "abiflags": facts.python.abiflags,
         }
     return {
         "arch": facts.arch,

@@ -92,6 +92,10 @@ class Store:
         self._looked_over.add(key)
         return True
 
+    def has_looked_over(self, key: str) -> bool:
+        """Whether this process has read the layer to its end to see that it is sound."""
+        return key in self._looked_over
+
     def claim(self, key: str) -> Path:
         """The file that is held while the layer is assembled."""
         return self.root / "claims" / key

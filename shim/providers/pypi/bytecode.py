@@ -127,8 +127,13 @@ class Compiler:
         status = 1
         with contextlib.suppress(ChildProcessError):
             status = os.waitpid(pid, 0)[1]
-        if status:  # its workers outlive it by what they were given
+        if (
+            status
+        ):  # its workers outlive it by what they were given; of the first process they are children then
             self._kill(pid)
+            with contextlib.suppress(ChildProcessError):
+                while True:
+                    os.waitpid(-pid, 0)
         return status
 
     @staticmethod

@@ -73,6 +73,7 @@ class Cache:
     def find(self, sha256: str) -> Entry | None:
         """The entry of a wheel; one that cannot be read or was cut short by a crash is removed."""
         folder = self.folder / sha256
+        judged = _identity(folder)
         try:
             fields = json.loads((folder / ENTRY).read_bytes())
             files = tuple(File(*file) for file in fields["files"])
@@ -84,12 +85,13 @@ class Cache:
                 ),
             )
         except FileNotFoundError:
-            known = not folder.exists()
-            entry = None
+            if judged is None:  # what is there now was published meanwhile, whole: next time
+                return None
+            known, entry = False, None
         except (ValueError, KeyError, TypeError):
             known, entry = False, None
         if not known or (entry and fields["boot"] != self._boot and not _intact(entry)):
-            self.discard(sha256)
+            self.discard(sha256, judged)
             return None
         return entry
 
@@ -112,15 +114,25 @@ class Cache:
             return self.find(sha256) or self.publish(made, sha256, contents)
         return Entry(target, contents)
 
-    def discard(self, sha256: str) -> None:
-        """Take an entry away: renamed first, so that nobody finds half of it."""
+    def discard(self, sha256: str, judged: tuple[int, int] | None) -> None:
+        """Take an entry away: renamed first, so that nobody finds half of it.
+
+        :param judged: the identity of what is to go; what somebody has published since in its place stays
+        """
+        place = self.folder / sha256
         with self.workspace() as workspace, contextlib.suppress(FileNotFoundError):
-            (self.folder / sha256).rename(workspace / sha256)
+            if _identity(place) != judged:
+                return
+            place.rename(workspace / sha256)
+            if _identity(workspace / sha256) != judged:  # published between these two lines
+                with contextlib.suppress(OSError):
+                    (workspace / sha256).rename(place)
 
     def discard_ruin(self, entry: Entry, lost: str) -> None:
         """Take an entry away of which a file is not there; not one that somebody else has put in its place."""
-        if entry.folder.exists() and not (entry.folder / lost).exists():
-            self.discard(entry.folder.name)
+        judged = _identity(entry.folder)
+        if judged and not (entry.folder / lost).exists():
+            self.discard(entry.folder.name, judged)
 
     def partial(self, sha256: str) -> Path:
         """Where the beginning of a large download is kept for the next attempt, on this host and in this boot.
@@ -183,6 +195,15 @@ class Cache:
                 _remove(folder)  # with the lock held, so that an owner who has yet to lock it notices
         finally:
             os.close(lock)
+
+
+def _identity(folder: Path) -> tuple[int, int] | None:
+    """What tells a folder from one that gets its name later."""
+    try:
+        found = folder.stat()
+    except OSError:
+        return None
+    return found.st_dev, found.st_ino
 
 
 def _claim(folder: Path) -> int | None:

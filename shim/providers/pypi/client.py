@@ -129,7 +129,9 @@ class Client:
     def _send(
         self, place: Address, proxy: Address | None, start: int, accept: str
     ) -> http.client.HTTPResponse:
-        connection = self._open.get(place.origin) or self._connect(place, proxy)
+        connection = self._open.get(place.origin)
+        if connection is None or connection.sock is None:  # http.client has closed it, as the server asked
+            connection = self._connect(place, proxy)
         headers = {"Accept": accept, "Accept-Encoding": "identity", "User-Agent": _AGENT}
         if start:
             headers["Range"] = f"bytes={start}-"

@@ -53,6 +53,20 @@ class Crew:
         self._threads.append(thread)
         return thread
 
+    def start_some(self, number: int, work: Callable[[], None]) -> int:
+        """Run ``work`` in so many threads, or in fewer where the container may not have as many; return how many.
+
+        :raises RuntimeError: where not even one can be had
+        """
+        for started in range(number):
+            try:
+                self.start(work)
+            except RuntimeError:
+                if not started:
+                    raise
+                return started
+        return number
+
     def wait(self) -> None:
         """Wait until all have ended; raise the first error of any."""
         for thread in self._threads:

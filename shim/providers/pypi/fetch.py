@@ -84,6 +84,10 @@ class Fetcher:
                 self._receive(place, sink)
             except MissingError as error:
                 missed.append(error)
+            except (ShimError, TransientError) as error:
+                if not self._has_another(choice, place, sink, error):
+                    raise
+                missed.append(error)
             else:
                 return
         later = next((error for error in missed if isinstance(error, TransientError)), None)
@@ -93,6 +97,17 @@ class Fetcher:
         message = f"{choice.artifact.name} cannot be found: {said}"
         hint = "build the image again if the index removed it, or name an index that has it in UV_INDEX"
         raise ShimError(UNAVAILABLE, message, hint)
+
+    def _has_another(self, choice: Choice, place: Address, sink: Sink, error: Exception) -> bool:
+        """Whether the lock's own address is left where an index named at deployment has just failed, from the start."""
+        indexes = self._shared.indexes
+        if not indexes.own(choice) or not indexes.first(choice) or sink.received:
+            return False
+        try:
+            is_last = place.text == parse(choice.artifact.url).text
+        except ValueError:
+            is_last = True
+        return not is_last and getattr(error, "code", UNAVAILABLE) == UNAVAILABLE
 
     def _receive(self, place: Address, sink: Sink) -> None:
         answer = self._ask(place, sink)
@@ -166,13 +181,20 @@ class Fetcher:
         return found
 
     def _retrying(self, choice: Choice, sink: Sink) -> None:
-        """Try again after transient errors, with growing pauses; not at all long where nothing answers."""
-        began = time.monotonic()
-        for number in range(1, _ATTEMPTS + 1):
+        """Try again after transient errors, with growing pauses; not at all long where nothing answers.
+
+        What comes counts as progress, so that large files get over any number of breaks.
+        """
+        began, number = time.monotonic(), 0
+        while True:
+            number += 1
             self._shared.check()
+            before = sink.received
             try:
                 self._attempt(choice, sink)
             except TransientError as error:
+                if sink.received > before:
+                    began, number = time.monotonic(), 1
                 waited = time.monotonic() - began
                 silent = bool(error.hint) and (number == _SILENT_ATTEMPTS or waited > CONNECT_SECONDS - 0.5)
                 if number == _ATTEMPTS or silent or error.wait > _LONGEST_WAIT:

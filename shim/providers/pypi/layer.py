@@ -153,9 +153,13 @@ class Layer:
 
     def _link(self, source: str, place: str, project: str) -> None:
         try:
-            _link_or_copy(source, f"{self._target}/{place}")
+            os.link(source, f"{self._target}/{place}")
         except FileExistsError:
             self._replace(source, place, project)
+        except OSError as error:
+            if error.errno not in _NO_LINK:
+                raise
+            self._copy(source, place, project)
 
     def _replace(self, source: str, place: str, project: str) -> None:
         """Put a file in the place of another project's, unless that has become the owner meanwhile."""
@@ -166,17 +170,21 @@ class Layer:
                 Path(self._target, place).unlink(missing_ok=True)
             except (IsADirectoryError, PermissionError):
                 raise _in_the_way(place) from None
-            _link_or_copy(source, f"{self._target}/{place}")
+            os.link(source, f"{self._target}/{place}")
 
-
-def _link_or_copy(source: str, target: str) -> None:
-    try:
-        os.link(source, target)
-    except OSError as error:
-        if error.errno not in _NO_LINK:
-            raise
-        shutil.copyfile(source, target)
-        shutil.copymode(source, target)
+    def _copy(self, source: str, place: str, project: str) -> None:
+        """Put a copy there, whole, unless another project has become the owner meanwhile."""
+        aside = f"{self._target}/.{os.urandom(8).hex()}"
+        shutil.copyfile(source, aside)
+        shutil.copymode(source, aside)
+        with self._lock:
+            if self._owners.get(place, project) != project:
+                Path(aside).unlink()
+                return
+            try:
+                Path(aside).replace(Path(self._target, place))
+            except (IsADirectoryError, PermissionError):
+                raise _in_the_way(place) from None
 
 
 def _in_the_way(place: str) -> ShimError:

@@ -7,6 +7,8 @@ from pathlib import Path
 
 _V2 = Path("/sys/fs/cgroup")
 _UNLIMITED = 1 << 60
+#: More do not make an assembly faster. A process that compiles has up to 25 MB, a thread that unpacks as much.
+_MOST_WORKERS, _OF_A_WORKER = 16, 64 << 20
 
 
 def processors() -> int:
@@ -21,6 +23,11 @@ def processors() -> int:
     if len(pair) == 2 and pair[0] > 0 and pair[1] > 0:
         allowed = min(allowed, -(-pair[0] // pair[1]))
     return max(1, allowed)
+
+
+def workers() -> int:
+    """How many threads or processes may do the same kind of work: each needs memory, and many share one disk."""
+    return min(processors(), _MOST_WORKERS, max(1, memory() // _OF_A_WORKER))
 
 
 def memory() -> int:

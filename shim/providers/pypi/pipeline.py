@@ -54,7 +54,7 @@ class Pipeline:
         :raises ShimError: see `shim.providers.pypi.Pypi.assemble`
         :raises OSError: for the store's file system
         """
-        workers = machine.processors()
+        workers = machine.workers()
         self._layer.begin(self._python)
         self._compiler.start(self._python, workers, self._place.environment)
         try:
@@ -119,16 +119,21 @@ class Pipeline:
         access = Access(environment, known)
         shared = Surroundings(access, here, self._cache, self._place.progress, self._crew.check)
         self._place.progress.phase("fetch", sum(choice.artifact.size for choice in missing))
-        threading.Thread(target=self._cache.sweep, daemon=True).start()
+        with contextlib.suppress(RuntimeError):  # where no thread can be had for it, the next start sweeps
+            threading.Thread(target=self._cache.sweep, daemon=True).start()
         jobs, archives = deque(missing), Channel(min(_BUDGET, machine.memory() // 4), self._crew.check)
         fetchers = min(FETCHERS, len(missing))
         archives.expect(fetchers)
         with self._cache.workspace() as workspace, contextlib.ExitStack() as ends:
             ends.callback(self._crew.stop)  # before the workspace goes
-            for _ in range(fetchers):
-                self._crew.start(lambda: self._fetch_all(shared, jobs, archives, workspace))
-            for _ in range(min(workers + 1, len(missing))):
-                self._crew.start(lambda: self._unpack_all(archives, workspace))
+            started = self._crew.start_some(
+                fetchers, lambda: self._fetch_all(shared, jobs, archives, workspace)
+            )
+            for _ in range(fetchers - started):
+                archives.leave()
+            self._crew.start_some(
+                min(workers + 1, len(missing)), lambda: self._unpack_all(archives, workspace)
+            )
             self._crew.wait()
 
     def _fetch_all(

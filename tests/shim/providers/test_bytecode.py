@@ -291,6 +291,18 @@ def test_processors_and_memory_are_within_the_machine() -> None:
 
 
 @pytest.mark.parametrize(
+    ("processors", "memory", "expected"),
+    [(2, 1 << 60, 2), (128, 1 << 60, 16), (64, 512 << 20, 8), (4, 1 << 20, 1)],
+)
+def test_workers_have_room(
+    monkeypatch: pytest.MonkeyPatch, processors: int, memory: int, expected: int
+) -> None:
+    monkeypatch.setattr(machine, "processors", lambda: processors)
+    monkeypatch.setattr(machine, "memory", lambda: memory)
+    assert machine.workers() == expected
+
+
+@pytest.mark.parametrize(
     ("files", "processors", "memory"),
     [
         ({"cpu.max": "max 100000", "memory.max": "max"}, 8, 1 << 60),

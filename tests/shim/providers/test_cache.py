@@ -16,6 +16,7 @@ from pathlib import Path
 
 import pytest
 
+from shim.providers.pypi import cache as cache_module
 from shim.providers.pypi.cache import Cache, Contents, File
 
 LONG_AGO = (0, 0)
@@ -226,3 +227,39 @@ def crowd(cache: Cache, end: float) -> None:
     with ThreadPoolExecutor(5) as pool:
         for done in list(pool.map(until_the_end, (own, own, own, cache.sweep, cache.sweep))):
             assert done is None
+
+
+def test_an_entry_that_is_published_while_it_is_looked_for_stays(
+    cache: Cache, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Another container gives it its name after this one has read that it is not there."""
+    contents = Contents("a-1.dist-info", (File("site/a.py", 0, ""),))
+    genuine, sha256 = Path.read_bytes, "ab" * 32
+
+    def read(path: Path) -> bytes:
+        monkeypatch.setattr(Path, "read_bytes", genuine)
+        with cache.workspace() as workspace:
+            (workspace / "made/site").mkdir(parents=True)
+            (workspace / "made/site/a.py").touch()
+            cache.publish(workspace / "made", sha256, contents)
+        raise FileNotFoundError(path)
+
+    monkeypatch.setattr(Path, "read_bytes", read)
+    assert cache.find(sha256) is None
+    found = cache.find(sha256)
+    assert found
+    assert found.contents == contents
+
+
+def test_what_somebody_else_has_put_in_the_place_of_a_ruin_stays(cache: Cache) -> None:
+    sha256 = "cd" * 32
+    (cache.folder / sha256).mkdir(parents=True)
+    judged = cache_module._identity(cache.folder / sha256)
+    (cache.folder / sha256).rmdir()
+    (cache.folder / "other").mkdir()
+    (cache.folder / sha256).mkdir()
+    (cache.folder / sha256 / "kept").touch()
+    cache.discard(sha256, judged)
+    assert (cache.folder / sha256 / "kept").exists()
+    cache.discard(sha256, cache_module._identity(cache.folder / sha256))
+    assert not (cache.folder / sha256).exists()

@@ -7,8 +7,10 @@ import fcntl
 import os
 import random
 import subprocess
+import threading
 import time
 from dataclasses import replace
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
 
@@ -24,6 +26,7 @@ from shim.providers.pypi.access import Access
 from shim.providers.pypi.address import parse
 from shim.providers.pypi.ahead import Placed
 from shim.providers.pypi.cache import Cache
+from shim.providers.pypi.fetch import Fetcher
 from shim.providers.pypi.selection import select
 from shim.providers.pypi.unpack import Unpacker
 from tests.shim.providers.support import Recorded, assemble, lock_of, serve, workplace
@@ -99,6 +102,63 @@ def test_passing_faults_heal(tmp_path: Path, fault: Fault) -> None:
         if fault.retry_after == "1":
             assert index.counts()[FILE] == 2
     assert installed(tmp_path)
+
+
+def test_any_number_of_breaks_heals_while_something_comes(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Each break is followed by half of what is left; and in between nothing answers for a moment."""
+    monkeypatch.setattr(Fetcher, "_pause", lambda _self, _seconds: None)
+    wheels = serve(tmp_path / "index", DEMO)
+    with Index(tmp_path / "index") as index:
+        for _ in range(5):
+            index.fail(FILE, Fault("truncate", 2))
+            index.fail(FILE, Fault("status", 1, 503))
+        assemble(index, wheels, workplace(tmp_path))
+    assert installed(tmp_path)
+
+
+def test_an_index_of_the_deployment_does_not_stand_in_the_way_of_the_locks(tmp_path: Path) -> None:
+    """It lists the file, and does not give it away."""
+    wheels = serve(tmp_path / "index", DEMO)
+    with Index(tmp_path / "index") as theirs, Index(tmp_path / "index") as ours:
+        ours.fail(FILE, Fault("status", -1, 403))
+        environment = {"UV_INDEX": ours.url, "HOME": str(tmp_path)}
+        assemble(theirs, wheels, workplace(tmp_path, environment=environment), private=theirs.url)
+        assert ours.counts()[FILE] == 1
+    assert installed(tmp_path)
+
+
+def test_a_connection_that_the_server_closes_is_made_anew(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """With the patience for answers, not that for connections."""
+    monkeypatch.setattr(client, "CONNECT_SECONDS", 0.3)
+    asked: list[str] = []
+
+    class Closing(BaseHTTPRequestHandler):
+        """HTTP/1.0: a connection for each request; and each answer takes a while."""
+
+        def do_GET(self) -> None:
+            asked.append(self.path)
+            time.sleep(0.6)
+            self.send_response(200)
+            self.send_header("Content-Length", "2")
+            self.end_headers()
+            self.wfile.write(b"ok")
+
+        def log_message(self, *_: object) -> None:
+            """Nothing."""
+
+    with ThreadingHTTPServer(("127.0.0.1", 0), Closing) as server:
+        threading.Thread(target=server.serve_forever, args=(0.02,), daemon=True).start()
+        got = client.Client(Access({"HOME": str(tmp_path)}, ()))
+        for name in ("1", "2"):
+            answer = got.get(parse(f"http://127.0.0.1:{server.server_port}/{name}"))
+            assert answer.whole(100) == b"ok"
+        got.close()
+        server.shutdown()
+    assert asked == ["/1", "/2"]
 
 
 def test_a_broken_download_goes_on_where_it_broke(tmp_path: Path) -> None:
