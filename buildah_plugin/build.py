@@ -26,7 +26,7 @@ from buildah_plugin.settings import NamedContext, Settings, cache_folder
 from buildah_plugin.steps import Surroundings
 from buildah_plugin.tools import Tools
 from cirfile import locking, ociconfig
-from cirfile.cli.errors import INTERNAL, USAGE, CliError
+from cirfile.cli.errors import FULL, USAGE, CliError, status_of
 from cirfile.ignore import parse_ignore
 from cirfile.plan import Platform
 
@@ -157,7 +157,9 @@ def opened(settings: Settings) -> Iterator[tuple[Build, Tools, Path]]:
             work = after.enter_context(folders.made("work-", root))
         except OSError as error:
             raise CliError(
-                INTERNAL, f"{root}: {error.strerror}", "name a folder that can be written with XDG_CACHE_HOME"
+                status_of(error),
+                f"{root}: {error.strerror}",
+                "name a folder that can be written with XDG_CACHE_HOME",
             ) from None
         try:
             access = replace(settings.access, private=work)
@@ -169,8 +171,8 @@ def opened(settings: Settings) -> Iterator[tuple[Build, Tools, Path]]:
                 build.close()
         except OSError as error:
             raise CliError(
-                INTERNAL, f"{error.filename or root}: {error.strerror or error}",
-                "free some space, or name another folder with XDG_CACHE_HOME" if error.errno in _FULL else "",
+                status_of(error), f"{error.filename or root}: {error.strerror or error}",
+                "free some space, or name another folder with XDG_CACHE_HOME" if error.errno in FULL else "",
             ) from None  # fmt: skip
 
 
@@ -193,5 +195,3 @@ def _sweep(root: Path) -> None:
 
 
 _DAY, _MOMENT = 24 * 3600, 0.1
-#: No space, quota used up.
-_FULL = (28, 122)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from buildah_plugin import process
 from buildah_plugin.process import ProcessError
-from cirfile.cli.errors import INTERNAL, INVALID, NO_INPUT, PERMISSION, UNAVAILABLE, CliError
+from cirfile.cli.errors import INVALID, NO_INPUT, PERMISSION, TRY_AGAIN, UNAVAILABLE, CliError
 
 _REFUSED = (
     PERMISSION, "was refused by its registry", "log in with `buildah login`, or give --authfile or --creds",
@@ -12,7 +12,7 @@ _REFUSED = (
 _UNKNOWN = (NO_INPUT, "is not in its registry", "check its name and tag")
 _UNREACHED = (UNAVAILABLE, "cannot be reached", "check the registry's address, and the network")
 _FULL = (
-    INTERNAL,
+    TRY_AGAIN,
     "does not fit on the disk",
     "free some space, or use another disk (XDG_CACHE_HOME, TMPDIR)",
 )

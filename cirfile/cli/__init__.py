@@ -15,7 +15,7 @@ from collections.abc import Callable, Sequence
 from types import ModuleType
 
 from cirfile import __version__
-from cirfile.cli.errors import DENIED, FULL, INTERNAL, INTERRUPTED, INVALID, PERMISSION, TRY_AGAIN, CliError
+from cirfile.cli.errors import INTERNAL, INTERRUPTED, INVALID, CliError, status_of
 from cirfile.errors import CirfileError, render
 
 #: Command and its one line of help; the module is `cirfile.cli.<command>`.
@@ -56,7 +56,7 @@ def guarded(call: Callable[[], int]) -> int:
         return 0
     except OSError as error:
         say(f"error: {error.filename or 'cir'}: {error.strerror or error}")
-        return TRY_AGAIN if error.errno in FULL else PERMISSION if error.errno in DENIED else INTERNAL
+        return status_of(error)
     except Exception as error:
         return _fault(error)
 

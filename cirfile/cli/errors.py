@@ -7,6 +7,7 @@ import errno
 #: System errors that mean a full disk or quota, and those that mean missing rights.
 FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 DENIED = (errno.EACCES, errno.EPERM, errno.EROFS)
+
 FINDINGS = 1
 USAGE = 64
 INVALID = 65
@@ -50,3 +51,8 @@ class CliError(Exception):
     def __str__(self) -> str:
         """Draw the error for a terminal."""
         return f"error: {self.message}" + (f"\nhint: {self.hint}" if self.hint else "")
+
+
+def status_of(error: OSError) -> int:
+    """The exit status for an error of the system."""
+    return TRY_AGAIN if error.errno in FULL else PERMISSION if error.errno in DENIED else INTERNAL

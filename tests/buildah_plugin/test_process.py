@@ -124,7 +124,7 @@ def test_credentials_go_into_a_private_file(tmp_path: Path) -> None:
         ("reading manifest 1 in x: manifest unknown", 66, "not in its registry"),
         ("unauthorized: authentication required", 77, "refused"),
         ("dial tcp 127.0.0.1:1: connect: connection refused", 69, "cannot be reached"),
-        ("write /x: no space left on device", 70, "does not fit"),
+        ("write /x: no space left on device", 75, "does not fit"),
         ("lchown /etc/gshadow: invalid argument", 77, "user ids"),
         ("something else", 69, "ended with status 1"),
     ],

@@ -188,7 +188,7 @@ def test_disk_full(size: str, account: Account, plain: Path, outbox: Path, fresh
     done = account.restricted(
         setup, "sh", "-c", look, "sh", *argv, ok=False, environ=fresh | {"XDG_CACHE_HOME": full}
     )
-    assert (done.status, done.out) == (70, ""), done.talk
+    assert (done.status, done.out) == (75, ""), done.talk
     assert "free some space" in done.talk
     assert not (outbox / "x.tar").exists()
 
@@ -226,7 +226,7 @@ def test_unreadable_file(account: Account, contexts: Contexts, left: Clean) -> N
     os.chown(context / "a.txt", 0, 0)
     (context / "a.txt").chmod(0o600)
     done = account.bud(str(context), ok=False)
-    assert done.status == 70
+    assert done.status == 77
     assert "a.txt: Permission denied" in done.talk
     assert left() == []
 
