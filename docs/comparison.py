@@ -80,7 +80,8 @@ def summary(known: Figures | None) -> str:
 
 def _others(known: Figures) -> str:
     titles = [title for name, title in known.plan.systems.items() if name not in DOCKER]
-    return f"It also has {'; '.join(titles)}. " if titles else ""
+    quoted = ", ".join(f'"{title}"' for title in titles)
+    return f"The report also measures: {quoted}. " if titles else ""
 
 
 def _pairs(known: Figures) -> rows.Rows:
@@ -95,6 +96,11 @@ def _pairs(known: Figures) -> rows.Rows:
     return made
 
 
+def _fewer(known: Figures) -> str:
+    """How many rounds the phases have that take minutes."""
+    return "".join(f"; {count} of {phases.TITLES[name]}" for name, count in known.plan.fewer.items())
+
+
 def section() -> list[str]:
     """What the page of figures says of it, as paragraphs."""
     if (known := figures()) is None:
@@ -102,7 +108,10 @@ def section() -> list[str]:
     return [
         "## Beside other builders",
         "`./dev bench`: whole lives of images on Docker, Buildah and Apptainer, and `uv run` in a container "
-        "([report](../bench/results/compare.md), [page with charts](../bench/results/compare.html)).",
+        "([report](../bench/results/compare.md), [page with charts](../bench/results/compare.html)). "
+        f"Medians of {known.plan.rounds} rounds{_fewer(known)}.",
+        "Beside the paper's figures (arXiv 2604.10411):",
         markdown(rows.promised(known, PAPER, peers=True)),
+        "Against our goals, CIR on Docker and the best Dockerfile on Docker:",
         markdown(rows.promised(known, GOALS, peers=False)),
     ]
