@@ -87,7 +87,7 @@ def parser() -> argparse.ArgumentParser:
         action="append",
         default=[],
         metavar="SPEC",
-        help="type=oci or docker, dest=PATH",
+        help="type=oci or docker (this one takes Skopeo), dest=PATH",
     )
     sub.add_argument(
         "--push", action="append", default=[], metavar="NAME", help="push the image, with digests kept"

@@ -18,7 +18,8 @@ $ buildah-cir bud --platform linux/amd64,linux/arm64 --manifest NAME --push regi
 $ buildah-cir bud -o type=oci,dest=app.tar .
 ```
 
-Flags of `buildah bud` that only steer `RUN` are errors: a Cirfile has no `RUN`.
+Flags of `buildah bud` that only steer `RUN` are errors: a Cirfile has no `RUN`. `buildah-cir --version` prints the
+version.
 """
 _ENVIRONMENT = """\
 | environment | |
@@ -29,6 +30,9 @@ _ENVIRONMENT = """\
 | `REGISTRY_AUTH_FILE`, `CONTAINERS_REGISTRIES_CONF`, `CONTAINERS_STORAGE_CONF` | read by Buildah and Skopeo |
 | `UV_DEFAULT_INDEX`, `UV_INDEX`, `PIP_INDEX_URL`, `PIP_EXTRA_INDEX_URL` | indexes of the lock |
 | `NETRC`, `SSL_CERT_FILE`, proxies | how the lock reaches them |
+| `UV_CACHE_DIR` | where the resolver keeps what it has asked (default: `cir/uv` in `XDG_CACHE_HOME`) |
+| `UV_HTTP_TIMEOUT`, `UV_HTTP_RETRIES` | how many seconds it waits, how often it asks again (default: 2 times) |
+| `BUILDAH_FORMAT` | the default of `--format`, of `buildah-cir` alone |
 """
 _DIFFERENCES = """\
 The image is that of BuildKit: the same files, times and owners, the same configuration byte for byte, the same

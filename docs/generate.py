@@ -60,13 +60,21 @@ findings fail the build, and the build argument `BUILDKIT_DOCKERFILE_CHECK` take
 """
 
 
+_NO_ACCELERATORS = """\
+The shim does not look for accelerators yet: every machine counts as `accelerator=none`, so a requirement with
+`--when=accelerator=cuda` is left out. One that names no accelerator is needed everywhere, whatever libraries it brings.
+"""
+#: What is promised by default and is no value that could be listed.
+_TOLD = {"python": "that of the base, where its `PYTHON_VERSION` tells it"}
+
+
 def language() -> str:
     """Return the reference of the language."""
     parts = ["# The Cirfile language", _NOTE, _LEXICAL.strip(), "## Instructions"]
     parts += [_instruction(keyword, function) for keyword, function in GRAMMAR.items()]
     parts += ["## What a Cirfile does not have"]
     parts += [_paragraphs(inspect.getdoc(function) or "") for function in REFUSALS.values()]
-    parts += ["## Platform facts", _facts()]
+    parts += ["## Platform facts", _facts(), _NO_ACCELERATORS.strip()]
     return "\n\n".join(parts) + "\n"
 
 
@@ -86,7 +94,9 @@ def _facts() -> str:
     for name, fact in VOCABULARY.items():
         values = [f"`{value}`" for value in (*fact.values, *filter(None, [fact.example]))]
         default = ", ".join(f"`{value}`" for value in defaults.get(name, ()))
-        rows.append(f"| `{name}` | {fact.means} | {', '.join(values)} | {default or 'nothing'} |")
+        rows.append(
+            f"| `{name}` | {fact.means} | {', '.join(values)} | {default or _TOLD.get(name, 'nothing')} |"
+        )
     return "\n".join(rows)
 
 

@@ -34,6 +34,11 @@ goes ten minutes later. Everything in it may be deleted while no container of it
 applications import from their layer as they go. Delete whole folders of `layers/` (a start looks at `layer.json`
 alone), not old files one by one. A start that is killed leaves nothing that the next assembly does not remove.
 
+Nothing that is whole is removed by itself: the store grows with every new layer. A layer's files are links into
+`cache/`, so space comes back when both are deleted; the next start fetches what it needs. `layers/<key>.sqfs`, a layer
+as [one file](../hpc.md), may be deleted with its `.sha256` while nothing runs from it; it is made again, which takes
+network.
+
 Layers are published without waiting for the disk. After a reboot each is looked over once, file by file,
 before it is used again.
 """

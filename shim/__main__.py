@@ -11,15 +11,17 @@ argv          PROGRAM and its arguments: the image's ENTRYPOINT and CMD, or what
 environment   `CIR_STORE CIR_MODE CIR_ACCELERATOR CIR_OFFLINE CIR_LOG CIR_TIMEOUT CIR_WORKDIR`
               (`shim.settings` says what they mean), `APPTAINER_CONTAINER SINGULARITY_CONTAINER`,
               `PATH HOME XDG_CACHE_HOME NO_COLOR`; while fetching also the proxy variables,
-              `SSL_CERT_FILE SSL_CERT_DIR PIP_CERT REQUESTS_CA_BUNDLE CURL_CA_BUNDLE NETRC UV_HTTP_TIMEOUT` and the
-              index settings of pip and uv, also with `CIR_` before them, with `UV_INDEX_<NAME>_USERNAME` and
-              `_PASSWORD`. Passed on unchanged, but `PATH` is led by the layer's `bin`, and `PYTHONHOME` is removed
-              where a layer is active; where none is, `PATH` loses the folder of the active layer.
+              `SSL_CERT_FILE SSL_CERT_DIR PIP_CERT REQUESTS_CA_BUNDLE CURL_CA_BUNDLE NETRC` and the index
+              settings of pip and uv, also with `CIR_` before them, with `UV_INDEX_<NAME>_USERNAME` and `_PASSWORD`;
+              `UV_HTTP_TIMEOUT` for uv alone, which resolves under `PIN as-of` and `PIN latest`.
+              Passed on unchanged, but `PATH` is led by the layer's `bin`, and `PYTHONHOME` is removed where a layer
+              is active; where none is, `PATH` loses the folder of the active layer.
 files read    /.cir/cir.json, /.cir/lock/*.json; of the base Python, C library and loader;
               /proc/cpuinfo, /proc/self/environ, /proc/sys/kernel/random/boot_id; the store. During an assembly also
               /sys/fs/cgroup (how many processors), certificates and a netrc file where the variables, the secrets
-              `cir_ca` and `cir_netrc`, the system or HOME have them, and, to compile what it will import first, the
-              application's own Python files in the working folder.
+              `cir_ca` and `cir_netrc` (below /run/secrets), the system or HOME have them, and, to compile what it will
+              import, the application's own Python files: those its command line names, those in and below the
+              working folder.
 files written the store; the link /.cir/run/layer or /dev/shm/.cir/layer. Nothing else.
 stdout        nothing, but for the modes `plan` and `status`. stderr: progress and errors.
 exit codes    the application's own, or 64 usage, 65 manifest or lock invalid, 69 index unreachable or

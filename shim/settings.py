@@ -48,9 +48,9 @@ VARIABLES = (
     (
         "CIR_UV_DEFAULT_INDEX`, `CIR_UV_INDEX`, `CIR_PIP_INDEX_URL`, `CIR_PIP_EXTRA_INDEX_URL",
         "unset",
-        "The index settings of uv and pip for the shim alone (older names of uv's, too), instead of those without "
-        "`CIR_`: any of the default index instead of all of that, and so for extra ones. `cir run` sets them to the "
-        "host's, without logins.",
+        "The index settings of uv and pip for the shim alone (older names of uv's, too). If one `CIR_` variable of "
+        "the default index is set, all plain ones of it are ignored; the same for extra indexes. `cir run` sets them "
+        "to the host's, without logins.",
     ),
     (
         "CIR_WORKDIR",

@@ -1,6 +1,7 @@
 """The store: platform layers and downloads, shared by all containers of a host or of a cluster.
 
-    layers/<key>/       a layer, complete since it is there, never changed
+    layers/<key>/       a layer, complete since it is there, never changed; ``layer.json`` in it says what was
+                        chosen here, ``sbom.json`` the same as CycloneDX
     active/<address>    names the layer of a manifest on a base (see `shim.warm`): ``<key> <boot>``;
                         ``<address>.lock`` is the answer to `PIN as-of` and `PIN latest`, from the indexes
                         that this deployment names

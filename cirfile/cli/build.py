@@ -74,6 +74,10 @@ _EPILOG = """environment:
 Of a Cirfile that is not a file of this machine (in a remote context, on standard input) the syntax line is
 not known: the frontend is the one of --frontend or CIR_FRONTEND, else the default one.
 
+The engines buildah and apptainer refuse (64) what only BuildKit has a meaning for: --ssh, --cache-from, --cache-to,
+--builder, --add-host, --network, --attest, --annotation, --sbom, --provenance, --call, --check, --frontend and
+--dry-run. apptainer writes one file for one platform (-o app.sif), so it refuses --tag, --push and --load, too.
+
 example:
   cir build -t registry.example/app:1 --platform linux/amd64,linux/arm64 --push .
   cir build --engine apptainer -o app.sif .

@@ -12,6 +12,10 @@ from cirfile.cli.run import add_store_options, assemble
 _EPILOG = """examples, before a service is moved to a new version, and before a job is submitted:
   cir materialize registry.example/app:2
   cir materialize --store /scratch/project/cir train.sif
+
+With a SIF, CIR_TIMEOUT, CIR_OFFLINE, CIR_LOG and CIR_ACCELERATOR of the caller count, and CIR_STORE where --store names
+nothing. With Docker they do not: `cir run -e CIR_TIMEOUT=2h IMAGE` makes the layer with such settings before it starts
+the application.
 """
 
 

@@ -64,6 +64,8 @@ _EPILOG = """examples:
   cir run --nv train.sif --trees 200
   cir run --engine host ./train --trees 200     (a folder with a Cirfile, on this machine itself)
 
+The options of `cir run` itself, those above, come first; all others, up to the image, are the engine's.
+
 Of the variables that --env sets, the assembly gets those for the shim, too: CIR_* (but not CIR_MODE and
 CIR_STORE), index settings of uv and pip, proxies; no others, and none from --env-file.
 
@@ -71,6 +73,9 @@ The store is the Docker volume `cir-store` unless --store names another volume o
 folder CIR_STORE, else $XDG_CACHE_HOME/cir, which is ~/.cache/cir where that is unset. --engine host needs no engine:
 the application's files are laid over this machine's in bubblewrap or in a mount namespace; where the kernel gives
 neither, they stay in a folder.
+
+With a SIF and with --engine host, CIR_TIMEOUT, CIR_OFFLINE, CIR_LOG and CIR_ACCELERATOR of the caller count, and
+CIR_STORE where --store names nothing. With Docker they do not: give them with -e, and the store with --store.
 """
 
 

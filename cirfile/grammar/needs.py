@@ -39,7 +39,8 @@ def parse_require(line: Line) -> Require:
     needed only on platforms with these facts; the flag may be repeated. Values that include others are met
     by them: ``x86-64-v2`` by ``x86-64-v3``, ``cuda`` by ``cuda:13.0``. Builds of one Python (``3.13``,
     ``3.13t``) can't be told apart where both are promised. (The shim does not provide ``deb`` and ``cran``
-    yet: an image that needs them ends with status 78.)
+    yet: an image that needs them ends with status 78. It looks for no accelerators yet either: every machine
+    counts as ``accelerator=none``.)
     """
     flags, rest, offset = with_flags("REQUIRE", line, {"when": LIST})
     if not rest:
@@ -87,7 +88,8 @@ def parse_platforms(line: Line) -> Platforms:
         PLATFORMS FACT=VALUE[,VALUE...] ...
 
     What the image promises to run on; the lock covers exactly this. Facts not named keep their default
-    (``arch=amd64,arm64``, ``accelerator=none``; the others promise nothing).
+    (``arch=amd64,arm64``, ``accelerator=none``; ``python`` is that of the base, where its ``PYTHON_VERSION``
+    tells it; the others promise nothing).
     """
     rest, offset = no_flags("PLATFORMS", line)
     words = [line.word(text, offset + at) for text, at in split_blank(rest)]

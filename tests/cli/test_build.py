@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import netrc
 import os
+import re
 import shlex
 import signal
 import subprocess
@@ -13,7 +14,9 @@ import time
 
 import pytest
 
+from buildah_plugin import engine
 from cirfile import __version__
+from cirfile.cli import build
 from tests.cli.conftest import Cir, our_image
 
 _FRONTEND = f"--build-arg BUILDKIT_SYNTAX=localhost/cir/frontend:{__version__}"
@@ -275,3 +278,8 @@ def test_told_to_end_it_ends_docker_and_leaves_no_login(
     assert list(temporary.iterdir()) == []
     with pytest.raises(ProcessLookupError):
         os.kill(int(stopped.read_text()), 0)
+
+
+def test_the_help_names_what_other_engines_refuse() -> None:
+    refused = {f"--{name.replace('_', '-')}" for name in engine._REFUSED}
+    assert refused <= set(re.findall("--[a-z-]+", build._EPILOG))
