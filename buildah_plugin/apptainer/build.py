@@ -60,6 +60,9 @@ def build(arguments: argparse.Namespace) -> int:
         if len(settings.platforms) > 1:
             raise CliError(USAGE, "a SIF is for one platform", "build one file for each --platform")
         digest = _make(engine, settings, target)
+    for place in arguments.passed_metadata_file:
+        told = {"containerimage.digest": digest, "image.name": str(target)}
+        Path(place).write_text(json.dumps(told, indent=2))
     if arguments.json:
         show(json.dumps({"digest": digest, "names": [str(target)]}, indent=2))
     return 0

@@ -241,7 +241,12 @@ def test_wrong_words(
 
 def test_a_platform_of_its_own(account: Account, context: Path, env: dict[str, str], place: Path) -> None:
     """Built for arm64 without running anything of it; here it is refused by name."""
-    sif = built(account, place / "arm.sif", context, env, "--platform", "linux/arm64")
+    metadata = place / "metadata.json"
+    flags = ("--platform", "linux/arm64", "--metadata-file", str(metadata))
+    sif = built(account, place / "arm.sif", context, env, *flags)
+    told = json.loads(metadata.read_text())
+    assert told["containerimage.digest"].startswith("sha256:")
+    assert told["image.name"] == str(sif)
     done = account.cir("run", str(sif), env=env)
     assert (done.returncode, done.stdout) == (78, ""), done.stderr
     assert "is for arm64, this machine is amd64" in done.stderr
