@@ -175,3 +175,16 @@ def test_nothing_is_made_where_the_layer_was_given_up(program: Program) -> None:
     program.arrive("package/module.py", "x = 1\n")
     assert program.end() == []
     assert not program.site.exists()
+
+
+def test_the_name_of_the_store_may_hold_anything(tmp_path: Path) -> None:
+    (tmp_path / "a\tb\nc").mkdir()
+    program = Program(tmp_path / "a\tb\nc")
+    try:
+        (program.site / "package").mkdir()
+        (program.site / "package/module.py").write_text("x = 1\n")
+        program.say("*package.module", "+package/module.py", "!")
+        assert program.end() == [answer(program.site / PYC)]
+    finally:
+        program.process.kill()
+        program.process.communicate()

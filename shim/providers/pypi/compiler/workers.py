@@ -73,7 +73,7 @@ def work(requests, answers):
         for line in stream:
             place, path = line[:-1].decode("utf-8", "surrogateescape").split("\t")
             try:
-                answer = b"+" + compile_one(place, path).to_bytes(4, "little")
+                answer = b"+" + compile_one(place or SITE, path).to_bytes(4, "little")
             except BaseException:
                 answer = b"-0000"
             os.write(answers, answer)
@@ -103,6 +103,7 @@ class Worker:
     def give(self, place, path):
         # What is compiled, and for one that still arrives, which file it is.
         self.pending.append((path, None if place == SITE else identity(place + "/" + path) or ()))
+        place = "" if place == SITE else place  # whose name may hold anything
         try:
             os.write(self.requests, (place + "\t" + path).encode("utf-8", "surrogateescape") + b"\n")
         except BrokenPipeError:
