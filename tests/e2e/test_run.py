@@ -278,6 +278,17 @@ def test_exec(flags: tuple[str, ...], docker: Docker, warmed: dict[str, Kind]) -
         docker.run("rm", "-f", name)
 
 
+def test_a_preloaded_library_is_for_the_application_alone(docker: Docker, warmed: dict[str, Kind]) -> None:
+    """It may be of a newer base, and need a newer C library than the shim has."""
+    flags = ("-e", "LD_PRELOAD=/nowhere/lib.so")
+    said = {
+        name: run(docker, kind, flags=flags).stderr.count("/nowhere/lib.so") for name, kind in warmed.items()
+    }
+    assert said["ours"] == said["stock"] > 0
+    plan = run(docker, warmed["ours"], flags=(*flags, "-e", "CIR_MODE=plan"))
+    assert (plan.returncode, plan.stderr) == (0, "")
+
+
 def test_program_of_a_package(docker: Docker, warmed: dict[str, Kind]) -> None:
     """A console script is on PATH for ``docker exec``, and behind the shim for ``docker run``."""
     for kind in warmed.values():
