@@ -36,7 +36,20 @@ def hint(argv: Sequence[str]) -> Hint:
     words = {*given, *(word for path in found for word in _words(path))}
     names = frozenset(word.rpartition(b"/")[2].decode("utf-8", "surrogateescape") for word in words)
     modules = tuple(after for word, after in itertools.pairwise(argv) if word == "-m" and _is_module(after))
-    return Hint(found, names, modules)
+    return Hint(tuple(path for path in found if _may_be_python(path)), names, modules)
+
+
+def _may_be_python(path: Path) -> bool:
+    """Whether a file is worth looking for imports: a command line may name data, too."""
+    return path.suffix in ("", ".py", ".pyw") or _first_line(path).startswith(b"#!")
+
+
+def _first_line(path: Path) -> bytes:
+    try:
+        with path.open("rb") as file:
+            return file.readline(200)
+    except OSError:
+        return b""
 
 
 def _is_module(text: str) -> bool:

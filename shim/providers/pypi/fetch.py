@@ -80,12 +80,13 @@ class Fetcher:
     def _attempt(self, choice: Choice, sink: Sink) -> None:
         missed: list[Exception] = []
         for place in self._places(choice, missed):
+            before = sink.received
             try:
                 self._receive(place, sink)
             except MissingError as error:
                 missed.append(error)
             except (ShimError, TransientError) as error:
-                if not self._has_another(choice, place, sink, error):
+                if sink.received > before or not self._has_another(choice, place, error):
                     raise
                 missed.append(error)
             else:
@@ -98,10 +99,10 @@ class Fetcher:
         hint = "build the image again if the index removed it, or name an index that has it in UV_INDEX"
         raise ShimError(UNAVAILABLE, message, hint)
 
-    def _has_another(self, choice: Choice, place: Address, sink: Sink, error: Exception) -> bool:
-        """Whether the lock's own address is left where an index named at deployment has just failed, from the start."""
+    def _has_another(self, choice: Choice, place: Address, error: Exception) -> bool:
+        """Whether the lock's own address is left where an index named at deployment has given nothing."""
         indexes = self._shared.indexes
-        if not indexes.own(choice) or not indexes.first(choice) or sink.received:
+        if not indexes.own(choice) or not indexes.first(choice):
             return False
         try:
             is_last = place.text == parse(choice.artifact.url).text
@@ -185,16 +186,15 @@ class Fetcher:
 
         What comes counts as progress, so that large files get over any number of breaks.
         """
-        began, number = time.monotonic(), 0
+        began, number, best = time.monotonic(), 0, sink.received
         while True:
             number += 1
             self._shared.check()
-            before = sink.received
             try:
                 self._attempt(choice, sink)
             except TransientError as error:
-                if sink.received > before:
-                    began, number = time.monotonic(), 1
+                if sink.received > best:
+                    began, number, best = time.monotonic(), 1, sink.received
                 waited = time.monotonic() - began
                 silent = bool(error.hint) and (number == _SILENT_ATTEMPTS or waited > CONNECT_SECONDS - 0.5)
                 if number == _ATTEMPTS or silent or error.wait > _LONGEST_WAIT:

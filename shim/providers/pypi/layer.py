@@ -153,9 +153,10 @@ class Layer:
 
     def _link(self, source: str, place: str, project: str) -> None:
         try:
-            os.link(source, f"{self._target}/{place}")
-        except FileExistsError:
-            self._replace(source, place, project)
+            try:
+                os.link(source, f"{self._target}/{place}")
+            except FileExistsError:  # said before it is said that no link can be made at all
+                self._replace(source, place, project)
         except OSError as error:
             if error.errno not in _NO_LINK:
                 raise

@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import errno
 import importlib.util
 import marshal
 import os
@@ -343,3 +344,22 @@ def test_bytecode_that_was_cut_short_does_not_stay(tmp_path: Path, killed: str) 
     assert found or killed == "os.getppid()"
     for path in found:
         marshal.loads(path.read_bytes()[16:])
+
+
+def test_where_nothing_can_be_linked_a_file_of_two_wheels_is_copied(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The kernel says that a name is taken before it says that it cannot link."""
+
+    def link(source: str, target: str) -> None:
+        code = errno.EEXIST if os.path.lexists(target) else errno.EXDEV
+        raise OSError(code, os.strerror(code), source)
+
+    monkeypatch.setattr(os, "link", link)
+    wheels = serve(
+        tmp_path / "index", *(Wheel(n, files={"shared/__init__.py": f"x = '{n}'\n"}) for n in ("a", "b", "c"))
+    )
+    with Index(tmp_path / "index") as index:
+        assemble(index, wheels, workplace(tmp_path / "1", cache=tmp_path / "cache"))
+    assert (tmp_path / "1" / SITE / "shared/__init__.py").read_text() == "x = 'c'\n"
+    assert not [path for path in (tmp_path / "1/layer").iterdir() if path.name.startswith(".")]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import binascii
+import gc
 import os
 import shutil
 import subprocess
@@ -10,6 +11,7 @@ import sys
 import time
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -188,3 +190,75 @@ def test_the_name_of_the_store_may_hold_anything(tmp_path: Path) -> None:
     finally:
         program.process.kill()
         program.process.communicate()
+
+
+def closure(folder: Path, monkeypatch: pytest.MonkeyPatch) -> tuple[dict[str, Any], Any]:
+    """The part of the program that decides, in this process."""
+    (folder / "site").mkdir()
+    monkeypatch.setattr(sys, "argv", ["-c", str(folder / "site"), "/shown", "1", "0"])
+    space: dict[str, Any] = {}
+    exec(PROGRAM.replace("\nMain().run()\n", "\n"), space)
+    gc.enable()
+    return space, space["Closure"]()
+
+
+def test_a_wheel_that_is_published_while_it_is_followed(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Its folder gets another name between two looks at one file: it is compiled once it has its place."""
+    space, made = closure(tmp_path, monkeypatch)
+    (tmp_path / "arriving").mkdir()
+    (tmp_path / "arriving/module.py").touch()
+    genuine = space["contents"]
+
+    def contents(path: str) -> bytes | None:
+        found: bytes | None = genuine(path)
+        (tmp_path / "arriving").rename(tmp_path / "published")
+        return found
+
+    space["contents"] = contents
+    made.want("module")
+    made.add("module.py", str(tmp_path / "arriving"))
+    assert made.ready == []
+    space["contents"] = genuine
+    (tmp_path / "published/module.py").rename(tmp_path / "site/module.py")
+    made.add("module.py")
+    assert [path for _, path in made.ready] == ["module.py"]
+
+
+@pytest.mark.parametrize("turned", [False, True])
+def test_the_order_of_wheels_does_not_matter(program: Program, turned: bool) -> None:
+    """A lazy package whose folder another wheel fills as well; a package that takes the name of a module."""
+    wheels = [
+        {"lazily/__init__.py": "'K'\ndef __getattr__(name): ...\n", "name/__init__.py": "", "user.py": "import name\n"},
+        {"lazily/plug.py": "class K: ...\n", "name.py": "", "main.py": "from lazily import K\nimport user\n"},
+    ]  # fmt: skip
+    program.say("*main")
+    for wheel in reversed(wheels) if turned else wheels:
+        for name, text in wheel.items():
+            (program.site / name).parent.mkdir(parents=True, exist_ok=True)
+            (program.site / name).write_text(text)
+        program.say(*(f"+{name}" for name in wheel), "!")
+    found = {source for source, _, _ in program.end()}
+    assert found - {"name.py"} == {"main.py", "user.py", "lazily/__init__.py", "name/__init__.py"}
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "important " + "x" * 10_000 + "\n",
+        "from a.b import c\n",
+        '"import", ',
+        "from " + "a." * 50_000 + "a import x\n",
+        "from a import (" + "b, " * 10_000 + ")\n",
+    ],
+)
+def test_no_source_takes_long(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, text: str) -> None:
+    """It may come from a mirror that means harm: it is not verified yet."""
+    _, made = closure(tmp_path, monkeypatch)
+    source = (text * (1 + 2_000_000 // len(text))).encode()
+    began = time.process_time()
+    made.follow(source, "module.py")
+    made.drain()
+    assert time.process_time() - began < 10
+    assert len(made.wanted) < 100

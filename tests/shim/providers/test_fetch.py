@@ -118,6 +118,39 @@ def test_any_number_of_breaks_heals_while_something_comes(
     assert installed(tmp_path)
 
 
+def test_a_server_that_always_breaks_at_the_same_place_is_given_up(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It ignores ranges, so that each attempt begins anew and comes no further than the one before."""
+    monkeypatch.setattr(Fetcher, "_pause", lambda _self, _seconds: None)
+    monkeypatch.setattr(sink, "IN_MEMORY", 0)
+    asked: list[str] = []
+    data = os.urandom(400_000)
+
+    class Breaking(BaseHTTPRequestHandler):
+        def do_GET(self) -> None:
+            asked.append(self.path)
+            self.send_response(200)
+            self.send_header("Content-Length", str(len(data)))
+            self.end_headers()
+            self.wfile.write(data[: 100_000 + 100_000 * (len(asked) % 2)])
+
+        def log_message(self, *_: object) -> None:
+            """Nothing."""
+
+    with ThreadingHTTPServer(("127.0.0.1", 0), Breaking) as server:
+        threading.Thread(target=server.serve_forever, args=(0.02,), daemon=True).start()
+        wheels = serve(tmp_path / "index", DEMO)
+        (tmp_path / "index" / DEMO.filename).write_bytes(data)
+        selection = select(
+            lock_of(wheels, f"http://127.0.0.1:{server.server_port}"), workplace(tmp_path).facts
+        )
+        with pytest.raises(ShimError, match="broke off"):
+            PROVIDER.assemble(selection, workplace(tmp_path))
+        server.shutdown()
+    assert len(asked) < 20
+
+
 def test_an_index_of_the_deployment_does_not_stand_in_the_way_of_the_locks(tmp_path: Path) -> None:
     """It lists the file, and does not give it away."""
     wheels = serve(tmp_path / "index", DEMO)

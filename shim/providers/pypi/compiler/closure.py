@@ -8,7 +8,8 @@ DEFINED = rb"^(?:(?:async +)?def +|class +)?(%s)[ \t]*[(:=]"
 # A name that many modules define tells nothing; packages with many modules rarely list names.
 DEFINERS = 4
 FEW = 400
-LARGEST = 1 << 26
+LARGEST = 1 << 24
+LONGEST = 255
 
 
 def defined(source, names):
@@ -32,6 +33,8 @@ class Closure:
     def __init__(self):
         self.modules = {}
         self.places = {}
+        self.wheels = {}
+        self.wheel = 0
         self.compiled = set()
         self.wanted = set()
         self.seen = set()
@@ -44,15 +47,19 @@ class Closure:
         """A module that is there, or still arrives."""
         if place == SITE:
             self.places.pop(path, None)
+            self.wheels[path] = self.wheel
         else:
             self.places[path] = place
         name = path[:-3].replace("/", ".")
         package = name.endswith(".__init__")
         if package:
             name = name[: -len(".__init__")]
+        if package and name in self.seen and self.modules[name] != path:  # a package goes before a module
+            self.seen.discard(name)
+            self.wanted.add(name)
         if package or name not in self.modules:
             self.modules[name] = path
-        if ALL:
+        if ALL or name in self.seen:  # not compiled yet where it got its place while it was read
             self.compile(path)
         elif name in self.wanted:
             self.want(name)
@@ -92,10 +99,12 @@ class Closure:
             if level:
                 parent = package[: len(package) - level + 1]
                 base = ".".join(parent + ([base] if base else []))
-            if not base:
+            if not base or len(base) > LONGEST:
                 continue
             self.queue.append(base)
             for name in names:
+                if len(name) > LONGEST:
+                    continue
                 self.queue.append(base + "." + name.decode("utf-8", "replace"))
                 if name[:2] not in (b"__", b"*"):
                     self.asked.add((base, name))
@@ -105,7 +114,8 @@ class Closure:
             self.want(self.queue.pop())
 
     def search(self):
-        """Follow the names that were asked of packages which give them out lazily; their wheels are complete."""
+        """A wheel is complete: follow the names that were asked of packages which give them out lazily."""
+        self.wheel += 1
         while True:
             names = {}
             there = [pair for pair in self.asked if pair[0] in self.modules]
@@ -130,7 +140,7 @@ class Closure:
         for _, _, given in imports(source, False):
             names.difference_update(given)
         names.difference_update(defined(source, names))
-        inside = self.below(path[: -len("__init__.py")])
+        inside = self.beside(path)
         if not UNLISTED.search(source):
             quoted = [name for name in names if b'"' + name + b'"' in source or b"'" + name + b"'" in source]
             names = quoted if len(inside) <= FEW else ()
@@ -142,8 +152,9 @@ class Closure:
             if len(found[name]) <= DEFINERS:
                 yield from found[name]
 
-    def below(self, folder):
-        """The modules in a folder and below it, without tests."""
-        paths = self.modules.items()
-        return [name for name, path in paths if path.startswith(folder) and "/tests/" not in path]
+    def beside(self, init):
+        """The modules of a package and below it, without tests: of the same wheel, whichever others there are."""
+        folder, wheel, wheels = init[: -len("__init__.py")], self.wheels[init], self.wheels
+        paths = [pair for pair in self.modules.items() if pair[1].startswith(folder)]
+        return [name for name, path in paths if wheels.get(path) == wheel and "/tests/" not in path]
 '''

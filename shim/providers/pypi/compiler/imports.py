@@ -2,6 +2,8 @@
 
 TEXT = r'''
 INTERESTING = b"import"
+# How far a statement is looked for before the word, and behind it: lines of data may have megabytes.
+NEAR, FAR = 1000, 20000
 NEVER = (b"if TYPE_CHECKING", b"if typing.TYPE_CHECKING", b"if t.TYPE_CHECKING")
 BLOCK = re.compile(rb"^(?:async|class|def|elif|else|except|finally|for|if|try|while|with|@)[^\n]*", re.M)
 
@@ -43,12 +45,13 @@ def statements(source):
     """Yield (place, indent, level, module, names) of what looks like an import."""
     place = source.find(INTERESTING)
     while place >= 0:
-        begin = max(source.rfind(b"\n", 0, place), source.rfind(b";", 0, place)) + 1
+        near = max(0, place - NEAR)
+        begin = max(source.rfind(b"\n", near, place), source.rfind(b";", near, place), near - 1) + 1
         before = source[begin:place]
         indent = len(before) - len(before.lstrip()) if source[begin - 1 : begin] != b";" else 4
         before = before.strip()
-        end = source.find(b"\n", place)
-        end = len(source) if end < 0 else end
+        end = source.find(b"\n", place, place + FAR)
+        end = min(len(source), place + FAR) if end < 0 else end
         after = source[place + 6 : end]
         place = source.find(INTERESTING, place + 6)
         if after[:8] == b"_module(":

@@ -13,6 +13,7 @@ class Main:
         self.early = {}
         self.ended = False
         self.workers = []
+        self.most = WORKERS
 
     def read(self, line):
         kind, text, closure = line[:1], line[1:].decode("utf-8", "surrogateescape"), self.closure
@@ -37,14 +38,15 @@ class Main:
             closure.search()
         self.ended = self.ended or kind == b"."
 
-    def answered(self, path, source, checksum):
-        # What a worker has made, None for nothing.
+    def answered(self, path, source, checksum, written):
+        # What a worker has made and which file that is; no checksum where it has failed.
         if source is None:
             if checksum is not None:
                 say("\t".join((path, bytecode(path), str(checksum))))
             return
         made = identity(SITE + "/" + bytecode(path))
-        self.early[path] = None if checksum is None or made is None else (source, made, checksum)
+        good = checksum is not None and made is not None and made[:2] == written
+        self.early[path] = (source, made, checksum) if good else None
         if path not in self.closure.places:
             self.settle(path)
 
@@ -69,8 +71,8 @@ class Main:
         done = os.read(worker.answers, DEPTH * ANSWER)
         for place in range(0, len(done), ANSWER):
             path, source = worker.pending.pop(0)
-            good = done[place : place + 1] == b"+"
-            self.answered(path, source, int.from_bytes(done[place + 1 : place + ANSWER], "little") if good else None)
+            kind, checksum, *written = struct.unpack_from("<cIQQ", done, place)
+            self.answered(path, source, checksum if kind == b"+" else None, tuple(written))
         return bool(done)
 
     def bury(self, worker):
@@ -78,7 +80,7 @@ class Main:
             path, source = worker.pending.pop(0)
             remove(path)
             if source is not None:
-                self.answered(path, source, None)
+                self.answered(path, source, None, ())
         for path, _ in worker.pending:
             self.closure.push(path)
         self.workers.remove(worker)
@@ -92,8 +94,14 @@ class Main:
         poll, rest = select.poll(), b""
         poll.register(0, select.POLLIN | select.POLLHUP)
         while self.is_busy():
-            while len(self.workers) < WORKERS:
-                self.workers.append(Worker(self.workers))
+            while len(self.workers) < self.most:
+                try:
+                    self.workers.append(Worker(self.workers))
+                except OSError:  # the container may have no more processes
+                    if not self.workers:
+                        raise
+                    self.most = len(self.workers)
+                    break
                 poll.register(self.workers[-1].answers, select.POLLIN | select.POLLHUP)
             self.hand_out()
             for descriptor, event in poll.poll():

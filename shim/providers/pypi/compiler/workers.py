@@ -1,14 +1,14 @@
 """Processes that compile: a part of the program, see the package."""
 
 TEXT = r"""
-import binascii, bisect, gc, heapq, importlib.util, marshal, os, re, select, sys, _imp
+import binascii, bisect, gc, heapq, importlib.util, marshal, os, re, select, struct, sys, _imp
 
 gc.disable()
 SITE, SHOWN, WORKERS, ALL = sys.argv[1], sys.argv[2], int(sys.argv[3]), sys.argv[4] == "1"
 RAW = int.from_bytes(importlib.util.MAGIC_NUMBER, "little")
 HEADER = importlib.util.MAGIC_NUMBER + (1).to_bytes(4, "little")
 DEPTH = 3
-ANSWER = 5
+ANSWER = 21
 
 
 def bytecode(path):
@@ -46,10 +46,11 @@ def compile_one(place, path):
         with open(file, "wb", buffering=0) as stream:
             while rest:  # on a full disk, one call writes a part and the next one fails
                 rest = rest[stream.write(rest) :]
+            made = os.fstat(file)
     except OSError:
         os.unlink(target)
         raise
-    return binascii.crc32(data)
+    return binascii.crc32(data), made.st_ino, made.st_mtime_ns
 
 
 def remove(path):
@@ -73,9 +74,9 @@ def work(requests, answers):
         for line in stream:
             place, path = line[:-1].decode("utf-8", "surrogateescape").split("\t")
             try:
-                answer = b"+" + compile_one(place or SITE, path).to_bytes(4, "little")
+                answer = struct.pack("<cIQQ", b"+", *compile_one(place or SITE, path))
             except BaseException:
-                answer = b"-0000"
+                answer = struct.pack("<cIQQ", b"-", 0, 0, 0)
             os.write(answers, answer)
 
 
@@ -83,7 +84,12 @@ class Worker:
     def __init__(self, others):
         requests, self.requests = os.pipe()
         self.answers, answers = os.pipe()
-        self.pid = os.fork()
+        try:
+            self.pid = os.fork()
+        except OSError:
+            for end in (requests, self.requests, self.answers, answers):
+                os.close(end)
+            raise
         if not self.pid:
             status = 1
             try:
