@@ -132,7 +132,7 @@ class _Start:
         except OSError as error:
             if store.has_looked_over(key):
                 self.progress.note(
-                    f"note: {store.root} cannot be written, so that every start reads this layer to its end until"
-                    " one that can write it has done so, since the host was started, or another host made it"
+                    f"note: {store.root} is read-only, and its layer was made before this host was started or by"
+                    " another, so that each start reads it to its end; start once with the store writable"
                 )
             self.progress.debug(f"{store.root}: the next start will look again: {error.strerror}")

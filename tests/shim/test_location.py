@@ -8,24 +8,30 @@ import subprocess
 import sys
 from collections.abc import Iterator
 from pathlib import Path
+from types import SimpleNamespace
+from typing import cast
 
 import pytest
 
-from shim import failure, location, promise
+from shim import contents, failure, location, promise
+from shim.cold import _Start
 from shim.errors import PERMISSION, TRY_AGAIN, ShimError
 from shim.facts import Facts, Interpreter
+from shim.guard import Guard
 from shim.launch import environment
+from shim.progress import Silent
 from shim.settings import Settings
+from shim.store import Store
+from tests.support.tmpfs import tmpfs
+
+KEY = "ab" * 32
 
 
 @pytest.fixture
 def noexec(tmp_path: Path) -> Iterator[Path]:
     """A file system as Docker mounts it for `--tmpfs`."""
-    folder = tmp_path / "noexec"
-    folder.mkdir()
-    subprocess.run(["mount", "-t", "tmpfs", "-o", "size=1m,noexec", "none", folder], check=True)
-    yield folder
-    subprocess.run(["umount", folder], check=True)
+    with tmpfs(tmp_path / "noexec", "size=1m,noexec") as folder:
+        yield folder
 
 
 def test_a_store_whose_libraries_could_not_be_loaded_is_refused(noexec: Path) -> None:
@@ -89,3 +95,19 @@ def test_the_locale_of_the_application_is_that_of_its_user(given: bytes | None, 
     found = subprocess.run([sys.executable, "-c", code], env=env, check=True, capture_output=True).stdout
     assert found == (given or b"-")
     assert environment()
+
+
+def test_a_read_only_store_says_why_each_start_takes_longer(tmp_path: Path) -> None:
+    """Its layer is of another boot: it is read to its end, and that cannot be noted."""
+    said: list[str] = []
+    progress = SimpleNamespace(note=said.append, debug=lambda _: None)
+    with tmpfs(tmp_path / "store", "size=1m") as root:
+        store = Store.create(root)
+        (root / "layers" / KEY).mkdir()
+        (root / "layers" / KEY / "layer.json").write_text("{}")
+        contents.write(root / "layers" / KEY, "another boot", {})
+        assert store.is_sound(KEY)
+        subprocess.run(["mount", "-o", "remount,ro", root], check=True)
+        _Start({}, Settings({}), cast(Silent, progress), cast(Guard, None))._record(store, "a" * 64, KEY)
+    assert len(said) == 1
+    assert "start once with the store writable" in said[0]

@@ -127,9 +127,8 @@ class Compiler:
         status = 1
         with contextlib.suppress(ChildProcessError):
             status = os.waitpid(pid, 0)[1]
-        if (
-            status
-        ):  # its workers outlive it by what they were given; of the first process they are children then
+        if status:
+            # Its workers outlive it by what they were given; of the first process they are children then.
             self._kill(pid)
             with contextlib.suppress(ChildProcessError):
                 while True:

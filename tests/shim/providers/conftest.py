@@ -12,6 +12,7 @@ from pathlib import Path
 import pytest
 
 from shim.providers.pypi.inflate import LIBRARY, STREAMS, Library, library
+from tests.support.tmpfs import tmpfs
 
 CACHE = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "cir-dev"
 
@@ -57,8 +58,5 @@ def fast(request: pytest.FixtureRequest) -> Library | None:
 @pytest.fixture
 def small_disk(tmp_path: Path) -> Iterator[Path]:
     """A file system of 8 MB."""
-    folder = tmp_path / "small"
-    folder.mkdir()
-    subprocess.run(["mount", "-t", "tmpfs", "-o", "size=8m", "none", folder], check=True)
-    yield folder
-    subprocess.run(["umount", folder], check=True)
+    with tmpfs(tmp_path / "small", "size=8m") as folder:
+        yield folder

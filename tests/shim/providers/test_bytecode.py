@@ -5,11 +5,14 @@ from __future__ import annotations
 
 import errno
 import importlib.util
+import itertools
 import marshal
 import os
 import py_compile
 import subprocess
 import sys
+import threading
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -18,6 +21,7 @@ from shim.facts import Facts, Interpreter
 from shim.paths import ACTIVE_LAYER
 from shim.provider import Hint, Workplace
 from shim.providers.pypi import machine
+from shim.providers.pypi.crew import Crew
 from tests.shim.providers.support import PYTHON, assemble, serve, workplace
 from tests.support.index import Index
 from tests.support.wheels import Wheel
@@ -363,3 +367,20 @@ def test_where_nothing_can_be_linked_a_file_of_two_wheels_is_copied(
         assemble(index, wheels, workplace(tmp_path / "1", cache=tmp_path / "cache"))
     assert (tmp_path / "1" / SITE / "shared/__init__.py").read_text() == "x = 'c'\n"
     assert not [path for path in (tmp_path / "1/layer").iterdir() if path.name.startswith(".")]
+
+
+def test_a_container_that_may_have_few_threads_has_its_layer_nevertheless(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """One that fetches and one that unpacks do; each second one is refused here."""
+    genuine, asked = Crew.start, itertools.count()
+
+    def start(self: Crew, work: Callable[[], None]) -> threading.Thread:
+        if next(asked) % 2:
+            raise RuntimeError("can't start new thread")
+        return genuine(self, work)
+
+    monkeypatch.setattr(Crew, "start", start)
+    made(tmp_path, hint=application(tmp_path))
+    assert compiled(tmp_path / "1") == REACHED
+    assert next(asked) == 4

@@ -12,7 +12,7 @@ imports what it compiles, and works for all wheels of one assembly:
   counts only if ``+PATH`` comes later and the file is the same
 - it follows import statements from the application's files through the modules; with ALL = 1 it takes every
   module. Imports inside functions count in the application alone: packages write them to break circles and for
-  options, and of the modules that they lead to one in ten was imported, of the others nine
+  options. Of the modules that they lead to, five of our scenarios imported 83 of 1553, of the others 4065 of 4599
 - a name that a package gives out lazily (``__getattr__``) leads to the module that defines it
 - it writes ``__pycache__`` files, with hashes that are not checked (PEP 552), and names modules in them as
   below SHOWN, their folder once the layer is active
