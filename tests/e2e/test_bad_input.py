@@ -155,7 +155,7 @@ def test_full_disk(docker: Docker, bulky: str, small_store: str) -> None:
 
 def test_disk_without_room_for_anything(docker: Docker, image: str) -> None:
     """Not even the store's folders: 75 as well."""
-    done = start(docker, image, "--mount", "type=tmpfs,destination=/var/lib/cir,tmpfs-size=4096")
+    done = start(docker, image, "--tmpfs", "/var/lib/cir:exec,size=4k")
     fails(done, 75, "/var/lib/cir")
 
 
