@@ -8,7 +8,19 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from cirfile.lock import Lock
-from shim import advice, application, choice, image, location, materialize, probe, promise, report, warm
+from shim import (
+    advice,
+    application,
+    choice,
+    contents,
+    image,
+    location,
+    materialize,
+    probe,
+    promise,
+    report,
+    warm,
+)
 from shim.choice import Choices
 from shim.errors import USAGE, ShimError
 from shim.facts import Facts
@@ -70,7 +82,7 @@ class _Start:
             held = next(iter(holding), None)
             report.plan(loaded.manifest, facts, choices, held, self.settings.log == "json")
             return None
-        return str(self._layer(loaded, choices, argv)) if choices else None
+        return str(self._layer(loaded, choices, argv, mode == "run")) if choices else None
 
     def _locks(self, loaded: Image, facts: Facts, mode: str) -> dict[str, Lock]:
         """The image's locks, or those that its requirements are resolved to here."""
@@ -96,17 +108,21 @@ class _Start:
         found = {**others, **warm.index_settings(self.given)}
         return {os.fsdecode(name): os.fsdecode(value) for name, value in found.items()}
 
-    def _layer(self, loaded: Image, choices: Choices, argv: Sequence[str]) -> Path:
+    def _layer(self, loaded: Image, choices: Choices, argv: Sequence[str], run: bool) -> Path:
         """The layer: found in a store, or made."""
-        address = warm.address(loaded.data, self.given)
+        work = self._work(loaded, choices, argv, run)
         for store in location.holding(self.settings, self.given, choices.key):
             if store.is_sound(choices.key):
-                self._record(store, address, choices.key)
+                if contents.is_unfinished(store.path(choices.key)):
+                    materialize.resume(work, store)
+                self._record(store, work.address, choices.key)
                 return store.path(choices.key)
         store = location.writable(self.settings, self.given, self.progress.note)
         begun = time.monotonic()
-        layer = materialize.materialize(self._work(loaded, choices, argv), store)
-        self._record(store, address, choices.key)
+        layer = materialize.materialize(work, store)
+        if work.wait and contents.is_unfinished(layer):  # another container has made it
+            materialize.resume(work, store)
+        self._record(store, work.address, choices.key)
         self.progress.note(f"platform layer {choices.key[:12]} ready in {time.monotonic() - begun:.1f} s")
         if location.is_lost_with_container(store):
             self.progress.note(
@@ -114,7 +130,7 @@ class _Start:
             )
         return layer
 
-    def _work(self, loaded: Image, choices: Choices, argv: Sequence[str]) -> materialize.Work:
+    def _work(self, loaded: Image, choices: Choices, argv: Sequence[str], run: bool) -> materialize.Work:
         return materialize.Work(
             choices=choices,
             manifest=loaded.manifest,
@@ -123,10 +139,18 @@ class _Start:
             environment=self._text(),
             offline=self.settings.offline,
             hint=application.hint(argv),
+            address=warm.address(loaded.data, self.given),
+            # Where Apptainer ends, what it has mounted goes, whoever still works in it.
+            wait=not run or warm.in_apptainer(self.given),
         )
 
     def _record(self, store: Store, address: str, key: str) -> None:
-        """Make the next start a warm one; a store that cannot be written stays as it is."""
+        """Make the next start a warm one; a store that cannot be written stays as it is.
+
+        Of a layer that is unfinished, whoever finishes it does so: until then each start has to look after it.
+        """
+        if contents.is_unfinished(store.path(key)):
+            return
         try:
             store.record(address, key)
         except OSError as error:

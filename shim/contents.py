@@ -6,38 +6,82 @@ a file may have come out shorter than it was written, or with zeros in it; this 
 
 ``layer.files``: a line ``boot <id>``, then ``<bytes> <hash> <path>`` a file, sorted by path. A hash is written
 as in RECORD (``sha256=...``, URL-safe base64 without padding), or ``crc32=...`` in decimal digits; links have ``-``.
+Bytecode that is made once the layer is in use is listed when all of it is there.
 """
 
 from __future__ import annotations
 
 import binascii
 import contextlib
+import fcntl
 import hashlib
 import os
+import shutil
 import stat
+import time
 import zlib
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from pathlib import Path
 
 NAME = "layer.files"
+#: A folder in a layer as long as files are still added to it that it works without: for those on their way.
+UNFINISHED = "layer.part"
 #: Stands for the boot in a layer of a sealed store, whose file was checked as a whole when it was made.
 SEALED = "sealed"
 _NONE = "-"
+#: Seconds to wait for another that looks over the same layer, and between two looks.
+_PATIENCE, _PAUSE = 2.0, 0.02
 _URL_SAFE = bytes.maketrans(b"+/", b"-_")
 
 
 def write(layer: Path, boot: str, hashes: Mapping[str, str]) -> tuple[int, int]:
     """Write the list into a finished layer; return how many files it has and their bytes.
 
-    :param hashes: by path, as far as whoever made the files knows them; the others are read here
+    :param hashes: by path, as far as whoever made the files knows them; the others are read here, but for bytecode,
+        which may be half-written and is left out
     """
-    found = sorted(_walk(layer))
-    lines = [f"boot {boot}"]
-    for path, status in found:
-        known = _NONE if stat.S_ISLNK(status.st_mode) else hashes.get(path) or _hash(layer / path, "sha256")
-        lines.append(f"{status.st_size} {known} {path}")
-    (layer / NAME).write_bytes("\n".join([*lines, ""]).encode("utf-8", "surrogateescape"))
-    return len(found), sum(status.st_size for _, status in found)
+    listed: dict[str, tuple[int, str]] = {}
+    for path, status in _walk(layer):
+        if stat.S_ISLNK(status.st_mode):
+            listed[path] = status.st_size, _NONE
+        elif path in hashes or not _is_bytecode(path):
+            listed[path] = status.st_size, hashes.get(path) or _hash(layer / path, "sha256")
+    (layer / NAME).write_bytes(_spell(boot, listed))
+    return len(listed), sum(size for size, _ in listed.values())
+
+
+def is_unfinished(layer: Path) -> bool:
+    """Whether files are still to be added, by whoever made the layer or, if that was ended, by a later start."""
+    return (layer / UNFINISHED).is_dir()
+
+
+def finish(layer: Path, hashes: Mapping[str, str]) -> None:
+    """List the files that were added to a layer since it was published, and mark it as finished.
+
+    :param hashes: theirs, by path; what is not there any more is left out, as is bytecode that was listed
+    """
+    listed = {path: entry for path, entry in _listed(layer).items() if not _is_lost(layer, path, entry[1])}
+    for path, known in hashes.items():
+        with contextlib.suppress(FileNotFoundError):
+            listed[path] = (layer / path).lstat().st_size, known
+    aside = layer / UNFINISHED / f"{NAME}.{os.urandom(8).hex()}"
+    aside.write_bytes(_spell(boot_of(layer), listed))
+    aside.replace(layer / NAME)
+    shutil.rmtree(layer / UNFINISHED, ignore_errors=True)
+
+
+def _is_lost(layer: Path, path: str, known: str) -> bool:
+    return _can_be_made_again(path, known) and not (layer / path).exists()
+
+
+def _can_be_made_again(path: str, known: str) -> bool:
+    """Whether it is bytecode that was made here (PEP 3147), and no wheel's own."""
+    return _is_bytecode(path) and known.startswith("crc32=")
+
+
+def _spell(boot: str, listed: Mapping[str, tuple[int, str]]) -> bytes:
+    lines = (f"{size} {known} {path}" for path, (size, known) in sorted(listed.items()))
+    return "\n".join([f"boot {boot}", *lines, ""]).encode("utf-8", "surrogateescape")
 
 
 def boot_of(layer: Path) -> str:
@@ -51,19 +95,76 @@ def boot_of(layer: Path) -> str:
 
 
 def intact(layer: Path) -> bool:
-    """Whether every listed file is there as it was made; bytecode that was added since is removed if it can be."""
+    """Whether every listed file is there as it was made.
+
+    Bytecode that was added since, perhaps by an application, may have been cut short by the same crash; and an
+    application may have put its own in the place of what is listed. It is removed, if it can be, and made again.
+    """
     try:
         listed = _listed(layer)
         found = {path: status.st_size for path, status in _walk(layer)}
     except (OSError, ValueError):
         return False
-    for path in found.keys() - listed.keys():
-        if path.endswith(".pyc"):  # written by an application, perhaps cut short by the same crash
-            with contextlib.suppress(OSError):  # a store that is read-only here
-                (layer / path).unlink()
-    if not listed or any(found.get(path) != size for path, (size, _) in listed.items()):
+    _remove_unlisted(layer, found.keys() - listed.keys())
+    changed = [
+        path for path, entry in listed.items() if not _is_as_listed(layer, path, found.get(path), entry)
+    ]
+    bytecode = [path for path in changed if _can_be_made_again(path, listed[path][1])]
+    if not listed or len(bytecode) < len(changed):
         return False
-    return all(known == _NONE or is_whole(layer / path, known) for path, (_, known) in listed.items())
+    return not bytecode or _is_made_good(layer, [path for path in bytecode if path in found])
+
+
+def _remove_unlisted(layer: Path, paths: Iterable[str]) -> None:
+    """Remove bytecode that is not listed, but not that of whoever is at work in the layer now (see `shim.behind`)."""
+    with contextlib.ExitStack() as ends:
+        try:
+            part = os.open(layer / UNFINISHED, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+            ends.callback(os.close, part)
+            _wait_for(part)
+        except BlockingIOError:
+            return
+        except OSError:  # it is finished, or there are no locks
+            pass
+        for path in paths:
+            if path.endswith(".pyc"):
+                with contextlib.suppress(OSError):  # a store that is read-only here
+                    (layer / path).unlink()
+
+
+def _wait_for(part: int) -> None:
+    """Lock the folder of files on their way, which takes a moment where another does the same.
+
+    :raises BlockingIOError: where somebody makes bytecode, who has removed what was there before
+    :raises OSError: where there are no locks
+    """
+    end = time.monotonic() + _PATIENCE
+    while True:
+        try:
+            fcntl.flock(part, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            if time.monotonic() > end:
+                raise
+            time.sleep(_PAUSE)
+        else:
+            return
+
+
+def _is_as_listed(layer: Path, path: str, found: int | None, listed: tuple[int, str]) -> bool:
+    size, known = listed
+    return found == size and (known == _NONE or is_whole(layer / path, known))
+
+
+def _is_made_good(layer: Path, changed: Collection[str]) -> bool:
+    """Whether what is not as it was could be removed; it is to be made again then, if the layer can be written."""
+    try:
+        for path in changed:
+            (layer / path).unlink(missing_ok=True)
+    except OSError:
+        return False
+    with contextlib.suppress(OSError):
+        (layer / UNFINISHED).mkdir(exist_ok=True)
+    return True
 
 
 def is_whole(path: Path, known: str) -> bool:
@@ -104,7 +205,21 @@ def _walk(folder: Path, prefix: str = "") -> Iterator[tuple[str, os.stat_result]
     """Relative path and status of every file but the list; links are not followed."""
     with os.scandir(folder) as entries:
         for entry in entries:
+            if prefix + entry.name in (NAME, UNFINISHED):
+                continue
             if entry.is_dir(follow_symlinks=False):
                 yield from _walk(Path(entry.path), f"{prefix}{entry.name}/")
-            elif prefix + entry.name != NAME:
-                yield prefix + entry.name, entry.stat(follow_symlinks=False)
+                continue
+            try:
+                status = entry.stat(follow_symlinks=False)
+            except FileNotFoundError:
+                if _is_bytecode(entry.path):  # whoever makes it has taken it back
+                    continue
+                raise
+            yield prefix + entry.name, status
+
+
+def _is_bytecode(path: str) -> bool:
+    """Whether it is made from a source beside it (PEP 3147), so that it can be made again."""
+    folder, _, name = path.rpartition("/")
+    return name.endswith(".pyc") and folder.endswith("__pycache__")

@@ -1,4 +1,7 @@
-"""Make a layer: one of all containers assembles, the others wait for it; what is published is complete."""
+"""Make a layer: one of all containers assembles, the others wait for it; what is published works.
+
+It lacks at most what may come later (see `shim.behind`).
+"""
 
 from __future__ import annotations
 
@@ -10,14 +13,15 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from cirfile.hold import claim_or_wait
+from cirfile.hold import Hold, claim_or_wait
 from cirfile.manifest import Manifest
-from shim import advice, contents, records
+from shim import advice, behind, contents, records
 from shim.choice import Choices, provider
+from shim.contents import UNFINISHED
 from shim.errors import FULL, TRY_AGAIN, ShimError
 from shim.progress import Silent, megabytes
-from shim.provider import Hint, Workplace
-from shim.store import Store
+from shim.provider import Assembly, Hint, Workplace
+from shim.store import Store, Workspace
 from shim.warm import boot_id
 
 #: Seconds to wait at the end until what killed starts have left is removed; the next start does the rest.
@@ -26,7 +30,11 @@ _SWEEP = 2.0
 
 @dataclass(frozen=True, slots=True)
 class Work:
-    """One layer to be made, and what is needed for it."""
+    """One layer to be made, and what is needed for it.
+
+    ``address`` leads to it on the next start; ``wait`` tells whether to wait until it is finished, or to start the
+    application when it works.
+    """
 
     choices: Choices
     manifest: Manifest
@@ -35,6 +43,12 @@ class Work:
     environment: Mapping[str, str]
     offline: bool
     hint: Hint
+    address: str
+    wait: bool
+
+    def goal(self, store: Store) -> behind.Goal:
+        """What is to be finished in the end."""
+        return behind.Goal(store, self.choices.key, self.address, self.wait)
 
 
 def materialize(work: Work, store: Store) -> Path:
@@ -66,38 +80,70 @@ def _materialize(work: Work, store: Store) -> Path:
     )
     if claim is None:
         return store.path(key)
-    claim.keep()
     try:
         if seen:
             with contextlib.suppress(FileNotFoundError):  # a claim can be taken away from who stood still
                 store.discard(store.path(key))
-        sweeper = threading.Thread(target=store.sweep, name="cir-sweep", daemon=True)
-        sweeper.start()
-        layer = _assemble(work, store)
+        return _assemble(work, store, claim)
     finally:
         claim.release()
+
+
+def _assemble(work: Work, store: Store, claim: Hold) -> Path:
+    workspace = store.begin(work.choices.key)
+    companion = None
+    try:
+        (workspace.folder / UNFINISHED).mkdir()
+        assemblies = _assemblies(work, store, workspace.folder)
+        companion = behind.Behind.start(work.goal(store), workspace.folder, assemblies, work.progress)
+        sweeper = _begin_threads(store, claim, workspace)
+        layer = _fill(work, store, workspace, assemblies)
+    except BaseException as error:
+        full = isinstance(error, OSError) and error.errno in FULL
+        failure = _no_space(store) if full else error
+        if companion:
+            companion.stop()
+        store.abandon(workspace)
+        raise failure from None
+    companion.published(assemblies, work.progress, work.check)
     sweeper.join(_SWEEP)
     return layer
 
 
-def _assemble(work: Work, store: Store) -> Path:
-    key = work.choices.key
-    workspace = store.begin(key)
-    try:
-        hashes: dict[str, str] = {}
-        for selection in work.choices.selections:
-            place = _workplace(work, store, selection.ecosystem, workspace.folder)
-            hashes.update(provider(selection.ecosystem).assemble(selection, place))
-            work.check()
-        records.write(workspace.folder, work.choices)
-        files, size = contents.write(workspace.folder, boot_id().decode(), hashes)
-        work.progress.debug(f"layer {key[:12]}: {files} files, {megabytes(size)}")
-        return store.publish(workspace, key)
-    except BaseException as error:
-        full = isinstance(error, OSError) and error.errno in FULL
-        failure = _no_space(store) if full else error
-        store.abandon(workspace)
-        raise failure from None
+def _fill(work: Work, store: Store, workspace: Workspace, assemblies: list[Assembly]) -> Path:
+    """Make the layer and publish it."""
+    hashes: dict[str, str] = {}
+    for assembly in assemblies:
+        hashes.update(assembly.run())
+        work.check()
+    records.write(workspace.folder, work.choices)
+    files, size = contents.write(workspace.folder, boot_id().decode(), hashes)
+    work.progress.debug(f"layer {work.choices.key[:12]}: {files} files, {megabytes(size)}")
+    return store.publish(workspace, work.choices.key)
+
+
+def resume(work: Work, store: Store) -> None:
+    """Have a layer finished that is there and unfinished (see `shim.contents.is_unfinished`)."""
+    layer = store.path(work.choices.key)
+    behind.resume(work.goal(store), lambda: _assemblies(work, store, layer), work.progress, work.check)
+
+
+def _assemblies(work: Work, store: Store, folder: Path) -> list[Assembly]:
+    return [
+        provider(selection.ecosystem).assembly(
+            selection, _workplace(work, store, selection.ecosystem, folder)
+        )
+        for selection in work.choices.selections
+    ]
+
+
+def _begin_threads(store: Store, claim: Hold, workspace: Workspace) -> threading.Thread:
+    """Start what runs beside the assembly: heartbeats, and a sweep, which is returned."""
+    claim.keep()
+    workspace.hold.keep()
+    sweeper = threading.Thread(target=store.sweep, name="cir-sweep", daemon=True)
+    sweeper.start()
+    return sweeper
 
 
 def _workplace(work: Work, store: Store, ecosystem: str, target: Path) -> Workplace:
@@ -112,6 +158,7 @@ def _workplace(work: Work, store: Store, ecosystem: str, target: Path) -> Workpl
         offline=work.offline,
         hint=work.hint,
         check_room=functools.partial(_check_room, store),
+        niceness=0 if work.wait else behind.NICENESS,
     )
 
 

@@ -6,13 +6,14 @@ into a temporary folder that the caller publishes. It never decides where a laye
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
 
 from cirfile.lock import Artifact, Lock
 from cirfile.manifest import Manifest
+from shim.contents import UNFINISHED
 from shim.facts import Facts
 
 
@@ -72,11 +73,12 @@ class Workplace:
     """What a provider may touch during assembly.
 
     ``cache`` is the provider's own folder in the store (shared by containers and hosts, so every write is
-    aside-then-rename), ``target`` the temporary layer root to fill, both on one filesystem. ``check``
+    aside-then-rename), ``target`` the temporary layer root to fill, both on one filesystem, and ``aside`` a folder in
+    it for files on their way. ``check``
     raises `ShimError` (75) once the deadline has passed; call it between pieces of work. ``hint``
     tells what should be ready first. ``check_room`` raises `ShimError` (75)
     where so many bytes, which are still to be fetched, cannot fit; before it does, it calls what it is given to
-    remove what killed starts have left in the cache.
+    remove what killed starts have left in the cache. ``niceness`` is for what goes on behind the application.
     """
 
     cache: Path
@@ -89,6 +91,49 @@ class Workplace:
     offline: bool = False
     hint: Hint = Hint()
     check_room: Callable[[int, Callable[[], None]], None] = lambda _size, _sweep: None
+    niceness: int = 0
+
+    @property
+    def aside(self) -> Path:
+        """Where files are made that get their place in the layer by a rename."""
+        return self.target / UNFINISHED
+
+
+class EndedError(Exception):
+    """What goes on behind the application was ended before it was through: another start shall go on with it."""
+
+
+class Assembly(Protocol):
+    """A selection on its way into a layer: by this process, and by one beside it that may take longer.
+
+    What `run` has made is a layer that works. What `attend` adds is not needed for that, as bytecode is not, and
+    may come when the application has been started.
+    """
+
+    @property
+    def descriptors(self) -> Collection[int]:
+        """The open files that `attend` needs; none where there is nothing to attend to."""
+
+    def run(self) -> Mapping[str, str]:
+        """Fetch, verify and lay out; return the hashes of files by path, as far as known (see `shim.contents`).
+
+        Whatever was started in this process has ended when this returns or raises.
+
+        :raises ShimError: on failure
+        :raises OSError: for the store's file system
+        """
+
+    def attend(self) -> tuple[dict[str, str], bool]:
+        """In the process beside it, from before `run` to the end: add what may come later.
+
+        Return hashes as `run`, and whether all of it could be made. Raise `EndedError` where it was ended.
+        """
+
+    def has_to_be_whole(self) -> bool:
+        """After `run`: whether `attend` has to come to its end before the layer is used."""
+
+    def resume(self) -> tuple[dict[str, str], bool]:
+        """In such a process, for a layer that was published long ago: add what is missing; as `attend`."""
 
 
 class Provider(Protocol):
@@ -99,9 +144,5 @@ class Provider(Protocol):
     def select(self, lock: Lock, facts: Facts) -> Selection:
         """Choose one artifact a component. Raise `ShimError` (78) where nothing fits, naming what was promised."""
 
-    def assemble(self, selection: Selection, workplace: Workplace) -> Mapping[str, str]:
-        """Fetch, verify and lay out the selection below ``workplace.target``. Raise `ShimError` on failure.
-
-        Return the hashes of files by path, as far as they are known without reading them again
-        (see `shim.contents`).
-        """
+    def assembly(self, selection: Selection, workplace: Workplace) -> Assembly:
+        """What fills ``workplace.target`` with a selection; no thread and no process is started yet."""

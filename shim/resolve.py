@@ -111,6 +111,7 @@ def _ask(request: Request, store: Store) -> Lock:
     uv = _tool(request, store)
     request.progress.phase("resolve")
     work = store.begin("resolve")
+    work.hold.keep()
     try:
         _write_input(request, work.folder)
         text = _run(_command(request, uv), work.folder, _environment(request, store, work.folder))
@@ -146,6 +147,8 @@ def _tool(request: Request, store: Store) -> Path:
             environment=request.environment,
             offline=False,
             hint=Hint(),
+            address="",
+            wait=True,
         )
         materialize(work, store)
     return store.path(key) / "bin/uv"

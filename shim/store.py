@@ -1,7 +1,8 @@
 """The store: platform layers and downloads, shared by all containers of a host or of a cluster.
 
-    layers/<key>/       a layer, complete since it is there, never changed; ``layer.json`` in it says what was
-                        chosen here, ``sbom.json`` the same as CycloneDX
+    layers/<key>/       a layer, complete since it is there, never changed but for bytecode that is added as long as
+                        it has ``layer.part``; ``layer.json`` in it says what was chosen here, ``sbom.json`` the
+                        same as CycloneDX
     active/<address>    names the layer of a manifest on a base (see `shim.warm`): ``<key> <boot>``;
                         ``<address>.lock`` is the answer to `PIN as-of` and `PIN latest`, from the indexes
                         that this deployment names
@@ -12,7 +13,8 @@
 
 Correct without locks: a layer is made aside and renamed to its place; who comes second finds it taken
 and uses it. Nothing is removed in place, so no reader sees half of a removal. Works on file systems
-with atomic rename inside one file system; none of the names is ever appended to or rewritten.
+with atomic rename inside one file system; none of the files is ever appended to or rewritten;
+the list of a layer's files is replaced by a longer one.
 """
 
 from __future__ import annotations
@@ -108,14 +110,13 @@ class Store:
         return folder
 
     def begin(self, key: str) -> Workspace:
-        """Make an empty folder to assemble a layer in."""
+        """Make an empty folder to assemble a layer in; its hold is still to be kept."""
         hold = None
         while hold is None:  # a sweep of another process may take a hold that is not locked yet
             token = f"{key[:16]}.{_token()}"
             hold = Hold.take(self.root / "tmp" / f"{token}.hold")
         folder = self.root / "tmp" / token
         folder.mkdir(mode=0o755)
-        hold.keep()
         return Workspace(folder, hold)
 
     def publish(self, workspace: Workspace, key: str) -> Path:

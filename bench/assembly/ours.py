@@ -34,6 +34,7 @@ def main() -> None:
 
     from cirfile.codec import decode_lock
     from cirfile.manifest import Manifest
+    from shim.companion import Companion
     from shim.facts import Facts, Interpreter
     from shim.provider import Hint, Workplace
     from shim.providers.pypi import PROVIDER, inflate, layer
@@ -63,7 +64,12 @@ def main() -> None:
         dict(os.environ),
         hint=hint,
     )
-    PROVIDER.assemble(selection, place)
+    place.aside.mkdir()
+    assembly = PROVIDER.assembly(selection, place)
+    companion = Companion.start(lambda: assembly.attend()[1], assembly.descriptors)
+    assembly.run()
+    if companion:
+        companion.wait(lambda: None)
     ended = time.perf_counter()
     times = os.times()
     figures = {

@@ -186,7 +186,7 @@ def _sha256(data: bytes) -> str:
 #: A provider that lays out a small virtual environment and says in the cache how often it was at work.
 FAKE = '''
 """A provider whose packages are one small module each."""
-import os, time
+import os, time, zlib
 from pathlib import Path
 from shim.errors import ShimError
 from shim.provider import Choice, Selection
@@ -198,12 +198,42 @@ class Fake:
         return Selection("pypi", tuple(
             Choice(c.name, c.version, c.artifacts[0], reason="the only one") for c in lock.components))
 
-    def assemble(self, selection, workplace):
+    def assembly(self, selection, workplace):
+        return Assembly(selection, workplace)
+
+
+class Assembly:
+    def __init__(self, selection, workplace):
+        self.selection, self.workplace = selection, workplace
+        self.late = workplace.environment.get("FAKE_LATE")
+        self.descriptors = () if self.late is None else (os.open(workplace.target, os.O_RDONLY),)
+
+    def has_to_be_whole(self):
+        return "FAKE_WHOLE" in self.workplace.environment
+
+    def attend(self):
+        return self._late("made")
+
+    def resume(self):
+        return self._late("resumed")
+
+    def _late(self, text):
+        """Bytecode that comes after a while: FAKE_LATE seconds."""
+        os.fchdir(self.descriptors[0])  # its name changes meanwhile
+        time.sleep(float(self.late))
+        python = self.workplace.facts.python
+        name = f"lib/python{python.tag}/site-packages/__pycache__/late.pyc"
+        os.makedirs(os.path.dirname(name), exist_ok=True)
+        Path(name).write_text(text)
+        return {name: f"crc32={zlib.crc32(text.encode())}"}, True
+
+    def run(self):
+        selection, workplace = self.selection, self.workplace
         pace = float(workplace.environment.get("FAKE_PACE", "0"))
         python = workplace.facts.python
         (workplace.cache / f"run-{time.time_ns()}-{os.getpid()}").touch()
         site = workplace.target / f"lib/python{python.tag}/site-packages"
-        site.mkdir(parents=True)
+        site.mkdir(parents=True, exist_ok=True)
         workplace.progress.phase("fetch", len(selection.choices))
         for choice in selection.choices:
             workplace.check()

@@ -59,7 +59,7 @@ class Host:
         choices = Choices(FACTS, key, (select(lock, FACTS),), {"pypi": lock})
         given = {b"CIR_STORE": os.fsencode(self.store.root), b"PATH": os.environb[b"PATH"]}
         start = cold._Start(given, Settings(given), self.said, Guard(timeout))
-        return start._layer(Image(b"", manifest, {"pypi": lock}), choices, ["/bin/true"])
+        return start._layer(Image(b"", manifest, {"pypi": lock}), choices, ["/bin/true"], run=False)
 
 
 @pytest.fixture

@@ -12,11 +12,10 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
-
     from cirfile.lock import Lock
     from shim.facts import Facts
     from shim.provider import Selection, Workplace
+    from shim.providers.pypi.pipeline import Pipeline
 
 
 class Pypi:
@@ -30,12 +29,13 @@ class Pypi:
 
         return selection.select(lock, facts)
 
-    def assemble(self, selection: Selection, workplace: Workplace) -> Mapping[str, str]:
-        """Fill ``workplace.target`` with a virtual environment that holds the selection; return its hashes.
+    def assembly(self, selection: Selection, workplace: Workplace) -> Pipeline:
+        """What fills ``workplace.target`` with a virtual environment that holds the selection.
 
-        :raises ShimError: 69 where a component cannot be had or is not what the lock says, 64 for
-            unusable index settings, 75 past the deadline
-        :raises OSError: for the store's file system
+        Its `run` raises `ShimError`: 69 where a component cannot be had or is not what the lock says, 64 for
+        unusable index settings, 75 past the deadline.
+
+        :raises ShimError: 78 where the base has no Python
         """
         from shim.errors import NOT_PROMISED, ShimError
 
@@ -44,7 +44,7 @@ class Pypi:
 
         if workplace.facts.python is None:
             raise ShimError(NOT_PROMISED, "the base image has no Python", "start from a base with Python")
-        return Pipeline(selection, workplace, workplace.facts.python).run()
+        return Pipeline(selection, workplace, workplace.facts.python)
 
 
 PROVIDER = Pypi()

@@ -1,24 +1,30 @@
-"""Bytecode for the modules that the application is going to import, made while other wheels still arrive.
+"""Bytecode for the modules that the application is going to import, made while wheels arrive and behind its start.
 
 What is compiled is decided by import statements: from the application's files, and from the commands of packages
 that it or its command line names, through every wheel. Compiled files are linked back into the cache
 beside the wheel, so that another layer with the same wheel has them at once. Bytecode only saves time: an
 assembly never fails for want of it.
+
+Whoever assembles the layer tells the compiler of its wheels (`Compiler`). A process beside it (see
+`shim.provider.Assembly`) runs the compiler and keeps what it makes (`Attendant`), also when the first one has become
+the application.
 """
 
 from __future__ import annotations
 
 import contextlib
 import fcntl
+import functools
 import os
-import signal
+import selectors
 import threading
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from pathlib import Path
+from typing import NamedTuple
 
 from shim.facts import Interpreter
-from shim.provider import Hint
-from shim.providers.pypi import wheel
+from shim.provider import EndedError, Hint, Workplace
+from shim.providers.pypi import machine, wheel
 from shim.providers.pypi.cache import BYTECODE, Entry
 from shim.providers.pypi.compiler import PROGRAM
 from shim.providers.pypi.layer import Layer
@@ -27,183 +33,302 @@ from shim.providers.pypi.layer import Layer
 _PASSED = ("LD_LIBRARY_PATH", "PATH")
 #: Bytes of lines that may wait while it reads sources: nobody shall wait for it meanwhile.
 _PIPE = 1 << 20
+#: Where the compiler says what bytecode it makes.
+_TAGS = 3
 
 
 class Compiler:
-    """A running compiler; wheels are added as they are linked.
+    """What is said to the compiler: wheels, as they are linked.
 
     It compiles what the application is going to import, and everything where nothing is known of that.
     """
 
-    def __init__(self, layer: Layer, target: Path, hint: Hint) -> None:
+    def __init__(self, layer: Layer, hint: Hint) -> None:
         self._layer = layer
-        self._site = target / layer.site
         self._hint = hint
-        self._entries: dict[str, Entry] = {}
         self._lock = threading.Lock()
-        self._tagged = threading.Event()
-        self._tag = ""
-        self._pid = 0
-        self._input = -1
-        self._reader: threading.Thread | None = None
-
-    def start(self, python: Interpreter, workers: int, environment: Mapping[str, str]) -> bool:
-        """Start the base's interpreter; `False` where it cannot be."""
-        if python.implementation != "cpython":
-            return False
-        everything = "0" if self._hint.files or self._hint.modules else "1"
-        arguments = [str(self._site), self._layer.active_site, str(workers), everything]
-        argv = [python.path, "-I", "-S", "-W", "ignore", "-c", PROGRAM, *arguments]
-        passed = {name: environment[name] for name in _PASSED if name in environment}
-        requests, self._input = os.pipe2(os.O_CLOEXEC)
+        self._tag: str | None = None
+        self._open = True
+        self._contested: frozenset[str] | set[str] = frozenset()
+        self._link = layer.link_bytecode
+        #: Whether several wheels bring a module, so that all has to be made before the layer is used.
+        self.contested = False
+        self.requests, self._input = os.pipe2(os.O_CLOEXEC)
+        self._tags, self.tags = os.pipe2(os.O_CLOEXEC)
         with contextlib.suppress(OSError):  # where the user has many pipes, it may be as large as others
             fcntl.fcntl(self._input, fcntl.F_SETPIPE_SZ, _PIPE)
-        output, answers = os.pipe2(os.O_CLOEXEC)
-        actions: list[tuple[int, int, int] | tuple[int, int, str, int, int]] = [
-            (os.POSIX_SPAWN_DUP2, requests, 0),
-            (os.POSIX_SPAWN_DUP2, answers, 1),
-            (os.POSIX_SPAWN_OPEN, 2, os.devnull, os.O_WRONLY, 0),
-        ]
-        try:
-            self._pid = os.posix_spawn(python.path, argv, passed, file_actions=actions, setpgroup=0)
-        except OSError:
-            os.close(output)
-            return False
-        finally:
-            os.close(requests)
-            os.close(answers)
-        self._reader = threading.Thread(target=self._read, args=(output,), daemon=True)
-        self._reader.start()
-        self._say(
-            [
-                *(f"@{path}" for path in self._hint.files if "\n" not in str(path)),
-                *(f"*{module}" for module in self._hint.modules),
-            ]
-        )
-        return True
+
+    @property
+    def descriptors(self) -> tuple[int, ...]:
+        """The ends of pipes that the attendant needs, and this process no more once that runs."""
+        return self.requests, self.tags
+
+    def begin(self) -> None:
+        """Name what to begin with."""
+        self._say(self._beginning())
 
     def expect(self, folder: Path, names: Iterable[str]) -> None:
         """Tell it of modules of a wheel that still arrives, below a folder's ``site``; they count once it is added."""
         place = f"{folder}/{wheel.SITE}"
         modules = [module for name in names if (module := _module(f"{wheel.SITE}/{name}"))]
-        if self._pid and modules and not {"\n", "\t"} & set(place):
+        if modules and not {"\n", "\t"} & set(place):
             self._say([f">{place}", *(f"~{module}" for module in modules)])
 
     def add(self, entry: Entry) -> None:
         """Give it a wheel's modules, and link the bytecode that the cache already has."""
-        if not self._pid:
-            return
+        has_some = (entry.folder / BYTECODE).exists()  # else nobody has to wait until its tag is known
+        self._say(self._wheel(entry, self._known(entry, self._read_tag()) if has_some else set()))
+
+    def finish(self) -> None:
+        """Say that this was all. It compiles on as long as there is something to do."""
+        self._say(self._end())
+        self.close()
+
+    def close(self) -> None:
+        """Say no more. Without `finish` before, it ends at once."""
+        for descriptor in (self._input, self._tags) if self._open else ():
+            os.close(descriptor)
+        self._open = False
+
+    def everything(self, entries: Iterable[Entry], tag: str, aside: Path) -> bytes:
+        """All that is to be said of wheels that were linked long ago."""
+        self._contested = set(self._layer.contested())
+        self._link = functools.partial(self._layer.relink_bytecode, aside)
+        lines = [
+            *self._beginning(),
+            *(line for entry in entries for line in self._wheel(entry, self._known(entry, tag))),
+        ]
+        return _lines([*lines, *self._end()])
+
+    def _beginning(self) -> list[str]:
+        files = (f"@{path}" for path in self._hint.files if "\n" not in str(path))
+        return [*files, *(f"*{module}" for module in self._hint.modules)]
+
+    def _wheel(self, entry: Entry, known: set[str]) -> list[str]:
         modules = [path for file in entry.contents.files if (path := _module(file.path))]
-        self._tagged.wait()
-        known = set(self._known(entry))
-        with self._lock:
-            self._entries.update(dict.fromkeys(modules, entry))
-        lines = [f"{'=' if path in known else '+'}{path}" for path in modules]
+        lines = [f"<{entry.folder.name}", *(f"{'=' if path in known else '+'}{path}" for path in modules)]
         lines += [f"*{module}" for name, module in entry.contents.commands if name in self._hint.words]
-        self._say([*lines, "!"])
+        return [*lines, "!"]
 
-    def finish(self) -> bool:
-        """Wait until everything in scope is compiled; whether that went well."""
-        if not self._pid:
-            return False
-        self._say(["."])
-        while self._reader and self._reader.is_alive():  # in short steps, so that a signal ends the wait
-            self._reader.join(0.1)
-        self._forget_contested()
-        if self._reap() == 0:
-            return True
-        self._forget_unanswered()
-        return False
+    def _end(self) -> list[str]:
+        """Files that several wheels bring get no bytecode: it may be of the one that did not stay."""
+        contested = self._layer.contested()
+        self.contested = bool(contested)
+        for path in contested:
+            self._layer.forget_bytecode(path)
+        return [*(f"-{path}" for path in contested), "."]
 
-    def stop(self) -> None:
-        """End it at once, if it still runs."""
-        if self._pid:
-            self._kill(self._pid)
-            self._reap()
-
-    def _reap(self) -> int:
-        pid, self._pid = self._pid, 0
-        os.close(self._input)
-        status = 1
-        with contextlib.suppress(ChildProcessError):
-            status = os.waitpid(pid, 0)[1]
-        if status:
-            # Its workers outlive it by what they were given; of the first process they are children then.
-            self._kill(pid)
-            with contextlib.suppress(ChildProcessError):
-                while True:
-                    os.waitpid(-pid, 0)
-        return status
-
-    @staticmethod
-    def _kill(pid: int) -> None:
-        with contextlib.suppress(ProcessLookupError, PermissionError):
-            os.killpg(pid, signal.SIGKILL)
-
-    def _say(self, lines: list[str]) -> None:
-        data = "".join(f"{line}\n" for line in lines).encode("utf-8", "surrogateescape")
-        with self._lock, contextlib.suppress(OSError):  # it died: seen when it is reaped
-            while data:
-                data = data[os.write(self._input, data) :]
-
-    def _read(self, output: int) -> None:
-        try:
-            with open(output, encoding="utf-8", errors="surrogateescape") as stream:
-                self._tag = stream.readline().strip()
-                self._tagged.set()
-                for line in stream:
-                    self._keep(*line.rstrip("\n").split("\t"))
-        finally:
-            self._tagged.set()
-
-    def _forget_contested(self) -> None:
-        """Remove the bytecode of files that several wheels bring: it may be of the one that did not stay."""
-        for path in self._layer.contested():
-            module = self._site / path
-            for made in module.parent.glob(f"__pycache__/{module.stem}.*"):
-                made.unlink(missing_ok=True)
-
-    def _forget_unanswered(self) -> None:
-        """Remove the bytecode of which nobody has said that it was written whole: its writer was killed."""
-        for folder, _, names in os.walk(self._site):
-            for name in names:
-                path = Path(folder, name)
-                if (
-                    name.endswith(".pyc")
-                    and f"{self._layer.site}/{path.relative_to(self._site)}" not in self._layer.hashes
-                ):
-                    path.unlink(missing_ok=True)
-
-    def _keep(self, source: str, made: str, checksum: str) -> None:
-        """Link a compiled file into the cache; if somebody else has made it meanwhile, theirs stays."""
-        self._layer.hashes[f"{self._layer.site}/{made}"] = f"crc32={checksum}"
-        if self._layer.is_contested(source):
-            return
-        folder = self._bytecode(self._entries[source])
-        place = f"{folder}/{made}.{checksum}"
-        with contextlib.suppress(OSError):
-            try:
-                os.link(self._site / made, place)
-            except FileNotFoundError:
-                Path(place).parent.mkdir(parents=True, exist_ok=True)
-                os.link(self._site / made, place)
-
-    def _known(self, entry: Entry) -> list[str]:
+    def _known(self, entry: Entry, tag: str) -> set[str]:
         """Link what the cache has of a wheel's bytecode; return the modules it belongs to."""
-        root = self._bytecode(entry)
-        known = []
-        for folder, _, names in os.walk(root) if self._tag else ():
+        root = f"{entry.folder}/{BYTECODE}/{tag}"
+        known: set[str] = set()
+        for folder, _, names in os.walk(root) if tag else ():
             package = folder[len(root) + 1 :].rpartition("/")[0]
             for name in names:
                 made, _, checksum = name.rpartition(".")
                 place = f"{folder[len(root) + 1 :]}/{made}"
-                self._layer.link_bytecode(f"{folder}/{name}", place, f"crc32={checksum}")
                 module = f"{name.partition('.')[0]}.py"
-                known.append(f"{package}/{module}" if package else module)
+                source = f"{package}/{module}" if package else module
+                if source not in self._contested and self._link(
+                    f"{folder}/{name}", place, f"crc32={checksum}"
+                ):
+                    known.add(source)
         return known
 
-    def _bytecode(self, entry: Entry) -> str:
-        return f"{entry.folder}/{BYTECODE}/{self._tag}"
+    def _read_tag(self) -> str:
+        """What bytecode it makes; empty where it could not be started."""
+        with self._lock:
+            if self._tag is None:
+                with open(self._tags, "rb", closefd=False) as stream:
+                    self._tag = stream.readline().strip().decode("ascii", "replace")
+            return self._tag
+
+    def _say(self, lines: list[str]) -> None:
+        data = _lines(lines)
+        with self._lock, contextlib.suppress(OSError):  # it died: the layer works without it
+            while data:
+                data = data[os.write(self._input, data) :]
+
+
+class Attendant:
+    """Runs the compiler and keeps what it makes, until nothing is left to do."""
+
+    def __init__(self, layer: Layer, workplace: Workplace, python: Interpreter) -> None:
+        self._layer = layer
+        self._python = python
+        self._environment = workplace.environment
+        self._cache = workplace.cache
+        self._aside = workplace.aside
+        site = workplace.target / layer.site
+        layer.make_site()
+        everything = "0" if workplace.hint.files or workplace.hint.modules else "1"
+        aside = f"{os.path.relpath(workplace.aside, site)}/{os.urandom(8).hex()}"
+        self._arguments = [layer.active_site, str(machine.workers()), everything, aside]
+        self._arguments.append(str(workplace.niceness))
+        #: ``site-packages``, since the layer gets another name meanwhile.
+        self.site = os.open(site, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+        #: By name of the bytecode below ``site-packages``: its number as a file, and its checksum.
+        self._made: dict[str, tuple[int, str]] = {}
+        #: What is not linked into the cache yet: `None` once it is known which files several wheels bring.
+        self._waiting: dict[str, _Answer] | None = {}
+        self._tag = ""
+        self._rest = b""
+
+    def run(self, requests: int, tags: int) -> bool:
+        """Compile what is asked for on a pipe, and tell on another what bytecode that is.
+
+        Return whether that went well.
+        """
+        started = self._start(requests, tags)
+        return started and self._converse(b"", -1)
+
+    def resume(self, compiler: Compiler, entries: Iterable[Entry]) -> bool:
+        """Compile what is missing of wheels that were linked long ago; return whether that went well."""
+        requests, words = os.pipe2(os.O_CLOEXEC)
+        nobody = os.open(os.devnull, os.O_WRONLY | os.O_CLOEXEC)
+        if not self._start(requests, nobody):
+            return False
+        self._read_tag()
+        return self._converse(compiler.everything(entries, self._tag, self._aside), words)
+
+    def hashes(self) -> dict[str, str]:
+        """What was made and is still there: an application may have put its own in the place.
+
+        :raises EndedError: where something is missing: it was taken for the remains of a crash
+        """
+        found = {}
+        for name, (number, checksum) in self._made.items():
+            try:
+                if os.stat(name, dir_fd=self.site).st_ino == number:
+                    found[f"{self._layer.site}/{name}"] = f"crc32={checksum}"
+            except FileNotFoundError:
+                raise EndedError(name) from None
+        return found
+
+    def _start(self, requests: int, tags: int) -> bool:
+        """Start the compiler, which gets these ends of pipes; `False` where it cannot be."""
+        argv = [self._python.path, "-I", "-S", "-W", "ignore", "-c", PROGRAM, *self._arguments]
+        passed = {name: self._environment[name] for name in _PASSED if name in self._environment}
+        os.fchdir(self.site)
+        self._output, answers = os.pipe2(os.O_CLOEXEC)
+        with contextlib.suppress(OSError):
+            fcntl.fcntl(answers, fcntl.F_SETPIPE_SZ, _PIPE)
+        actions: list[tuple[int, int, int] | tuple[int, int, str, int, int]] = [
+            (os.POSIX_SPAWN_DUP2, requests, 0),
+            (os.POSIX_SPAWN_DUP2, answers, 1),
+            (os.POSIX_SPAWN_OPEN, 2, os.devnull, os.O_WRONLY, 0),
+            (os.POSIX_SPAWN_DUP2, tags, _TAGS),
+        ]
+        try:
+            self._pid = os.posix_spawn(self._python.path, argv, passed, file_actions=actions)
+        except OSError:
+            return False
+        finally:
+            for descriptor in (answers, requests, tags):
+                os.close(descriptor)
+        return True
+
+    def _read_tag(self) -> None:
+        """Its first line; empty where it has died."""
+        while b"\n" not in self._rest and (piece := os.read(self._output, 4096)):
+            self._rest += piece
+        first, _, self._rest = self._rest.partition(b"\n")
+        self._tag = first.decode("ascii", "replace")
+
+    def _converse(self, data: bytes, requests: int) -> bool:
+        """Write to it what it takes and keep what it answers, to the end; return whether it has ended well.
+
+        :raises EndedError: where it was killed
+        """
+        to_say = memoryview(data)
+        with selectors.DefaultSelector() as selector:
+            selector.register(self._output, selectors.EVENT_READ)
+            if requests >= 0:
+                os.set_blocking(requests, False)
+                selector.register(requests, selectors.EVENT_WRITE)
+            while selector.get_map():
+                for key, _ in selector.select():
+                    if key.fd == requests:
+                        to_say = _write(requests, to_say)
+                    over = not to_say if key.fd == requests else not self._hear()
+                    if over:
+                        selector.unregister(key.fd)
+                        os.close(key.fd)
+        status = os.waitpid(self._pid, 0)[1]
+        if os.WIFSIGNALED(status):
+            raise EndedError(f"the compiler was ended by signal {os.WTERMSIG(status)}")
+        return status == 0
+
+    def _hear(self) -> bool:
+        """Keep what it has answered; `False` at the end."""
+        piece = os.read(self._output, 1 << 16)
+        *lines, self._rest = (self._rest + piece).split(b"\n")
+        for line in lines:
+            self._keep(line.decode("utf-8", "surrogateescape"))
+        return bool(piece)
+
+    def _keep(self, line: str) -> None:
+        if not self._tag:
+            self._tag = line
+        elif line == ".":
+            for answer in (self._waiting or {}).values():
+                self._link(answer)
+            self._waiting = None
+        elif line.startswith("-"):
+            self._made.pop(line[1:], None)
+            if self._waiting:
+                self._waiting.pop(line[1:], None)
+        else:
+            answer = _Answer(*line[1:].split("\t"))
+            self._made[answer.made] = int(answer.number), answer.checksum
+            if self._waiting is None:
+                self._link(answer)
+            else:
+                self._waiting[answer.made] = answer
+
+    def _link(self, answer: _Answer) -> None:
+        """Link a compiled file into the cache; if somebody else has made it meanwhile, theirs stays.
+
+        What was compiled must be the wheel's own file, and what is linked must be what was made of it: an application
+        may change both in the layer.
+        """
+        entry = self._cache / answer.wheel
+        place = entry / BYTECODE / self._tag / f"{answer.made}.{answer.checksum}"
+        with contextlib.suppress(OSError):
+            if (entry / wheel.SITE / answer.source).stat().st_ino != int(answer.origin):
+                return
+            try:
+                os.link(answer.made, place, src_dir_fd=self.site)
+            except FileNotFoundError:
+                place.parent.mkdir(parents=True, exist_ok=True)
+                os.link(answer.made, place, src_dir_fd=self.site)
+            if place.stat().st_ino != int(answer.number):
+                place.unlink()
+
+
+class _Answer(NamedTuple):
+    """A compiled file and its source: paths below ``site-packages``, and numbers as files."""
+
+    made: str
+    number: str
+    checksum: str
+    wheel: str
+    source: str
+    origin: str
+
+
+def _write(descriptor: int, data: memoryview) -> memoryview:
+    """Write what can be written now; return the rest, nothing where nobody reads."""
+    try:
+        return data[os.write(descriptor, data) :]
+    except BlockingIOError:
+        return data
+    except OSError:
+        return data[:0]
+
+
+def _lines(lines: Iterable[str]) -> bytes:
+    return "".join(f"{line}\n" for line in lines).encode("utf-8", "surrogateescape")
 
 
 def _module(path: str) -> str:

@@ -9,11 +9,13 @@ from __future__ import annotations
 
 import contextlib
 import errno
+import glob
 import os
 import shutil
 import threading
 from pathlib import Path
 
+from shim.contents import NAME, UNFINISHED
 from shim.errors import UNAVAILABLE, ShimError
 from shim.facts import Interpreter
 from shim.paths import ACTIVE_LAYER
@@ -26,7 +28,7 @@ version = {version}
 """
 #: Links cannot be made here: another file system, too many links, or a file system without them.
 _NO_LINK = (errno.EXDEV, errno.EMLINK, errno.EPERM, errno.EOPNOTSUPP, errno.EACCES, errno.ENOSYS)
-_RESERVED = ("pyvenv.cfg", "layer.json", "layer.files", "sbom.json")
+_RESERVED = ("pyvenv.cfg", "layer.json", NAME, UNFINISHED, "sbom.json")
 
 
 class LostError(Exception):
@@ -43,6 +45,8 @@ class Layer:
         )
         self.site = f"lib/{self._python}/site-packages"
         self.hashes: dict[str, str] = {}
+        #: Hashes of bytecode that was linked since the layer has been in use.
+        self.relinked: dict[str, str] = {}
         self._owners: dict[str, str] = {}
         self._contested: set[str] = set()
         self._made: set[str] = set()
@@ -87,22 +91,50 @@ class Layer:
                     raise
                 raise LostError(file.path) from None
 
-    def link_bytecode(self, source: str, path: str, known: str) -> None:
-        """Link a bytecode file, whose hash is known, to ``path`` below ``site-packages``."""
+    def make_site(self) -> None:
+        """Make ``site-packages``. Raise `FileNotFoundError` where the layer is gone."""
+        self._folder(self.site)
+
+    def know(self, entry: Entry, project: str) -> None:
+        """Note the files of an entry that was added when the layer was made."""
+        for file in entry.contents.files:
+            self._claim(self._place(file.path, project), project, file.hash)
+
+    def link_bytecode(self, source: str, path: str, known: str) -> bool:
+        """Link a bytecode file, whose hash is known, to ``path`` below ``site-packages``; whether it could be."""
         place = f"{self.site}/{path}"
         self.hashes[place] = known
         self._folder(place.rpartition("/")[0])
         self._link(source, place, self._owners.get(place, ""))
+        return True
+
+    def relink_bytecode(self, aside: Path, source: str, path: str, known: str) -> bool:
+        """As `link_bytecode`, in a layer that is in use; where no link can be made, what is there stays."""
+        place = f"{self.site}/{path}"
+        target, made = Path(self._target, place), aside / os.urandom(8).hex()
+        try:
+            if not (target.exists() and target.samefile(source)):
+                self._folder(place.rpartition("/")[0])
+                os.link(source, made)
+                made.replace(target)
+        except OSError:
+            made.unlink(missing_ok=True)
+            return False
+        self.relinked[place] = known
+        return True
+
+    def forget_bytecode(self, path: str) -> None:
+        """Remove all bytecode of a source below ``site-packages``."""
+        module = Path(self._target, self.site, path)
+        for made in module.parent.glob(f"__pycache__/{glob.escape(module.stem)}.*"):
+            made.unlink(missing_ok=True)
+            self.hashes.pop(f"{made.relative_to(self._target)}", None)
 
     def contested(self) -> list[str]:
         """Files below ``site-packages`` of several projects; which one stays is only sure at the end."""
         with self._lock:
             prefix = f"{self.site}/"
             return [place[len(prefix) :] for place in self._contested if place.startswith(prefix)]
-
-    def is_contested(self, path: str) -> bool:
-        """Whether several projects have brought a file below ``site-packages`` so far."""
-        return f"{self.site}/{path}" in self._contested
 
     def _claim(self, place: str, project: str, known: str) -> bool:
         """Note that a project brings a file with a hash; whether it may stay, as far as is known now."""

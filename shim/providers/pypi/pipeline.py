@@ -1,12 +1,14 @@
 """Assembly of a selection: fetch, verify, unpack, link and compile, all at the same time.
 
 Fetching threads hand archives to unpacking threads, which publish them in the cache, link them into the layer
-and tell the compiler. Large archives go first, so that no core is left alone with one at the end.
+and tell the compiler, which runs beside this process. Large archives go first, so that no core is left alone with one
+at the end.
 """
 
 from __future__ import annotations
 
 import contextlib
+import os
 import threading
 from collections import deque
 from pathlib import Path
@@ -18,7 +20,7 @@ from shim.providers.pypi import indexes, inflate, machine
 from shim.providers.pypi.access import Access
 from shim.providers.pypi.ahead import Ahead
 from shim.providers.pypi.archive import ArchiveError
-from shim.providers.pypi.bytecode import Compiler
+from shim.providers.pypi.bytecode import Attendant, Compiler
 from shim.providers.pypi.cache import Cache, Entry
 from shim.providers.pypi.crew import Channel, Crew, Parcel
 from shim.providers.pypi.fetch import Fetcher, Surroundings
@@ -31,6 +33,9 @@ FETCHERS = 6
 #: Bytes of archives in memory at once, where the container allows that much.
 _BUDGET = 192 << 20
 _UNKNOWN = 1 << 60
+#: Bytes of memory below which nothing goes on behind the application: it might need them, and some container engines
+#: end all of a container for the want of one process.
+_ROOM = 1 << 30
 
 
 class Pipeline:
@@ -42,35 +47,67 @@ class Pipeline:
         self._python = python
         self._cache = Cache(workplace.cache)
         self._layer = Layer(workplace.target, python)
-        self._compiler = Compiler(self._layer, workplace.target, workplace.hint)
+        self._compiler = Compiler(self._layer, workplace.hint)
+        self._attendant = (
+            Attendant(self._layer, workplace, python) if python.implementation == "cpython" else None
+        )
         self._fast = inflate.library()
         self._crew = Crew(workplace.check)
+
+    @property
+    def descriptors(self) -> tuple[int, ...]:
+        """See `shim.provider.Assembly`."""
+        return (self._attendant.site, *self._compiler.descriptors) if self._attendant else ()
+
+    def attend(self) -> tuple[dict[str, str], bool]:
+        """See `shim.provider.Assembly`."""
+        if self._attendant is None:
+            return {}, False
+        whole = self._attendant.run(*self._compiler.descriptors)
+        return self._attendant.hashes(), whole
+
+    def has_to_be_whole(self) -> bool:
+        """Where several wheels bring a module, and where there is not the processor or the memory for both."""
+        return self._compiler.contested or machine.processors() < 2 or machine.memory() < _ROOM
+
+    def resume(self) -> tuple[dict[str, str], bool]:
+        """See `shim.provider.Assembly`."""
+        if self._attendant is None:
+            return {}, False
+        entries = []
+        for choice in self._selection.choices:
+            entry = self._cache.find(choice.artifact.sha256)
+            if entry:
+                entries.append(entry)
+                self._layer.know(entry, choice.name)
+        whole = self._attendant.resume(self._compiler, entries)
+        return self._layer.relinked | self._attendant.hashes(), whole
 
     def run(self) -> dict[str, str]:
         """Fill the workplace's target and return the hashes of its files.
 
         Whatever was started has ended when this returns or raises.
 
-        :raises ShimError: see `shim.providers.pypi.Pypi.assemble`
+        :raises ShimError: see `shim.providers.pypi.Pypi.assembly`
         :raises OSError: for the store's file system
         """
         workers = machine.workers()
-        self._layer.begin(self._python)
-        self._compiler.start(self._python, workers, self._place.environment)
+        for descriptor in self.descriptors or self._compiler.descriptors:
+            os.close(descriptor)  # they are the companion's now
+        self._compiler.begin()
         try:
+            self._layer.begin(self._python)
             self._cache.folder.mkdir(parents=True, exist_ok=True)
             missing = self._link_cached()
             if missing:
                 self._check_online(missing)
                 self._place.check_room(self._to_come(missing), self._cache.sweep)
                 self._fetch(missing, workers)
-            self._place.progress.phase("compile")
-            if not self._compiler.finish():
-                self._place.progress.note("no bytecode could be made; imports will be slower")
+            self._compiler.finish()
             return self._layer.hashes
         finally:
             self._crew.stop()
-            self._compiler.stop()
+            self._compiler.close()
 
     def _link_cached(self) -> list[Choice]:
         """Link what the cache has; return what is missing, the largest first, before them those of unknown size.

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import json
 import os
+import shutil
 import sys
 import threading
 from collections.abc import Iterable
@@ -11,6 +13,7 @@ from pathlib import Path
 
 from cirfile.lock import Artifact, Component, Lock
 from cirfile.manifest import Manifest, Requirement
+from shim.companion import Companion
 from shim.facts import Facts, Interpreter
 from shim.provider import Selection, Workplace
 from shim.providers.pypi import PROVIDER
@@ -85,8 +88,39 @@ def serve(folder: Path, *wheels: Wheel) -> list[Path]:
 def assemble(index: Index, wheels: Iterable[Path], place: Workplace, private: str = "") -> Selection:
     """Select all wheels from an index and assemble them; `private` is the index that the lock names."""
     selection = select(lock_of(wheels, index.root, private), place.facts)
-    PROVIDER.assemble(selection, place)
+    fill(selection, place)
     return selection
+
+
+def fill(selection: Selection, place: Workplace) -> dict[str, str]:
+    """Assemble a selection to the end, with a companion; return the hashes of both."""
+    place.aside.mkdir(exist_ok=True)
+    assembly = PROVIDER.assembly(selection, place)
+    answers, answer = os.pipe()
+
+    def attend() -> bool:
+        found, whole = assembly.attend()
+        with os.fdopen(answer, "w", encoding="utf-8") as stream:
+            json.dump(found, stream)
+        return whole
+
+    companion = Companion.start(attend, {answer, *assembly.descriptors})
+    os.close(answer)
+    try:
+        hashes = dict(assembly.run())
+        with os.fdopen(answers, encoding="utf-8") as stream:
+            text = stream.read()
+        assert companion
+        if not companion.wait(lambda: None):
+            place.progress.note("no bytecode")
+        later: dict[str, str] = json.loads(text or "{}")
+        return hashes | later
+    except BaseException:
+        if companion:
+            companion.kill()
+        raise
+    finally:
+        shutil.rmtree(place.aside)
 
 
 def tree(folder: Path) -> dict[str, tuple[bytes, int]]:

@@ -3,9 +3,11 @@
 
 from __future__ import annotations
 
+import binascii
 import errno
 import importlib.util
 import itertools
+import json
 import marshal
 import os
 import py_compile
@@ -17,12 +19,14 @@ from pathlib import Path
 
 import pytest
 
+from shim.companion import Companion
 from shim.facts import Facts, Interpreter
 from shim.paths import ACTIVE_LAYER
-from shim.provider import Hint, Workplace
-from shim.providers.pypi import machine
+from shim.provider import Hint, Selection, Workplace
+from shim.providers.pypi import PROVIDER, machine
 from shim.providers.pypi.crew import Crew
-from tests.shim.providers.support import PYTHON, assemble, serve, workplace
+from shim.providers.pypi.selection import select
+from tests.shim.providers.support import PYTHON, assemble, lock_of, serve, workplace
 from tests.support.index import Index
 from tests.support.wheels import Wheel
 
@@ -332,11 +336,11 @@ def test_control_groups_are_respected(
 @pytest.mark.parametrize("killed", ["os.getpid()", "os.getppid()"], ids=["worker", "all of it"])
 def test_bytecode_that_was_cut_short_does_not_stay(tmp_path: Path, killed: str) -> None:
     """As when the kernel kills a worker in the middle of a file, for want of memory."""
-    kill = f"if '/first.' in target: stream.write(rest[:20]); os.kill({killed}, 9); os.kill(os.getpid(), 9)"
+    kill = f"if path.endswith('/first.py'): stream.write(rest[:20]); os.kill({killed}, 9); os.kill(os.getpid(), 9)"
     (tmp_path / "python").write_text(
         f"#!{sys.executable}\n"
         "import os, sys\n"
-        f"loop, kill, indent = 'while rest:', {kill!r}, ' ' * 12\n"
+        f"loop, kill, indent = 'while rest:', {kill!r}, ' ' * 8\n"
         "words = [word.replace(loop, f'{kill}\\n{indent}{loop}', 1) for word in sys.argv[1:]]\n"
         f"os.execv({sys.executable!r}, [{sys.executable!r}, *words])\n"
     )
@@ -348,6 +352,115 @@ def test_bytecode_that_was_cut_short_does_not_stay(tmp_path: Path, killed: str) 
     assert found or killed == "os.getppid()"
     for path in found:
         marshal.loads(path.read_bytes()[16:])
+
+
+def resumed(index: Index, wheels: list[Path], place: Workplace) -> dict[str, str]:
+    """What another start's companion adds to a layer that was published unfinished."""
+    place.aside.mkdir(exist_ok=True)
+    answers, answer = os.pipe()
+
+    def resume() -> bool:
+        found, whole = PROVIDER.assembly(select(lock_of(wheels, index.root), place.facts), place).resume()
+        with os.fdopen(answer, "w", encoding="utf-8") as stream:
+            json.dump(found, stream)
+        return whole
+
+    companion = Companion.start(resume, {answer})
+    os.close(answer)
+    with os.fdopen(answers, encoding="utf-8") as stream:
+        found: dict[str, str] = json.loads(stream.read())
+    assert companion
+    assert companion.wait(lambda: None)
+    assert list(place.aside.iterdir()) == []
+    return found
+
+
+def listed(hashes: dict[str, str]) -> set[str]:
+    """The sources of bytecode that is listed."""
+    found = (Path(path).relative_to(SITE.removeprefix("layer/")) for path in hashes if path.endswith(".pyc"))
+    return {str(path.parent.parent / f"{path.name.split('.')[0]}.py") for path in found}
+
+
+@pytest.mark.parametrize("cached", ["nothing", "some", "all"])
+def test_a_layer_that_was_left_unfinished_is_finished(tmp_path: Path, cached: str) -> None:
+    """From what the cache has and what has to be compiled: all of it is there in the end, and listed."""
+    wheels = serve(tmp_path / "index", PACKAGE, OTHER)
+    with Index(tmp_path / "index") as index:
+        place = workplace(tmp_path / "1", cache=tmp_path / "cache", hint=application(tmp_path))
+        assemble(index, wheels, place)
+        inodes = {path: path.stat().st_ino for path in (tmp_path / "1" / SITE).rglob("*.py")}
+        settings = (tmp_path / "1/layer/pyvenv.cfg").stat().st_mtime_ns
+        for path in (tmp_path / "1" / SITE).rglob("*.pyc"):
+            path.unlink()
+        for number, path in enumerate(sorted((tmp_path / "cache").rglob("*.pyc.*"))):
+            if cached == "nothing" or (cached == "some" and number % 2):
+                path.unlink()
+        hashes = resumed(index, wheels, place)
+    assert compiled(tmp_path / "1") == REACHED
+    assert listed(hashes) == REACHED
+    assert inodes == {path: path.stat().st_ino for path in (tmp_path / "1" / SITE).rglob("*.py")}
+    assert (tmp_path / "1/layer/pyvenv.cfg").stat().st_mtime_ns == settings, "an application reads it"
+    for name, known in hashes.items():
+        assert known == f"crc32={binascii.crc32((tmp_path / '1/layer' / name).read_bytes())}"
+
+
+def test_what_several_wheels_bring_gets_no_bytecode_later_either(tmp_path: Path) -> None:
+    """Not that of the cache: it may be of the one that did not stay."""
+    one = Wheel("one", files={"shared.py": "WHOSE = 1\n", "one.py": ""})
+    two = Wheel("two", files={"shared.py": "WHOSE = 2\n", "two.py": ""})
+    wheels = serve(tmp_path / "index", one, two)
+    with Index(tmp_path / "index") as index:
+        place = workplace(tmp_path / "0", cache=tmp_path / "cache")
+        assemble(index, wheels[:1], place)  # its bytecode is in the cache
+        place = workplace(tmp_path / "1", cache=tmp_path / "cache")
+        assemble(index, wheels, place)
+        assert compiled(tmp_path / "1") == {"one.py", "two.py"}
+        hashes = resumed(index, wheels, place)
+    assert compiled(tmp_path / "1") == {"one.py", "two.py"}
+    assert listed(hashes) == {"one.py", "two.py"}
+
+
+def test_the_cache_gets_bytecode_of_the_wheels_own_files_alone(tmp_path: Path) -> None:
+    """An application that may write has changed a module in its layer; other layers do not get that."""
+    wheels = serve(tmp_path / "index", OTHER)
+    with Index(tmp_path / "index") as index:
+        place = workplace(tmp_path / "1", cache=tmp_path / "cache")
+        assemble(index, wheels, place)
+        for path in (*(tmp_path / "1" / SITE).rglob("*.pyc"), *(tmp_path / "cache").rglob("*.pyc.*")):
+            path.unlink()
+        module = tmp_path / "1" / SITE / "third.py"
+        module.unlink()
+        module.write_text("CHANGED = 1\n")
+        resumed(index, wheels, place)
+    assert "third.py" in compiled(tmp_path / "1")
+    kept = {path.name.partition(".")[0] for path in (tmp_path / "cache").rglob("*.pyc.*")}
+    assert kept == {"beside", "tabbed", "following", "optional", "beyond", "method", "module", "__init__"}
+
+
+def test_a_layer_of_contested_files_has_to_be_whole(tmp_path: Path) -> None:
+    one, two = (Wheel(name, files={"shared.py": name}) for name in ("one", "two"))
+    wheels = serve(tmp_path / "index", one, two)
+    with Index(tmp_path / "index") as index:
+        for number, chosen in enumerate((wheels, wheels[:1])):
+            place = workplace(tmp_path / str(number), cache=tmp_path / "cache")
+            place.aside.mkdir()
+            assembly = PROVIDER.assembly(select(lock_of(chosen, index.root), place.facts), place)
+            assembly.run()
+            assert assembly._compiler.contested is (len(chosen) == 2)
+            assert assembly.has_to_be_whole() or len(chosen) == 1
+
+
+@pytest.mark.parametrize(
+    ("processors", "memory", "whole"), [(2, 1 << 60, False), (1, 1 << 60, True), (2, 1 << 29, True)]
+)
+def test_without_room_for_both_it_has_to_be_whole(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, processors: int, memory: int, whole: bool
+) -> None:
+    monkeypatch.setattr(machine, "processors", lambda: processors)
+    monkeypatch.setattr(machine, "memory", lambda: memory)
+    place = workplace(tmp_path)
+    assembly = PROVIDER.assembly(Selection("pypi", ()), place)
+    assert assembly.has_to_be_whole() is whole
 
 
 def test_where_nothing_can_be_linked_a_file_of_two_wheels_is_copied(

@@ -21,7 +21,7 @@ from cirfile.lock import Artifact, Lock
 from cirfile.manifest import Manifest, Requirement
 from shim.errors import ShimError
 from shim.provider import Choice
-from shim.providers.pypi import PROVIDER, address, ahead, client, pages, sink
+from shim.providers.pypi import address, ahead, client, pages, sink
 from shim.providers.pypi.access import Access
 from shim.providers.pypi.address import parse
 from shim.providers.pypi.ahead import Placed
@@ -29,7 +29,7 @@ from shim.providers.pypi.cache import Cache
 from shim.providers.pypi.fetch import Fetcher
 from shim.providers.pypi.selection import select
 from shim.providers.pypi.unpack import Unpacker
-from tests.shim.providers.support import Recorded, assemble, lock_of, serve, workplace
+from tests.shim.providers.support import Recorded, assemble, fill, lock_of, serve, workplace
 from tests.support.index import Fault, Index, make_certificate
 from tests.support.proxy import Proxy
 from tests.support.wheels import Wheel, sha256
@@ -146,7 +146,7 @@ def test_a_server_that_always_breaks_at_the_same_place_is_given_up(
             lock_of(wheels, f"http://127.0.0.1:{server.server_port}"), workplace(tmp_path).facts
         )
         with pytest.raises(ShimError, match="broke off"):
-            PROVIDER.assemble(selection, workplace(tmp_path))
+            fill(selection, workplace(tmp_path))
         server.shutdown()
     assert len(asked) < 20
 
@@ -275,7 +275,7 @@ def test_a_longer_file_is_refused(tmp_path: Path) -> None:
         with wheels[0].open("ab") as stream:
             stream.write(b"more")
         with pytest.raises(ShimError, match="longer than the lock says"):
-            PROVIDER.assemble(selection, place)
+            fill(selection, place)
 
 
 def test_an_improper_wheel_is_refused_and_nothing_is_kept(tmp_path: Path) -> None:
@@ -437,7 +437,7 @@ class TestLargeFiles:
             artifacts = tuple(replace(each, size=size if known else 0) for each in component.artifacts)
             place = workplace(tmp_path)
             lock = Lock("pypi", (replace(component, artifacts=artifacts),))
-            PROVIDER.assemble(select(lock, place.facts), place)
+            fill(select(lock, place.facts), place)
             ranges = [request.headers.get("range") for request in index.requests]
         assert ranges == ([None] if known else [f"bytes={size + more}-", None])
         assert installed(tmp_path)

@@ -17,11 +17,11 @@ import pytest
 from cirfile.lock import Lock
 from shim import contents
 from shim.errors import ShimError
-from shim.providers.pypi import PROVIDER, layer
+from shim.providers.pypi import layer
 from shim.providers.pypi.cache import Cache
 from shim.providers.pypi.compiler import PROGRAM
 from shim.providers.pypi.selection import select
-from tests.shim.providers.support import PYTHON, Recorded, assemble, lock_of, serve, tree, workplace
+from tests.shim.providers.support import PYTHON, Recorded, assemble, fill, lock_of, serve, tree, workplace
 from tests.support.index import Index
 from tests.support.wheels import Wheel
 
@@ -205,7 +205,7 @@ def test_the_hashes_are_those_of_the_files(tmp_path: Path) -> None:
     with Index(tmp_path / "index") as index:
         for number in ("1", "2"):
             place = workplace(tmp_path / number, cache=tmp_path / "cache")
-            hashes = PROVIDER.assemble(select(lock_of(wheels, index.root), place.facts), place)
+            hashes = fill(select(lock_of(wheels, index.root), place.facts), place)
             contents.write(place.target, "another boot", hashes)
             assert contents.intact(place.target)
             files = {path for path, (_, mode) in tree(place.target).items() if mode}
@@ -216,7 +216,7 @@ def test_the_hashes_are_those_of_the_files(tmp_path: Path) -> None:
 
 def _work(index_root: str, wheels: list[Path], folder: Path, cache: Path) -> None:
     place = workplace(folder, cache=cache)
-    PROVIDER.assemble(select(lock_of(wheels, index_root), place.facts), place)
+    fill(select(lock_of(wheels, index_root), place.facts), place)
 
 
 def many(count: int) -> list[Wheel]:
@@ -305,7 +305,7 @@ def test_a_failure_leaves_no_thread_and_no_process(tmp_path: Path) -> None:
         )
         place = workplace(tmp_path)
         with pytest.raises(ShimError):
-            PROVIDER.assemble(select(gone, place.facts), place)
+            fill(select(gone, place.facts), place)
         end = time.monotonic() + 5
         while threading.active_count() > running + 6 and time.monotonic() < end:
             time.sleep(0.05)

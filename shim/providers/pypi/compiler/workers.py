@@ -4,11 +4,17 @@ TEXT = r"""
 import binascii, bisect, gc, heapq, importlib.util, marshal, os, re, select, struct, sys, _imp
 
 gc.disable()
-SITE, SHOWN, WORKERS, ALL = sys.argv[1], sys.argv[2], int(sys.argv[3]), sys.argv[4] == "1"
+# The working folder: it gets another name once the layer is published.
+SITE = "."
+SHOWN, WORKERS, ALL = sys.argv[1], int(sys.argv[2]), sys.argv[3] == "1"
+ASIDE, NICENESS = sys.argv[4], int(sys.argv[5])
 RAW = int.from_bytes(importlib.util.MAGIC_NUMBER, "little")
 HEADER = importlib.util.MAGIC_NUMBER + (1).to_bytes(4, "little")
 DEPTH = 3
-ANSWER = 21
+# Where the assembly wants to be told what bytecode it is.
+TAGS = 3
+# Of a worker: whether it went well, the CRC-32 and the number of what it wrote, the identity of the source.
+ANSWER = struct.Struct("<cIQQqQ")
 
 
 def bytecode(path):
@@ -27,56 +33,68 @@ def make(folder):
             pass
 
 
-def compile_one(place, path):
+def aside(number):
+    return ASIDE + "." + str(number)
+
+
+def compile_one(place, path, number):
+    # Aside: it gets its place once it is sure that its source has.
     with open(place + "/" + path, "rb") as file:
         source = file.read()
+        origin = os.fstat(file.fileno())
     code = compile(source, SHOWN + "/" + path, "exec", dont_inherit=True)
     data = HEADER + _imp.source_hash(RAW, source) + marshal.dumps(code)
+    rest = memoryview(data)
+    file = os.open(aside(number), os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW, 0o644)
+    with open(file, "wb", buffering=0) as stream:
+        while rest:  # on a full disk, one call writes a part and the next one fails
+            rest = rest[stream.write(rest) :]
+        made = os.fstat(file).st_ino
+    return binascii.crc32(data), made, *identity(origin)
+
+
+def put(number, path):
+    # At once and whole: the application may be running.
     target = SITE + "/" + bytecode(path)
-    for attempt in (1, 2, 3):
+    try:
         try:
-            file = os.open(target, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o644)
-            break
+            os.rename(aside(number), target)
         except FileNotFoundError:
             make(os.path.dirname(bytecode(path)))
-        except FileExistsError:
-            os.unlink(target)
-    rest = memoryview(data)
-    try:
-        with open(file, "wb", buffering=0) as stream:
-            while rest:  # on a full disk, one call writes a part and the next one fails
-                rest = rest[stream.write(rest) :]
-            made = os.fstat(file)
+            os.rename(aside(number), target)
     except OSError:
-        os.unlink(target)
-        raise
-    return binascii.crc32(data), made.st_ino, made.st_mtime_ns
+        return False
+    return True
 
 
-def remove(path):
+def remove(name):
     try:
-        os.unlink(SITE + "/" + bytecode(path))
+        os.unlink(name)
     except OSError:
         pass
 
 
-def identity(file):
+def identity(status):
     # Of a file that nobody changes once it is there, whatever its name has become.
+    return status.st_ino, status.st_mtime_ns, status.st_size
+
+
+def identity_of(file):
     try:
-        found = os.stat(file)
+        return identity(os.stat(file))
     except OSError:
         return None
-    return found.st_ino, found.st_mtime_ns, found.st_size
 
 
 def work(requests, answers):
     with open(requests, "rb") as stream:
         for line in stream:
-            place, path = line[:-1].decode("utf-8", "surrogateescape").split("\t")
+            place, path, number = line[:-1].decode("utf-8", "surrogateescape").split("\t")
             try:
-                answer = struct.pack("<cIQQ", b"+", *compile_one(place or SITE, path))
+                answer = ANSWER.pack(b"+", *compile_one(place or SITE, path, number))
             except BaseException:
-                answer = struct.pack("<cIQQ", b"-", 0, 0, 0)
+                remove(aside(number))
+                answer = ANSWER.pack(b"-", 0, 0, 0, 0, 0)
             os.write(answers, answer)
 
 
@@ -106,12 +124,12 @@ class Worker:
         os.close(answers)
         self.pending = []
 
-    def give(self, place, path):
-        # What is compiled, and for one that still arrives, which file it is.
-        self.pending.append((path, None if place == SITE else identity(place + "/" + path) or ()))
-        place = "" if place == SITE else place  # whose name may hold anything
+    def give(self, place, path, number):
+        early = place != SITE
+        self.pending.append((path, number, early))
+        line = "\t".join((place if early else "", path, str(number)))
         try:
-            os.write(self.requests, (place + "\t" + path).encode("utf-8", "surrogateescape") + b"\n")
+            os.write(self.requests, line.encode("utf-8", "surrogateescape") + b"\n")
         except BrokenPipeError:
             pass
 
