@@ -136,7 +136,7 @@ class Main:
         os.nice(NICENESS)
         poll, rest = select.poll(), b""
         poll.register(0, select.POLLIN | select.POLLHUP)
-        while self.is_busy():
+        while True:
             while len(self.workers) < self.most:
                 try:
                     self.workers.append(Worker(self.workers))
@@ -149,6 +149,8 @@ class Main:
             if self.ended and NICENESS:
                 self.make_way(poll)
             self.hand_out()
+            if not self.is_busy():  # asked now: what was ready may all have been dropped
+                break
             for descriptor, event in poll.poll():
                 if descriptor == 0:
                     data = os.read(0, 1 << 20)
