@@ -25,8 +25,9 @@ files read    /.cir/cir.json, /.cir/lock/*.json; of the base Python, C library a
 files written the store; the link /.cir/run/layer or /dev/shm/.cir/layer. Nothing else.
 processes     while a layer lacks bytecode, `cir-behind` and the base's interpreter, which compiles at the lowest
               priority after the application was started, too, and adds to the store. The application's wait(2) does
-              not find them; SIGCHLD may arrive once. They end with the container. No process is left behind with
-              one processor, less than 1 GiB of memory, in Apptainer and in the mode `materialize`.
+              not find them; SIGCHLD may arrive once. They end with the application (the compiler by
+              itself, if it alone is left). No process is left behind with one processor, less than 1 GiB of memory,
+              in Apptainer and in the mode `materialize`.
 stdout        nothing, but for the modes `plan` and `status`. stderr: progress and errors.
 exit codes    the application's own, or 64 usage, 65 manifest or lock invalid, 69 index unreachable or
               component missing, 70 internal, 75 try again (deadline, full disk), 77 permission, 78 platform

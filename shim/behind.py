@@ -8,7 +8,6 @@ If it is ended before, as with a container that has little to do, the next start
 from __future__ import annotations
 
 import contextlib
-import fcntl
 import os
 import select
 import time
@@ -16,11 +15,10 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from shim import contents
+from shim import contents, unfinished
 from shim.companion import Companion
-from shim.contents import UNFINISHED
 from shim.progress import Silent
-from shim.provider import Assembly
+from shim.provider import Assembly, Attended
 from shim.store import Store
 
 #: Of what takes processors behind the application: that goes first where there are not enough for both.
@@ -34,12 +32,21 @@ _FIRST_PAUSE, _LONGEST_PAUSE = 0.01, 0.25
 
 @dataclass(frozen=True, slots=True)
 class Goal:
-    """A layer, the address that leads to it once it is finished, and whether to wait for that."""
+    """A layer, and the address that leads to it once it is finished.
+
+    ``wait`` tells whether to wait for that, ``whole`` whether also for another start that is at work.
+    """
 
     store: Store
     key: str
     address: str
     wait: bool
+    whole: bool
+
+    @property
+    def layer(self) -> Path:
+        """Where the layer is once it is published."""
+        return self.store.path(self.key)
 
 
 class Behind:
@@ -55,7 +62,8 @@ class Behind:
     @classmethod
     def start(cls, goal: Goal, folder: Path, assemblies: Sequence[Assembly], progress: Silent) -> Behind:
         """Begin to attend to assemblies that fill a folder. To be called while there is no other thread."""
-        part = _lock(folder)
+        part = unfinished.lock(folder)
+        unfinished.own(part)
         attending = [assembly for assembly in assemblies if assembly.descriptors]
         if not attending:
             return cls(goal, None, part, -1, -1)
@@ -79,18 +87,29 @@ class Behind:
 
         :param check: raises what shall end the wait
         """
-        if not _is_that_of(self._goal, self._part):
-            self.stop()
-        elif self._companion is None:
-            contents.finish(self._goal.store.path(self._goal.key), {})
-        else:
-            with contextlib.suppress(BrokenPipeError):  # it was killed
-                os.write(self._word, _PUBLISHED)
-            whole = any(assembly.has_to_be_whole() for assembly in assemblies)
-            wait = self._goal.wait or whole or bool(select.select([self._attended], (), (), _GRACE)[0])
-            _leave(self._companion, wait, progress, check)
-            if self._goal.wait:
-                _settle(self._goal, self._part)
+        try:
+            if unfinished.is_that_of(self._goal.layer, self._part):
+                self._go_on(assemblies, progress, check)
+            else:
+                self.stop()
+        finally:
+            for descriptor in (self._part, self._word, self._attended):
+                if descriptor >= 0:
+                    os.close(descriptor)
+
+    def _go_on(self, assemblies: Sequence[Assembly], progress: Silent, check: Callable[[], None]) -> None:
+        if self._companion is None:
+            _settle(self._goal, self._part)
+            return
+        with contextlib.suppress(BrokenPipeError):  # it was killed
+            os.write(self._word, _PUBLISHED)
+        wait = self._goal.wait or _has_to_be_whole(assemblies)
+        _leave(self._companion, wait or self._has_attended(), progress, check)
+        if self._goal.wait:
+            _settle(self._goal, self._part)
+
+    def _has_attended(self) -> bool:
+        return bool(select.select([self._attended], (), (), _GRACE)[0])
 
     def stop(self) -> None:
         """End it with an assembly that has failed."""
@@ -108,23 +127,33 @@ def resume(
     part = _lock_when_free(goal, check)
     if part is None:
         return
-    companion = Companion.start(lambda: _resume(goal, part, assemblies), {part})
-    if companion:
-        _leave(companion, goal.wait, progress, check)
-    if goal.wait:
-        _settle(goal, part)
-    os.close(part)
+    try:
+        unfinished.own(part)
+        made = assemblies()
+        keep = {part, *(descriptor for assembly in made for descriptor in assembly.descriptors)}
+        companion = Companion.start(lambda: _resume(goal, part, made), keep)
+        if companion:
+            _leave(companion, goal.wait or _has_to_be_whole(made), progress, check)
+        if goal.wait:
+            _settle(goal, part)
+    except OSError as error:  # the layer works without it
+        progress.debug(f"{goal.layer}: nothing can be added: {error.strerror}")
+    finally:
+        os.close(part)
+
+
+def _has_to_be_whole(assemblies: Sequence[Assembly]) -> bool:
+    return any(assembly.has_to_be_whole() for assembly in assemblies)
 
 
 def _lock_when_free(goal: Goal, check: Callable[[], None]) -> int | None:
     """The lock on a layer; `None` where it is finished or cannot be written, or nobody waits for who has it."""
-    layer = goal.store.path(goal.key)
     pause = _FIRST_PAUSE
-    while os.access(layer, os.W_OK):
+    while os.access(goal.layer, os.W_OK):
         try:
-            return _lock(layer)
+            return unfinished.lock(goal.layer)
         except BlockingIOError:
-            if not goal.wait:
+            if not goal.whole:
                 break
         except OSError:  # finished, or not to be had
             break
@@ -151,28 +180,23 @@ def _leave(companion: Companion, wait: bool, progress: Silent, check: Callable[[
 def _attend(goal: Goal, part: int, assemblies: Sequence[Assembly], told: int, done: int) -> bool:
     """The companion of an assembly; the result is whether all was made."""
     _introduce_itself()
-    hashes, whole = _together([assembly.attend() for assembly in assemblies])
+    attended = _together([assembly.attend for assembly in assemblies])
     os.close(done)
-    if os.read(told, 1) == _PUBLISHED:
-        _finish(goal, hashes, part)
-    return whole
+    return os.read(told, 1) == _PUBLISHED and _finish(goal, part, attended)
 
 
-def _resume(goal: Goal, part: int, assemblies: Callable[[], Sequence[Assembly]]) -> bool:
+def _resume(goal: Goal, part: int, assemblies: Sequence[Assembly]) -> bool:
     """The companion of a start that has found the layer unfinished."""
     _introduce_itself()
     if not goal.wait:
         os.nice(NICENESS)
-    if not _is_that_of(goal, part):
-        return True
-    hashes, whole = _together([assembly.resume() for assembly in assemblies()])
-    _finish(goal, hashes, part)
-    return whole
+    return _finish(goal, part, _together([assembly.resume for assembly in assemblies]))
 
 
-def _together(results: list[tuple[dict[str, str], bool]]) -> tuple[dict[str, str], bool]:
-    hashes = {path: known for found, _ in results for path, known in found.items()}
-    return hashes, all(whole for _, whole in results)
+def _together(makers: Sequence[Callable[[], Attended]]) -> Attended:
+    results = [make() for make in makers]
+    hashes = {path: known for result in results for path, known in result.hashes.items()}
+    return Attended(hashes, all(result.whole for result in results), any(result.ended for result in results))
 
 
 def _introduce_itself() -> None:
@@ -180,42 +204,16 @@ def _introduce_itself() -> None:
         Path("/proc/self/comm").write_text(_NAME)
 
 
-def _lock(layer: Path) -> int:
-    """The folder of files on their way, locked as far as the file system has locks; whoever has it open has the lock.
-
-    A lock saves double work only: what is made gets its place by a rename.
-
-    :raises BlockingIOError: while another works there
-    :raises OSError: where it is not there or cannot be opened
-    """
-    part = os.open(layer / UNFINISHED, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
-    try:
-        fcntl.flock(part, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError:
-        os.close(part)
-        raise
-    except OSError:
-        pass
-    return part
-
-
-def _is_that_of(goal: Goal, part: int) -> bool:
-    """Whether the folder of files on their way is that of the layer, which may be finished or another's."""
-    try:
-        return os.path.samestat(os.fstat(part), (goal.store.path(goal.key) / UNFINISHED).stat())
-    except OSError:
-        return False
-
-
 def _settle(goal: Goal, part: int) -> None:
-    """After a wait: finish what the companion could not, so that the layer is as whole as it can be."""
-    if _is_that_of(goal, part):
-        with contextlib.suppress(OSError):
-            _finish(goal, {}, part)
+    """After a wait, or without a companion: finish what is not, so that the layer is as whole as it can be."""
+    with contextlib.suppress(OSError, ValueError):  # it stays unfinished, and works
+        _finish(goal, part, Attended({}, whole=False))
 
 
-def _finish(goal: Goal, hashes: dict[str, str], part: int) -> None:
-    if _is_that_of(goal, part):
-        contents.finish(goal.store.path(goal.key), hashes)
+def _finish(goal: Goal, part: int, attended: Attended) -> bool:
+    """Finish a layer; not one whose compiler was ended, which another start goes on with unless this one is to wait."""
+    if unfinished.is_that_of(goal.layer, part) and (goal.wait or not attended.ended):
+        contents.finish(goal.layer, attended.hashes)
         if goal.address:
             goal.store.record(goal.address, goal.key)
+    return attended.whole

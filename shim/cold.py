@@ -12,13 +12,13 @@ from shim import (
     advice,
     application,
     choice,
-    contents,
     image,
     location,
     materialize,
     probe,
     promise,
     report,
+    unfinished,
     warm,
 )
 from shim.choice import Choices
@@ -113,14 +113,14 @@ class _Start:
         work = self._work(loaded, choices, argv, run)
         for store in location.holding(self.settings, self.given, choices.key):
             if store.is_sound(choices.key):
-                if contents.is_unfinished(store.path(choices.key)):
+                if unfinished.is_unfinished(store.path(choices.key)):
                     materialize.resume(work, store)
                 self._record(store, work.address, choices.key)
                 return store.path(choices.key)
         store = location.writable(self.settings, self.given, self.progress.note)
         begun = time.monotonic()
         layer = materialize.materialize(work, store)
-        if work.wait and contents.is_unfinished(layer):  # another container has made it
+        if work.wait and unfinished.is_unfinished(layer):  # another container has made it
             materialize.resume(work, store)
         self._record(store, work.address, choices.key)
         self.progress.note(f"platform layer {choices.key[:12]} ready in {time.monotonic() - begun:.1f} s")
@@ -142,6 +142,7 @@ class _Start:
             address=warm.address(loaded.data, self.given),
             # Where Apptainer ends, what it has mounted goes, whoever still works in it.
             wait=not run or warm.in_apptainer(self.given),
+            whole=not run,
         )
 
     def _record(self, store: Store, address: str, key: str) -> None:
@@ -149,7 +150,7 @@ class _Start:
 
         Of a layer that is unfinished, whoever finishes it does so: until then each start has to look after it.
         """
-        if contents.is_unfinished(store.path(key)):
+        if unfinished.is_unfinished(store.path(key)):
             return
         try:
             store.record(address, key)

@@ -22,6 +22,7 @@ from pathlib import Path
 #: clone(2) by machine: a signal of 0 and everything else 0 as well makes a process as fork(2) does.
 _CLONE = {"x86_64": 56, "aarch64": 220}
 _WALL = 0x40000000
+_PR_SET_PDEATHSIG = 1
 #: How long threads that were told to end may take for it, in seconds.
 _PATIENCE = 0.2
 _FIRST_PAUSE, _LONGEST_PAUSE = 0.002, 0.05
@@ -41,6 +42,7 @@ class Companion:
         It has the open files `keep` and none of the others, a process group of its own, and no terminal's signals;
         where memory runs out it is the first to go.
         """
+        parent = os.getpid()
         pid = _clone() if _is_alone() else -1
         hidden = pid >= 0
         if not hidden:
@@ -49,7 +51,7 @@ class Companion:
             except OSError:
                 return None
         if not pid:
-            _be(work, keep)
+            _be(work, keep, parent)
         with contextlib.suppress(OSError):  # it does so itself; whoever is first
             os.setpgid(pid, pid)
         return cls(pid, hidden)
@@ -107,7 +109,7 @@ def _clone() -> int:
     return int(ctypes.PyDLL(None).syscall(ctypes.c_long(number), zero, zero, zero, zero, zero))
 
 
-def _be(work: Callable[[], bool], keep: Collection[int]) -> None:
+def _be(work: Callable[[], bool], keep: Collection[int], parent: int) -> None:
     """Be the companion. Does not return."""
     status = 1
     try:
@@ -117,12 +119,20 @@ def _be(work: Callable[[], bool], keep: Collection[int]) -> None:
             with contextlib.suppress(OSError, ValueError):
                 signal.signal(number, signal.SIG_DFL)
         _keep_only(keep)
+        _end_with(parent)
         with contextlib.suppress(OSError):
             Path("/proc/self/oom_score_adj").write_text("1000")
         with contextlib.suppress(BaseException):  # nobody is there to be told; the status tells whoever waits
             status = 0 if work() else 1
     finally:
         os._exit(status)
+
+
+def _end_with(parent: int) -> None:
+    """Have the kernel end this process with its parent, also when that has become the application (prctl(2))."""
+    ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL, 0, 0, 0)
+    if os.getppid() != parent:
+        raise ProcessLookupError(parent)
 
 
 def _keep_only(keep: Collection[int]) -> None:

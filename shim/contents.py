@@ -13,7 +13,6 @@ from __future__ import annotations
 
 import binascii
 import contextlib
-import fcntl
 import hashlib
 import os
 import shutil
@@ -23,9 +22,9 @@ import zlib
 from collections.abc import Collection, Iterable, Iterator, Mapping
 from pathlib import Path
 
+from shim import unfinished
+
 NAME = "layer.files"
-#: A folder in a layer as long as files are still added to it that it works without: for those on their way.
-UNFINISHED = "layer.part"
 #: Stands for the boot in a layer of a sealed store, whose file was checked as a whole when it was made.
 SEALED = "sealed"
 _NONE = "-"
@@ -50,11 +49,6 @@ def write(layer: Path, boot: str, hashes: Mapping[str, str]) -> tuple[int, int]:
     return len(listed), sum(size for size, _ in listed.values())
 
 
-def is_unfinished(layer: Path) -> bool:
-    """Whether files are still to be added, by whoever made the layer or, if that was ended, by a later start."""
-    return (layer / UNFINISHED).is_dir()
-
-
 def finish(layer: Path, hashes: Mapping[str, str]) -> None:
     """List the files that were added to a layer since it was published, and mark it as finished.
 
@@ -64,10 +58,14 @@ def finish(layer: Path, hashes: Mapping[str, str]) -> None:
     for path, known in hashes.items():
         with contextlib.suppress(FileNotFoundError):
             listed[path] = (layer / path).lstat().st_size, known
-    aside = layer / UNFINISHED / f"{NAME}.{os.urandom(8).hex()}"
-    aside.write_bytes(_spell(boot_of(layer), listed))
-    aside.replace(layer / NAME)
-    shutil.rmtree(layer / UNFINISHED, ignore_errors=True)
+    aside = layer / unfinished.NAME / f"{NAME}.{os.urandom(8).hex()}"
+    try:
+        aside.write_bytes(_spell(boot_of(layer), listed))
+        aside.replace(layer / NAME)
+    except OSError:
+        aside.unlink(missing_ok=True)
+        raise
+    shutil.rmtree(layer / unfinished.NAME, ignore_errors=True)
 
 
 def _is_lost(layer: Path, path: str, known: str) -> bool:
@@ -105,7 +103,7 @@ def intact(layer: Path) -> bool:
         found = {path: status.st_size for path, status in _walk(layer)}
     except (OSError, ValueError):
         return False
-    _remove_unlisted(layer, found.keys() - listed.keys())
+    _remove_unlisted(layer, found)
     changed = [
         path for path, entry in listed.items() if not _is_as_listed(layer, path, found.get(path), entry)
     ]
@@ -115,39 +113,35 @@ def intact(layer: Path) -> bool:
     return not bytecode or _is_made_good(layer, [path for path in bytecode if path in found])
 
 
-def _remove_unlisted(layer: Path, paths: Iterable[str]) -> None:
+def _remove_unlisted(layer: Path, found: Iterable[str]) -> None:
     """Remove bytecode that is not listed, but not that of whoever is at work in the layer now (see `shim.behind`)."""
     with contextlib.ExitStack() as ends:
         try:
-            part = os.open(layer / UNFINISHED, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
-            ends.callback(os.close, part)
-            _wait_for(part)
-        except BlockingIOError:
+            ends.callback(os.close, _lock(layer))
+        except FileNotFoundError:
+            pass  # it is finished
+        except OSError:  # who makes bytecode has removed what was there before
             return
-        except OSError:  # it is finished, or there are no locks
-            pass
-        for path in paths:
-            if path.endswith(".pyc"):
+        try:
+            listed = _listed(layer)  # what was added meanwhile counts
+        except (OSError, ValueError):
+            return
+        for path in found:
+            if path.endswith(".pyc") and path not in listed:
                 with contextlib.suppress(OSError):  # a store that is read-only here
                     (layer / path).unlink()
 
 
-def _wait_for(part: int) -> None:
-    """Lock the folder of files on their way, which takes a moment where another does the same.
-
-    :raises BlockingIOError: where somebody makes bytecode, who has removed what was there before
-    :raises OSError: where there are no locks
-    """
+def _lock(layer: Path) -> int:
+    """Lock an unfinished layer, which takes a moment where another does the same; raises as `unfinished.lock`."""
     end = time.monotonic() + _PATIENCE
     while True:
         try:
-            fcntl.flock(part, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            return unfinished.lock(layer)
         except BlockingIOError:
             if time.monotonic() > end:
                 raise
             time.sleep(_PAUSE)
-        else:
-            return
 
 
 def _is_as_listed(layer: Path, path: str, found: int | None, listed: tuple[int, str]) -> bool:
@@ -163,7 +157,7 @@ def _is_made_good(layer: Path, changed: Collection[str]) -> bool:
     except OSError:
         return False
     with contextlib.suppress(OSError):
-        (layer / UNFINISHED).mkdir(exist_ok=True)
+        (layer / unfinished.NAME).mkdir(exist_ok=True)
     return True
 
 
@@ -205,7 +199,7 @@ def _walk(folder: Path, prefix: str = "") -> Iterator[tuple[str, os.stat_result]
     """Relative path and status of every file but the list; links are not followed."""
     with os.scandir(folder) as entries:
         for entry in entries:
-            if prefix + entry.name in (NAME, UNFINISHED):
+            if prefix + entry.name in (NAME, unfinished.NAME):
                 continue
             if entry.is_dir(follow_symlinks=False):
                 yield from _walk(Path(entry.path), f"{prefix}{entry.name}/")

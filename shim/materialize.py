@@ -15,9 +15,8 @@ from pathlib import Path
 
 from cirfile.hold import Hold, claim_or_wait
 from cirfile.manifest import Manifest
-from shim import advice, behind, contents, records
+from shim import advice, behind, contents, records, unfinished
 from shim.choice import Choices, provider
-from shim.contents import UNFINISHED
 from shim.errors import FULL, TRY_AGAIN, ShimError
 from shim.progress import Silent, megabytes
 from shim.provider import Assembly, Hint, Workplace
@@ -33,7 +32,7 @@ class Work:
     """One layer to be made, and what is needed for it.
 
     ``address`` leads to it on the next start; ``wait`` tells whether to wait until it is finished, or to start the
-    application when it works.
+    application when it works; ``whole``, whether that is all that is wanted.
     """
 
     choices: Choices
@@ -45,10 +44,11 @@ class Work:
     hint: Hint
     address: str
     wait: bool
+    whole: bool
 
     def goal(self, store: Store) -> behind.Goal:
         """What is to be finished in the end."""
-        return behind.Goal(store, self.choices.key, self.address, self.wait)
+        return behind.Goal(store, self.choices.key, self.address, self.wait, self.whole)
 
 
 def materialize(work: Work, store: Store) -> Path:
@@ -93,7 +93,7 @@ def _assemble(work: Work, store: Store, claim: Hold) -> Path:
     workspace = store.begin(work.choices.key)
     companion = None
     try:
-        (workspace.folder / UNFINISHED).mkdir()
+        (workspace.folder / unfinished.NAME).mkdir()
         assemblies = _assemblies(work, store, workspace.folder)
         companion = behind.Behind.start(work.goal(store), workspace.folder, assemblies, work.progress)
         sweeper = _begin_threads(store, claim, workspace)
@@ -123,7 +123,7 @@ def _fill(work: Work, store: Store, workspace: Workspace, assemblies: list[Assem
 
 
 def resume(work: Work, store: Store) -> None:
-    """Have a layer finished that is there and unfinished (see `shim.contents.is_unfinished`)."""
+    """Have a layer finished that is there and unfinished (see `shim.unfinished`)."""
     layer = store.path(work.choices.key)
     behind.resume(work.goal(store), lambda: _assemblies(work, store, layer), work.progress, work.check)
 

@@ -13,7 +13,7 @@ from typing import Protocol
 
 from cirfile.lock import Artifact, Lock
 from cirfile.manifest import Manifest
-from shim.contents import UNFINISHED
+from shim import unfinished
 from shim.facts import Facts
 
 
@@ -96,11 +96,20 @@ class Workplace:
     @property
     def aside(self) -> Path:
         """Where files are made that get their place in the layer by a rename."""
-        return self.target / UNFINISHED
+        return self.target / unfinished.NAME
 
 
-class EndedError(Exception):
-    """What goes on behind the application was ended before it was through: another start shall go on with it."""
+@dataclass(frozen=True, slots=True)
+class Attended:
+    """What was added to a layer that works without it: hashes of files by path.
+
+    ``whole`` tells whether all of it could be made; ``ended``, whether that was ended before it was through, so that
+    another start may go on with it.
+    """
+
+    hashes: dict[str, str]
+    whole: bool
+    ended: bool = False
 
 
 class Assembly(Protocol):
@@ -123,16 +132,13 @@ class Assembly(Protocol):
         :raises OSError: for the store's file system
         """
 
-    def attend(self) -> tuple[dict[str, str], bool]:
-        """In the process beside it, from before `run` to the end: add what may come later.
-
-        Return hashes as `run`, and whether all of it could be made. Raise `EndedError` where it was ended.
-        """
+    def attend(self) -> Attended:
+        """In the process beside it, from before `run` to the end: add what may come later."""
 
     def has_to_be_whole(self) -> bool:
         """After `run`: whether `attend` has to come to its end before the layer is used."""
 
-    def resume(self) -> tuple[dict[str, str], bool]:
+    def resume(self) -> Attended:
         """In such a process, for a layer that was published long ago: add what is missing; as `attend`."""
 
 

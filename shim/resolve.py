@@ -149,6 +149,7 @@ def _tool(request: Request, store: Store) -> Path:
             hint=Hint(),
             address="",
             wait=True,
+            whole=True,
         )
         materialize(work, store)
     return store.path(key) / "bin/uv"

@@ -66,7 +66,7 @@ def main() -> None:
     )
     place.aside.mkdir()
     assembly = PROVIDER.assembly(selection, place)
-    companion = Companion.start(lambda: assembly.attend()[1], assembly.descriptors)
+    companion = Companion.start(lambda: assembly.attend().whole, assembly.descriptors)
     assembly.run()
     if companion:
         companion.wait(lambda: None)

@@ -14,7 +14,7 @@ from pathlib import Path
 import pytest
 
 from devtools.docker import Docker
-from shim import contents
+from shim import contents, unfinished
 from tests.e2e.conftest import Build
 from tests.support.index import Index
 from tests.support.wheels import Wheel
@@ -115,7 +115,7 @@ def test_the_application_does_not_notice(docker: Docker, image: str, store: Stor
     assert "cir-behind" in before, "nothing went on behind it"
     assert (unexpected, own) == (None, True)
     assert store.bytecode == MODULES + 1
-    assert not contents.is_unfinished(store.layer)
+    assert not unfinished.is_unfinished(store.layer)
     assert contents.intact(store.layer)
     assert store.is_warm
 
@@ -131,7 +131,7 @@ def test_short_containers_finish_it_one_after_the_other(docker: Docker, image: s
             break
     assert made == sorted(made)
     assert made[0] < made[-1] == MODULES + 1, made
-    assert not contents.is_unfinished(store.layer)
+    assert not unfinished.is_unfinished(store.layer)
     assert contents.intact(store.layer)
     warm = start(docker, image, store)
     assert (warm.stdout, warm.stderr) == ("first\n", "")
@@ -168,9 +168,9 @@ def test_other_users_and_an_init(docker: Docker, image: str, store: Store) -> No
             other = start(docker, image, store, "-u", "4567")
             assert (other.returncode, other.stdout) == (0, "first\n"), other.stderr
             end = time.monotonic() + 60
-            while contents.is_unfinished(store.layer) and time.monotonic() < end:
+            while unfinished.is_unfinished(store.layer) and time.monotonic() < end:
                 time.sleep(0.1)
-            assert not contents.is_unfinished(store.layer)
+            assert not unfinished.is_unfinished(store.layer)
         finally:
             with contextlib.suppress(subprocess.CalledProcessError):
                 docker.run("rm", "-f", name)

@@ -189,7 +189,7 @@ FAKE = '''
 import os, time, zlib
 from pathlib import Path
 from shim.errors import ShimError
-from shim.provider import Choice, Selection
+from shim.provider import Attended, Choice, Selection
 
 class Fake:
     ecosystem = "pypi"
@@ -225,7 +225,7 @@ class Assembly:
         name = f"lib/python{python.tag}/site-packages/__pycache__/late.pyc"
         os.makedirs(os.path.dirname(name), exist_ok=True)
         Path(name).write_text(text)
-        return {name: f"crc32={zlib.crc32(text.encode())}"}, True
+        return Attended({name: f"crc32={zlib.crc32(text.encode())}"}, True)
 
     def run(self):
         selection, workplace = self.selection, self.workplace

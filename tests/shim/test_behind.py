@@ -13,7 +13,7 @@ from pathlib import Path
 
 import pytest
 
-from shim import contents, warm
+from shim import contents, unfinished, warm
 from tests.shim.root import Root, Start, application
 
 LATE = Start(environment={"FAKE_LATE": "0.6"})
@@ -43,7 +43,7 @@ def late(store: Path) -> str | None:
 
 def workers(store: Path) -> list[int]:
     """Processes that have the folder of files on their way open."""
-    folders = {(part.stat().st_dev, part.stat().st_ino) for part in store.glob(f"*/*/{contents.UNFINISHED}")}
+    folders = {(part.stat().st_dev, part.stat().st_ino) for part in store.glob(f"*/*/{unfinished.NAME}")}
     found = set()
     for place in Path("/proc").glob("[0-9]*/fd/*"):
         with contextlib.suppress(OSError):
@@ -52,13 +52,13 @@ def workers(store: Path) -> list[int]:
     return sorted(found)
 
 
-def finished(store: Path) -> bool:
+def finished(store: Path, patience: float = 20) -> bool:
     """Whether the layer is finished, after a while."""
-    end = time.monotonic() + 20
-    while contents.is_unfinished(layer_of(store)) and time.monotonic() < end:
+    end = time.monotonic() + patience
+    while unfinished.is_unfinished(layer_of(store)) and time.monotonic() < end:
         time.sleep(0.01)
     time.sleep(0.1)  # the record comes last
-    return not contents.is_unfinished(layer_of(store))
+    return not unfinished.is_unfinished(layer_of(store))
 
 
 def listed(store: Path) -> str:
@@ -71,22 +71,25 @@ def pretend_reboot(store: Path) -> None:
         path.write_bytes(path.read_bytes().replace(boot, b"0" * len(boot)))
 
 
-def end_workers(store: Path) -> None:
-    """As when their container ends."""
-    found = workers(store)
-    assert found
-    for pid in found:
-        os.kill(pid, signal.SIGKILL)
-    time.sleep(0.05)
+@contextlib.contextmanager
+def running(root: Root, start: Start) -> Iterator[subprocess.Popen[str]]:
+    """An application that has been started and stays."""
+    argv = root.argv(start, "/.cir/shim", "/bin/sh", "-c", "hello; exec sleep 60")
+    with subprocess.Popen(argv, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as process:
+        try:
+            assert process.stdout
+            assert process.stdout.readline() == "script /.cir/run/layer\n", process.communicate()
+            yield process
+        finally:
+            process.kill()
 
 
 def test_the_application_starts_before_the_layer_is_finished(root: Root, store: Path) -> None:
-    done = root.run("hello", start=LATE)
-    assert (done.returncode, done.stdout) == (0, "script /.cir/run/layer\n"), done.stderr
-    assert contents.is_unfinished(layer_of(store))
-    assert late(store) is None
-    assert list(store.glob("active/*")) == [], "until then each start looks after it"
-    assert finished(store)
+    with running(root, LATE):
+        assert unfinished.is_unfinished(layer_of(store))
+        assert late(store) is None
+        assert list(store.glob("active/*")) == [], "until then each start looks after it"
+        assert finished(store)
     assert late(store) == "made"
     assert "late.pyc" in listed(store)
     assert contents.intact(layer_of(store))
@@ -95,55 +98,67 @@ def test_the_application_starts_before_the_layer_is_finished(root: Root, store: 
     assert root.run("hello").stderr == "", "warm"
 
 
-def test_whoever_reads_its_output_does_not_wait(root: Root, store: Path) -> None:
+def test_it_ends_with_the_application(root: Root, store: Path) -> None:
     began = time.monotonic()
     assert root.run("hello", start=NEVER).returncode == 0
     assert time.monotonic() - began < 30
-    assert contents.is_unfinished(layer_of(store))
+    time.sleep(0.2)
+    assert workers(store) == []
+    assert unfinished.is_unfinished(layer_of(store))
 
 
 def test_a_start_meanwhile_uses_the_layer_and_does_nothing_twice(root: Root, store: Path) -> None:
-    assert root.run("hello", start=LATE).returncode == 0
-    again = root.run("hello", start=LATE)
-    assert (again.returncode, again.stdout) == (0, "script /.cir/run/layer\n"), again.stderr
-    assert len(workers(store)) == 1
-    assert finished(store)
+    with running(root, Start(environment={"FAKE_LATE": "2"})):
+        with running(root, LATE):
+            assert len(workers(store)) == 1
+        assert finished(store)
     assert late(store) == "made"
 
 
 def test_the_next_start_goes_on_where_the_first_was_ended(root: Root, store: Path) -> None:
     assert root.run("hello", start=NEVER).returncode == 0
-    end_workers(store)
-    assert contents.is_unfinished(layer_of(store))
-    assert root.run("hello", start=LATE).returncode == 0
-    assert finished(store)
+    assert unfinished.is_unfinished(layer_of(store))
+    with running(root, LATE):
+        assert finished(store)
     assert late(store) == "resumed"
     assert "late.pyc" in listed(store)
     assert len(list(store.glob("active/*"))) == 1
     assert len(list(store.glob("cache/pypi/run-*"))) == 1
 
 
+@pytest.mark.parametrize(("age", "waits"), [(5, True), (3600, False)])
+def test_another_host_that_is_at_work(root: Root, store: Path, age: float, waits: bool) -> None:
+    """Its locks are not seen here; what tells is the folder that it writes in."""
+    assert root.run("hello", start=NEVER).returncode == 0
+    part = layer_of(store) / unfinished.NAME
+    (part / "owner").write_text("another boot")
+    then = time.time() - age
+    os.utime(part, (then, then))
+    with running(root, Start(environment={"FAKE_LATE": "0"})):
+        assert finished(store, patience=1) is not waits
+    assert late(store) == (None if waits else "resumed")
+
+
 def test_materialize_waits(root: Root, store: Path) -> None:
     start = Start(environment={**LATE.environment, **MATERIALIZE})
     assert root.run(start=start).returncode == 0
-    assert not contents.is_unfinished(layer_of(store))
+    assert not unfinished.is_unfinished(layer_of(store))
     assert late(store) == "made"
 
 
 def test_materialize_waits_for_what_another_start_still_makes(root: Root, store: Path) -> None:
-    assert root.run("hello", start=LATE).returncode == 0
     start = Start(environment={**LATE.environment, **MATERIALIZE})
-    assert root.run(start=start).returncode == 0
-    assert not contents.is_unfinished(layer_of(store))
+    with running(root, Start(environment={"FAKE_LATE": "2"})):
+        assert root.run(start=start).returncode == 0
+    assert not unfinished.is_unfinished(layer_of(store))
     assert late(store) == "made"
 
 
 def test_materialize_goes_on_where_another_start_was_ended(root: Root, store: Path) -> None:
     assert root.run("hello", start=NEVER).returncode == 0
-    end_workers(store)
     start = Start(environment={**LATE.environment, **MATERIALIZE})
     assert root.run(start=start).returncode == 0
-    assert not contents.is_unfinished(layer_of(store))
+    assert not unfinished.is_unfinished(layer_of(store))
     assert late(store) == "resumed"
 
 
@@ -161,7 +176,7 @@ def test_in_apptainer_it_waits(root: Root, store: Path) -> None:
         environment={**LATE.environment, "APPTAINER_CONTAINER": "/a.sif", "CIR_STORE": "/var/lib/cir"}
     )
     assert root.run("hello", start=start).returncode == 0
-    assert not contents.is_unfinished(layer_of(store))
+    assert not unfinished.is_unfinished(layer_of(store))
 
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGKILL])
@@ -173,16 +188,13 @@ def test_an_assembly_that_is_ended_takes_it_along(root: Root, store: Path, numbe
         while not list(store.glob("cache/pypi/run-*")) and time.monotonic() < end:
             time.sleep(0.01)
         process.send_signal(number)
-    if number == signal.SIGTERM:
-        assert workers(store) == []
-    else:  # the provider's own sleeps on; the compiler's notices (see test_bytecode)
-        end_workers(store)
+    time.sleep(0.2)
+    assert workers(store) == []
     assert root.run("hello").returncode == 0
 
 
 def test_an_unfinished_layer_in_a_store_that_cannot_be_written(root: Root, store: Path) -> None:
     assert root.run("hello", start=NEVER).returncode == 0
-    end_workers(store)
     read_only = ["--bind var/lib/cir var/lib/cir", "-o remount,bind,ro var/lib/cir"]
     done = root.run("hello", start=Start(mounts=read_only, environment=LATE.environment))
     assert (done.returncode, done.stdout) == (0, "script /.cir/run/layer\n"), done.stderr
@@ -192,7 +204,7 @@ def test_an_unfinished_layer_in_a_store_that_cannot_be_written(root: Root, store
 def test_where_it_has_to_be_whole_the_application_waits(root: Root, store: Path) -> None:
     start = Start(environment={**LATE.environment, "FAKE_WHOLE": "1"})
     assert root.run("hello", start=start).returncode == 0
-    assert not contents.is_unfinished(layer_of(store))
+    assert not unfinished.is_unfinished(layer_of(store))
     assert late(store) == "made"
 
 
@@ -211,7 +223,7 @@ def test_a_companion_that_is_killed_while_it_is_waited_for(root: Root, store: Pa
         _, err = process.communicate()
     assert process.returncode == 0
     assert b"no bytecode could be made" in err
-    assert not contents.is_unfinished(layer_of(store))
+    assert not unfinished.is_unfinished(layer_of(store))
     assert len(list(store.glob("active/*"))) == 1
 
 
@@ -224,10 +236,10 @@ def test_two_that_assemble_the_same(root: Root, store: Path) -> None:
         time.sleep(0.2)
         for claim in store.glob("claims/*"):
             claim.unlink()
-        assert root.run("hello", start=LATE).returncode == 0
-        number = layer_of(store).stat().st_ino
-        assert slow.wait(20) == 0
-    assert finished(store)
+        with running(root, LATE):
+            number = layer_of(store).stat().st_ino
+            assert slow.wait(20) == 0
+            assert finished(store)
     assert (layer_of(store).stat().st_ino, late(store)) == (number, "made")
 
 
@@ -238,9 +250,8 @@ def test_bytecode_that_is_not_as_listed_after_a_crash_is_made_again(root: Root, 
     path = next(layer_of(store).glob("lib/*/site-packages/__pycache__/late.pyc"))
     path.write_text("another")
     pretend_reboot(store)
-    done = root.run("hello", start=Start(environment={"FAKE_LATE": "0.2"}))
-    assert (done.returncode, done.stdout) == (0, "script /.cir/run/layer\n"), done.stderr
-    assert finished(store)
+    with running(root, Start(environment={"FAKE_LATE": "0.2"})):
+        assert finished(store)
     assert (late(store), layer_of(store).stat().st_ino) == ("resumed", number)
     assert contents.intact(layer_of(store))
     assert next(store.glob("active/*")).read_bytes().split()[1] == warm.DURABLE
@@ -255,13 +266,13 @@ def test_listed_bytecode_that_is_gone_does_not_make_a_layer_unsound(root: Root, 
     done = root.run("hello", start=Start(mounts=read_only))
     assert (done.returncode, "did not survive" in done.stderr) == (0, False), done.stderr
     contents.intact(layer_of(store))
-    assert contents.is_unfinished(layer_of(store))
+    assert unfinished.is_unfinished(layer_of(store))
     contents.finish(layer_of(store), {})
     assert "late.pyc" not in listed(store)
 
 
 def test_whoever_looks_over_a_layer_leaves_alone_what_is_being_made(tmp_path: Path) -> None:
-    part = tmp_path / contents.UNFINISHED
+    part = tmp_path / unfinished.NAME
     part.mkdir()
     contents.write(tmp_path, "another boot", {})
     (tmp_path / "layer.json").touch()
@@ -288,7 +299,7 @@ def part_lock(part: Path) -> Iterator[None]:
 
 def test_a_list_that_is_written_meanwhile_is_the_old_or_the_new_one(tmp_path: Path) -> None:
     (tmp_path / "a.py").write_text("x")
-    (tmp_path / contents.UNFINISHED).mkdir()
+    (tmp_path / unfinished.NAME).mkdir()
     contents.write(tmp_path, "boot", {})
     (tmp_path / "__pycache__").mkdir()
     (tmp_path / "__pycache__/a.pyc").write_text("bytecode")
@@ -298,5 +309,5 @@ def test_a_list_that_is_written_meanwhile_is_the_old_or_the_new_one(tmp_path: Pa
     assert (tmp_path / contents.NAME).stat().st_ino != before
     paths = [line.split()[2] for line in (tmp_path / contents.NAME).read_text().splitlines()[1:]]
     assert paths == ["__pycache__/a.pyc", "a.py"]
-    assert not contents.is_unfinished(tmp_path)
+    assert not unfinished.is_unfinished(tmp_path)
     assert sorted(path.name for path in tmp_path.iterdir()) == ["__pycache__", "a.py", contents.NAME]

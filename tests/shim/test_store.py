@@ -209,7 +209,7 @@ def test_a_late_healer_leaves_the_new_layer_alone(store: Store, monkeypatch: pyt
 
     monkeypatch.setattr(Store, "is_sound", look)
     choices = Choices(Facts("amd64", "glibc", (2, 36), None), KEY, (), {})
-    work = Work(choices, Manifest(), Silent(), lambda: None, {}, False, Hint(), "", wait=True)
+    work = Work(choices, Manifest(), Silent(), lambda: None, {}, False, Hint(), "", wait=True, whole=True)
     assert materialize(work, store) == layer
     assert [(layer / "layer.json").stat().st_ino] == new
 
@@ -218,7 +218,7 @@ def test_a_layer_that_another_host_makes_meanwhile_is_not_trusted_unseen(store: 
     """Who waits for another host's layer has not looked it over: if that host crashes, it may be cut short."""
     other, address = "0" * 36, "cd" * 32
     choices = Choices(Facts("amd64", "glibc", (2, 36), None), KEY, (), {})
-    work = Work(choices, Manifest(), Silent(), lambda: None, {}, False, Hint(), "", wait=True)
+    work = Work(choices, Manifest(), Silent(), lambda: None, {}, False, Hint(), "", wait=True, whole=True)
     hold = Hold.take(store.claim(KEY))
     assert hold
 

@@ -14,16 +14,15 @@ from __future__ import annotations
 
 import contextlib
 import fcntl
-import functools
 import os
 import selectors
 import threading
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import NamedTuple
 
 from shim.facts import Interpreter
-from shim.provider import EndedError, Hint, Workplace
+from shim.provider import Attended, Hint, Workplace
 from shim.providers.pypi import machine, wheel
 from shim.providers.pypi.cache import BYTECODE, Entry
 from shim.providers.pypi.compiler import PROGRAM
@@ -35,6 +34,8 @@ _PASSED = ("LD_LIBRARY_PATH", "PATH")
 _PIPE = 1 << 20
 #: Where the compiler says what bytecode it makes.
 _TAGS = 3
+#: The status of wait(2) of a program that could not be started.
+_FAILED = 127 << 8
 
 
 class Compiler:
@@ -50,7 +51,8 @@ class Compiler:
         self._tag: str | None = None
         self._open = True
         self._contested: frozenset[str] | set[str] = frozenset()
-        self._link = layer.link_bytecode
+        self._link: Callable[[str, str, str, Entry, str], bool] = self._link_anew
+        self._aside = Path()
         #: Whether several wheels bring a module, so that all has to be made before the layer is used.
         self.contested = False
         self.requests, self._input = os.pipe2(os.O_CLOEXEC)
@@ -86,14 +88,15 @@ class Compiler:
 
     def close(self) -> None:
         """Say no more. Without `finish` before, it ends at once."""
-        for descriptor in (self._input, self._tags) if self._open else ():
-            os.close(descriptor)
-        self._open = False
+        with self._lock:
+            for descriptor in (self._input, self._tags) if self._open else ():
+                os.close(descriptor)
+            self._open = False
 
     def everything(self, entries: Iterable[Entry], tag: str, aside: Path) -> bytes:
         """All that is to be said of wheels that were linked long ago."""
         self._contested = set(self._layer.contested())
-        self._link = functools.partial(self._layer.relink_bytecode, aside)
+        self._link, self._aside = self._link_again, aside
         lines = [
             *self._beginning(),
             *(line for entry in entries for line in self._wheel(entry, self._known(entry, tag))),
@@ -129,24 +132,32 @@ class Compiler:
                 place = f"{folder[len(root) + 1 :]}/{made}"
                 module = f"{name.partition('.')[0]}.py"
                 source = f"{package}/{module}" if package else module
-                if source not in self._contested and self._link(
-                    f"{folder}/{name}", place, f"crc32={checksum}"
-                ):
+                if self._link(f"{folder}/{name}", place, f"crc32={checksum}", entry, source):
                     known.add(source)
         return known
+
+    def _link_anew(self, bytecode: str, place: str, known: str, *_: object) -> bool:
+        """Link bytecode into a layer that nobody uses yet."""
+        self._layer.link_bytecode(bytecode, place, known)
+        return True
+
+    def _link_again(self, bytecode: str, place: str, known: str, entry: Entry, source: str) -> bool:
+        """Link bytecode into a layer that is in use; whether it is of the file that is there, and could be linked."""
+        mine = source not in self._contested and self._layer.has(entry, source)
+        return mine and self._layer.relink_bytecode(self._aside, bytecode, place, known)
 
     def _read_tag(self) -> str:
         """What bytecode it makes; empty where it could not be started."""
         with self._lock:
-            if self._tag is None:
+            if self._tag is None and self._open:
                 with open(self._tags, "rb", closefd=False) as stream:
                     self._tag = stream.readline().strip().decode("ascii", "replace")
-            return self._tag
+            return self._tag or ""
 
     def _say(self, lines: list[str]) -> None:
         data = _lines(lines)
         with self._lock, contextlib.suppress(OSError):  # it died: the layer works without it
-            while data:
+            while data and self._open:
                 data = data[os.write(self._input, data) :]
 
 
@@ -174,36 +185,33 @@ class Attendant:
         self._tag = ""
         self._rest = b""
 
-    def run(self, requests: int, tags: int) -> bool:
-        """Compile what is asked for on a pipe, and tell on another what bytecode that is.
+    def run(self, requests: int, tags: int) -> Attended:
+        """Compile what is asked for on a pipe, and tell on another what bytecode that is."""
+        return self._result(self._converse(b"", -1) if self._start(requests, tags) else _FAILED)
 
-        Return whether that went well.
-        """
-        started = self._start(requests, tags)
-        return started and self._converse(b"", -1)
-
-    def resume(self, compiler: Compiler, entries: Iterable[Entry]) -> bool:
-        """Compile what is missing of wheels that were linked long ago; return whether that went well."""
+    def resume(self, compiler: Compiler, entries: Iterable[Entry]) -> Attended:
+        """Compile what is missing of wheels that were linked long ago."""
         requests, words = os.pipe2(os.O_CLOEXEC)
         nobody = os.open(os.devnull, os.O_WRONLY | os.O_CLOEXEC)
         if not self._start(requests, nobody):
-            return False
+            return self._result(_FAILED)
         self._read_tag()
-        return self._converse(compiler.everything(entries, self._tag, self._aside), words)
+        return self._result(self._converse(compiler.everything(entries, self._tag, self._aside), words))
 
-    def hashes(self) -> dict[str, str]:
-        """What was made and is still there: an application may have put its own in the place.
+    def _result(self, status: int) -> Attended:
+        """What was made and is still there, after the compiler has ended with a status of wait(2).
 
-        :raises EndedError: where something is missing: it was taken for the remains of a crash
+        An application may have put its own in the place. What is missing was taken for the remains of a crash.
         """
         found = {}
+        ended = os.WIFSIGNALED(status)
         for name, (number, checksum) in self._made.items():
             try:
                 if os.stat(name, dir_fd=self.site).st_ino == number:
                     found[f"{self._layer.site}/{name}"] = f"crc32={checksum}"
             except FileNotFoundError:
-                raise EndedError(name) from None
-        return found
+                ended = True
+        return Attended(found, whole=status == 0, ended=ended)
 
     def _start(self, requests: int, tags: int) -> bool:
         """Start the compiler, which gets these ends of pipes; `False` where it cannot be."""
@@ -235,11 +243,8 @@ class Attendant:
         first, _, self._rest = self._rest.partition(b"\n")
         self._tag = first.decode("ascii", "replace")
 
-    def _converse(self, data: bytes, requests: int) -> bool:
-        """Write to it what it takes and keep what it answers, to the end; return whether it has ended well.
-
-        :raises EndedError: where it was killed
-        """
+    def _converse(self, data: bytes, requests: int) -> int:
+        """Write to it what it takes and keep what it answers, to the end; return its status."""
         to_say = memoryview(data)
         with selectors.DefaultSelector() as selector:
             selector.register(self._output, selectors.EVENT_READ)
@@ -254,10 +259,7 @@ class Attendant:
                     if over:
                         selector.unregister(key.fd)
                         os.close(key.fd)
-        status = os.waitpid(self._pid, 0)[1]
-        if os.WIFSIGNALED(status):
-            raise EndedError(f"the compiler was ended by signal {os.WTERMSIG(status)}")
-        return status == 0
+        return os.waitpid(self._pid, 0)[1]
 
     def _hear(self) -> bool:
         """Keep what it has answered; `False` at the end."""

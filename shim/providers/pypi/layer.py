@@ -15,7 +15,8 @@ import shutil
 import threading
 from pathlib import Path
 
-from shim.contents import NAME, UNFINISHED
+from shim import unfinished
+from shim.contents import NAME
 from shim.errors import UNAVAILABLE, ShimError
 from shim.facts import Interpreter
 from shim.paths import ACTIVE_LAYER
@@ -28,7 +29,7 @@ version = {version}
 """
 #: Links cannot be made here: another file system, too many links, or a file system without them.
 _NO_LINK = (errno.EXDEV, errno.EMLINK, errno.EPERM, errno.EOPNOTSUPP, errno.EACCES, errno.ENOSYS)
-_RESERVED = ("pyvenv.cfg", "layer.json", NAME, UNFINISHED, "sbom.json")
+_RESERVED = ("pyvenv.cfg", "layer.json", NAME, unfinished.NAME, "sbom.json")
 
 
 class LostError(Exception):
@@ -100,13 +101,19 @@ class Layer:
         for file in entry.contents.files:
             self._claim(self._place(file.path, project), project, file.hash)
 
-    def link_bytecode(self, source: str, path: str, known: str) -> bool:
-        """Link a bytecode file, whose hash is known, to ``path`` below ``site-packages``; whether it could be."""
+    def has(self, entry: Entry, path: str) -> bool:
+        """Whether a file below ``site-packages`` is an entry's own, which no application has changed."""
+        try:
+            return Path(self._target, self.site, path).samefile(entry.folder / wheel.SITE / path)
+        except OSError:
+            return False
+
+    def link_bytecode(self, source: str, path: str, known: str) -> None:
+        """Link a bytecode file, whose hash is known, to ``path`` below ``site-packages``."""
         place = f"{self.site}/{path}"
         self.hashes[place] = known
         self._folder(place.rpartition("/")[0])
         self._link(source, place, self._owners.get(place, ""))
-        return True
 
     def relink_bytecode(self, aside: Path, source: str, path: str, known: str) -> bool:
         """As `link_bytecode`, in a layer that is in use; where no link can be made, what is there stays."""

@@ -11,11 +11,12 @@ import contextlib
 import os
 import threading
 from collections import deque
+from dataclasses import replace
 from pathlib import Path
 
 from shim.errors import UNAVAILABLE, ShimError
 from shim.facts import Interpreter
-from shim.provider import Choice, Selection, Workplace
+from shim.provider import Attended, Choice, Selection, Workplace
 from shim.providers.pypi import indexes, inflate, machine
 from shim.providers.pypi.access import Access
 from shim.providers.pypi.ahead import Ahead
@@ -59,29 +60,28 @@ class Pipeline:
         """See `shim.provider.Assembly`."""
         return (self._attendant.site, *self._compiler.descriptors) if self._attendant else ()
 
-    def attend(self) -> tuple[dict[str, str], bool]:
+    def attend(self) -> Attended:
         """See `shim.provider.Assembly`."""
         if self._attendant is None:
-            return {}, False
-        whole = self._attendant.run(*self._compiler.descriptors)
-        return self._attendant.hashes(), whole
+            return Attended({}, whole=False)
+        return self._attendant.run(*self._compiler.descriptors)
 
     def has_to_be_whole(self) -> bool:
         """Where several wheels bring a module, and where there is not the processor or the memory for both."""
         return self._compiler.contested or machine.processors() < 2 or machine.memory() < _ROOM
 
-    def resume(self) -> tuple[dict[str, str], bool]:
+    def resume(self) -> Attended:
         """See `shim.provider.Assembly`."""
         if self._attendant is None:
-            return {}, False
+            return Attended({}, whole=False)
         entries = []
         for choice in self._selection.choices:
             entry = self._cache.find(choice.artifact.sha256)
             if entry:
                 entries.append(entry)
                 self._layer.know(entry, choice.name)
-        whole = self._attendant.resume(self._compiler, entries)
-        return self._layer.relinked | self._attendant.hashes(), whole
+        found = self._attendant.resume(self._compiler, entries)
+        return replace(found, hashes=self._layer.relinked | found.hashes)
 
     def run(self) -> dict[str, str]:
         """Fill the workplace's target and return the hashes of its files.

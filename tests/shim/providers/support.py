@@ -99,10 +99,10 @@ def fill(selection: Selection, place: Workplace) -> dict[str, str]:
     answers, answer = os.pipe()
 
     def attend() -> bool:
-        found, whole = assembly.attend()
+        found = assembly.attend()
         with os.fdopen(answer, "w", encoding="utf-8") as stream:
-            json.dump(found, stream)
-        return whole
+            json.dump(found.hashes, stream)
+        return found.whole
 
     companion = Companion.start(attend, {answer, *assembly.descriptors})
     os.close(answer)

@@ -360,10 +360,10 @@ def resumed(index: Index, wheels: list[Path], place: Workplace) -> dict[str, str
     answers, answer = os.pipe()
 
     def resume() -> bool:
-        found, whole = PROVIDER.assembly(select(lock_of(wheels, index.root), place.facts), place).resume()
+        found = PROVIDER.assembly(select(lock_of(wheels, index.root), place.facts), place).resume()
         with os.fdopen(answer, "w", encoding="utf-8") as stream:
-            json.dump(found, stream)
-        return whole
+            json.dump(found.hashes, stream)
+        return found.whole
 
     companion = Companion.start(resume, {answer})
     os.close(answer)
