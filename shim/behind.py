@@ -27,6 +27,8 @@ _NAME = "cir-behind"
 _PUBLISHED = b"."
 #: Seconds in which little is finished before the application starts, so that the next start is a warm one for certain.
 _GRACE = 0.03
+#: After so many starts that ended before their layer was finished the next one waits for it.
+_STARTS = 3
 _FIRST_PAUSE, _LONGEST_PAUSE = 0.01, 0.25
 
 
@@ -128,12 +130,12 @@ def resume(
     if part is None:
         return
     try:
-        unfinished.own(part)
+        often = unfinished.own(part) > _STARTS
         made = assemblies()
         keep = {part, *(descriptor for assembly in made for descriptor in assembly.descriptors)}
         companion = Companion.start(lambda: _resume(goal, part, made), keep)
         if companion:
-            _leave(companion, goal.wait or _has_to_be_whole(made), progress, check)
+            _leave(companion, goal.wait or often or _has_to_be_whole(made), progress, check)
         if goal.wait:
             _settle(goal, part)
     except OSError as error:  # the layer works without it

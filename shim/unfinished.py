@@ -48,13 +48,18 @@ def lock(layer: Path) -> int:
     return part
 
 
-def own(part: int) -> None:
-    """Write in a locked folder who is at work there. Raise `OSError` where it cannot be written."""
+def own(part: int) -> int:
+    """Write in a locked folder who is at work there; return how many have been, this one too.
+
+    :raises OSError: where it cannot be written
+    """
+    _, count = _owner(part)
     handle = os.open(_OWNER, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o644, dir_fd=part)
     try:
-        os.write(handle, boot())
+        os.write(handle, b"%s %d\n" % (boot().strip() or b"-", count + 1))
     finally:
         os.close(handle)
+    return count + 1
 
 
 def is_that_of(layer: Path, part: int) -> bool:
@@ -67,12 +72,18 @@ def is_that_of(layer: Path, part: int) -> bool:
 
 def _is_anothers(part: int) -> bool:
     """Whether another host or boot has worked there a moment ago."""
+    owner, _ = _owner(part)
+    return owner not in (b"", b"-", boot().strip()) and abs(time.time() - os.fstat(part).st_mtime) < LEFT
+
+
+def _owner(part: int) -> tuple[bytes, int]:
+    """The boot of whoever was at work there last, empty if nobody was, and how many have been."""
     try:
         handle = os.open(_OWNER, os.O_RDONLY | os.O_CLOEXEC, dir_fd=part)
     except OSError:
-        return False
+        return b"", 0
     try:
-        owner = os.read(handle, 100)
+        owner, _, count = os.read(handle, 100).strip().partition(b" ")
     finally:
         os.close(handle)
-    return owner not in (b"", boot()) and abs(time.time() - os.fstat(part).st_mtime) < LEFT
+    return owner, int(count) if count.isdigit() else 0

@@ -126,6 +126,15 @@ def test_the_next_start_goes_on_where_the_first_was_ended(root: Root, store: Pat
     assert len(list(store.glob("cache/pypi/run-*"))) == 1
 
 
+def test_after_some_starts_that_were_too_short_one_waits(root: Root, store: Path) -> None:
+    for _ in range(3):
+        assert root.run("hello", start=NEVER).returncode == 0
+        assert unfinished.is_unfinished(layer_of(store))
+    assert root.run("hello", start=LATE).returncode == 0
+    assert not unfinished.is_unfinished(layer_of(store))
+    assert late(store) == "resumed"
+
+
 @pytest.mark.parametrize(("age", "waits"), [(5, True), (3600, False)])
 def test_another_host_that_is_at_work(root: Root, store: Path, age: float, waits: bool) -> None:
     """Its locks are not seen here; what tells is the folder that it writes in."""
