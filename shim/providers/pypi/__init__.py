@@ -2,8 +2,8 @@
 
 The modules follow the way of a wheel: `selection` (with `tags`, `names`) chooses; `fetch` (with `address`,
 `access`, `client`, `indexes`, `pages`, `sink`) brings it; `unpack` (with `archive`, `inflate`, `wheel`,
-`scripts`) makes files of it; `cache` keeps them; `layer` links them; `bytecode` (with `compiler`) compiles
-what will be imported; `pipeline` (with `crew`) does all of that at the same time. `handover` tells uv the same
+`scripts`) makes files of it; `cache` keeps them; `layer` links them; `bytecode` (with `attendant`, `compiler`)
+compiles what will be imported; `pipeline` (with `crew`) does all of that at the same time. `handover` tells uv the same
 settings where it resolves.
 """
 

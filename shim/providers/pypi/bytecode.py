@@ -5,9 +5,8 @@ that it or its command line names, through every wheel. Compiled files are linke
 beside the wheel, so that another layer with the same wheel has them at once. Bytecode only saves time: an
 assembly never fails for want of it.
 
-Whoever assembles the layer tells the compiler of its wheels (`Compiler`). A process beside it (see
-`shim.provider.Assembly`) runs the compiler and keeps what it makes (`Attendant`), also when the first one has become
-the application.
+This is what whoever assembles the layer says to the compiler; `shim.providers.pypi.attendant` runs it in a process
+beside, and keeps what it makes.
 """
 
 from __future__ import annotations
@@ -15,27 +14,21 @@ from __future__ import annotations
 import contextlib
 import fcntl
 import os
-import selectors
 import threading
 from collections.abc import Callable, Iterable
 from pathlib import Path
-from typing import NamedTuple
 
-from shim.facts import Interpreter
-from shim.provider import Attended, Hint, Workplace
-from shim.providers.pypi import machine, wheel
+from shim.provider import Hint
+from shim.providers.pypi import wheel
 from shim.providers.pypi.cache import BYTECODE, Entry
-from shim.providers.pypi.compiler import PROGRAM
 from shim.providers.pypi.layer import Layer
 
-#: Variables that the base's interpreter may need to find its libraries.
-_PASSED = ("LD_LIBRARY_PATH", "PATH")
 #: Bytes of lines that may wait while it reads sources: nobody shall wait for it meanwhile.
-_PIPE = 1 << 20
-#: Where the compiler says what bytecode it makes.
-_TAGS = 3
-#: The status of wait(2) of a program that could not be started.
-_FAILED = 127 << 8
+PIPE = 1 << 20
+
+#: Links bytecode into the layer: its file, its place below ``site-packages``, its hash, and the wheel and the source
+#: that it is of; whether that is done.
+_Link = Callable[[str, str, str, Entry, str], bool]
 
 
 class Compiler:
@@ -50,15 +43,12 @@ class Compiler:
         self._lock = threading.Lock()
         self._tag: str | None = None
         self._open = True
-        self._contested: frozenset[str] | set[str] = frozenset()
-        self._link: Callable[[str, str, str, Entry, str], bool] = self._link_anew
-        self._aside = Path()
         #: Whether several wheels bring a module, so that all has to be made before the layer is used.
         self.contested = False
         self.requests, self._input = os.pipe2(os.O_CLOEXEC)
         self._tags, self.tags = os.pipe2(os.O_CLOEXEC)
         with contextlib.suppress(OSError):  # where the user has many pipes, it may be as large as others
-            fcntl.fcntl(self._input, fcntl.F_SETPIPE_SZ, _PIPE)
+            fcntl.fcntl(self._input, fcntl.F_SETPIPE_SZ, PIPE)
 
     @property
     def descriptors(self) -> tuple[int, ...]:
@@ -79,7 +69,8 @@ class Compiler:
     def add(self, entry: Entry) -> None:
         """Give it a wheel's modules, and link the bytecode that the cache already has."""
         has_some = (entry.folder / BYTECODE).exists()  # else nobody has to wait until its tag is known
-        self._say(self._wheel(entry, self._known(entry, self._read_tag()) if has_some else set()))
+        known = self._known(entry, self._read_tag(), self._link) if has_some else set()
+        self._say(self._wheel(entry, known))
 
     def finish(self) -> None:
         """Say that this was all. It compiles on as long as there is something to do."""
@@ -95,12 +86,15 @@ class Compiler:
 
     def everything(self, entries: Iterable[Entry], tag: str, aside: Path) -> bytes:
         """All that is to be said of wheels that were linked long ago."""
-        self._contested = set(self._layer.contested())
-        self._link, self._aside = self._link_again, aside
-        lines = [
-            *self._beginning(),
-            *(line for entry in entries for line in self._wheel(entry, self._known(entry, tag))),
-        ]
+        contested = set(self._layer.contested())
+
+        def link(bytecode: str, place: str, known: str, entry: Entry, source: str) -> bool:
+            mine = source not in contested and self._layer.has(entry, source)
+            return mine and self._layer.relink_bytecode(aside, bytecode, place, known)
+
+        lines = self._beginning()
+        for entry in entries:
+            lines += self._wheel(entry, self._known(entry, tag, link))
         return _lines([*lines, *self._end()])
 
     def _beginning(self) -> list[str]:
@@ -121,7 +115,8 @@ class Compiler:
             self._layer.forget_bytecode(path)
         return [*(f"-{path}" for path in contested), "."]
 
-    def _known(self, entry: Entry, tag: str) -> set[str]:
+    @staticmethod
+    def _known(entry: Entry, tag: str, link: _Link) -> set[str]:
         """Link what the cache has of a wheel's bytecode; return the modules it belongs to."""
         root = f"{entry.folder}/{BYTECODE}/{tag}"
         known: set[str] = set()
@@ -132,19 +127,13 @@ class Compiler:
                 place = f"{folder[len(root) + 1 :]}/{made}"
                 module = f"{name.partition('.')[0]}.py"
                 source = f"{package}/{module}" if package else module
-                if self._link(f"{folder}/{name}", place, f"crc32={checksum}", entry, source):
+                if link(f"{folder}/{name}", place, f"crc32={checksum}", entry, source):
                     known.add(source)
         return known
 
-    def _link_anew(self, bytecode: str, place: str, known: str, *_: object) -> bool:
-        """Link bytecode into a layer that nobody uses yet."""
+    def _link(self, bytecode: str, place: str, known: str, *_: object) -> bool:
         self._layer.link_bytecode(bytecode, place, known)
         return True
-
-    def _link_again(self, bytecode: str, place: str, known: str, entry: Entry, source: str) -> bool:
-        """Link bytecode into a layer that is in use; whether it is of the file that is there, and could be linked."""
-        mine = source not in self._contested and self._layer.has(entry, source)
-        return mine and self._layer.relink_bytecode(self._aside, bytecode, place, known)
 
     def _read_tag(self) -> str:
         """What bytecode it makes; empty where it could not be started."""
@@ -159,174 +148,6 @@ class Compiler:
         with self._lock, contextlib.suppress(OSError):  # it died: the layer works without it
             while data and self._open:
                 data = data[os.write(self._input, data) :]
-
-
-class Attendant:
-    """Runs the compiler and keeps what it makes, until nothing is left to do."""
-
-    def __init__(self, layer: Layer, workplace: Workplace, python: Interpreter) -> None:
-        self._layer = layer
-        self._python = python
-        self._environment = workplace.environment
-        self._cache = workplace.cache
-        self._aside = workplace.aside
-        site = workplace.target / layer.site
-        layer.make_site()
-        everything = "0" if workplace.hint.files or workplace.hint.modules else "1"
-        aside = f"{os.path.relpath(workplace.aside, site)}/{os.urandom(8).hex()}"
-        self._arguments = [layer.active_site, str(machine.workers()), everything, aside]
-        self._arguments.append(str(workplace.niceness))
-        #: ``site-packages``, since the layer gets another name meanwhile.
-        self.site = os.open(site, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
-        #: By name of the bytecode below ``site-packages``: its number as a file, and its checksum.
-        self._made: dict[str, tuple[int, str]] = {}
-        #: What is not linked into the cache yet: `None` once it is known which files several wheels bring.
-        self._waiting: dict[str, _Answer] | None = {}
-        self._tag = ""
-        self._rest = b""
-
-    def run(self, requests: int, tags: int) -> Attended:
-        """Compile what is asked for on a pipe, and tell on another what bytecode that is."""
-        return self._result(self._converse(b"", -1) if self._start(requests, tags) else _FAILED)
-
-    def resume(self, compiler: Compiler, entries: Iterable[Entry]) -> Attended:
-        """Compile what is missing of wheels that were linked long ago."""
-        requests, words = os.pipe2(os.O_CLOEXEC)
-        nobody = os.open(os.devnull, os.O_WRONLY | os.O_CLOEXEC)
-        if not self._start(requests, nobody):
-            return self._result(_FAILED)
-        self._read_tag()
-        return self._result(self._converse(compiler.everything(entries, self._tag, self._aside), words))
-
-    def _result(self, status: int) -> Attended:
-        """What was made and is still there, after the compiler has ended with a status of wait(2).
-
-        An application may have put its own in the place. What is missing was taken for the remains of a crash.
-        """
-        found = {}
-        ended = os.WIFSIGNALED(status)
-        for name, (number, checksum) in self._made.items():
-            try:
-                if os.stat(name, dir_fd=self.site).st_ino == number:
-                    found[f"{self._layer.site}/{name}"] = f"crc32={checksum}"
-            except FileNotFoundError:
-                ended = True
-        return Attended(found, whole=status == 0, ended=ended)
-
-    def _start(self, requests: int, tags: int) -> bool:
-        """Start the compiler, which gets these ends of pipes; `False` where it cannot be."""
-        argv = [self._python.path, "-I", "-S", "-W", "ignore", "-c", PROGRAM, *self._arguments]
-        passed = {name: self._environment[name] for name in _PASSED if name in self._environment}
-        os.fchdir(self.site)
-        self._output, answers = os.pipe2(os.O_CLOEXEC)
-        with contextlib.suppress(OSError):
-            fcntl.fcntl(answers, fcntl.F_SETPIPE_SZ, _PIPE)
-        actions: list[tuple[int, int, int] | tuple[int, int, str, int, int]] = [
-            (os.POSIX_SPAWN_DUP2, requests, 0),
-            (os.POSIX_SPAWN_DUP2, answers, 1),
-            (os.POSIX_SPAWN_OPEN, 2, os.devnull, os.O_WRONLY, 0),
-            (os.POSIX_SPAWN_DUP2, tags, _TAGS),
-        ]
-        try:
-            self._pid = os.posix_spawn(self._python.path, argv, passed, file_actions=actions)
-        except OSError:
-            return False
-        finally:
-            for descriptor in (answers, requests, tags):
-                os.close(descriptor)
-        return True
-
-    def _read_tag(self) -> None:
-        """Its first line; empty where it has died."""
-        while b"\n" not in self._rest and (piece := os.read(self._output, 4096)):
-            self._rest += piece
-        first, _, self._rest = self._rest.partition(b"\n")
-        self._tag = first.decode("ascii", "replace")
-
-    def _converse(self, data: bytes, requests: int) -> int:
-        """Write to it what it takes and keep what it answers, to the end; return its status."""
-        to_say = memoryview(data)
-        with selectors.DefaultSelector() as selector:
-            selector.register(self._output, selectors.EVENT_READ)
-            if requests >= 0:
-                os.set_blocking(requests, False)
-                selector.register(requests, selectors.EVENT_WRITE)
-            while selector.get_map():
-                for key, _ in selector.select():
-                    if key.fd == requests:
-                        to_say = _write(requests, to_say)
-                    over = not to_say if key.fd == requests else not self._hear()
-                    if over:
-                        selector.unregister(key.fd)
-                        os.close(key.fd)
-        return os.waitpid(self._pid, 0)[1]
-
-    def _hear(self) -> bool:
-        """Keep what it has answered; `False` at the end."""
-        piece = os.read(self._output, 1 << 16)
-        *lines, self._rest = (self._rest + piece).split(b"\n")
-        for line in lines:
-            self._keep(line.decode("utf-8", "surrogateescape"))
-        return bool(piece)
-
-    def _keep(self, line: str) -> None:
-        if not self._tag:
-            self._tag = line
-        elif line == ".":
-            for answer in (self._waiting or {}).values():
-                self._link(answer)
-            self._waiting = None
-        elif line.startswith("-"):
-            self._made.pop(line[1:], None)
-            if self._waiting:
-                self._waiting.pop(line[1:], None)
-        else:
-            answer = _Answer(*line[1:].split("\t"))
-            self._made[answer.made] = int(answer.number), answer.checksum
-            if self._waiting is None:
-                self._link(answer)
-            else:
-                self._waiting[answer.made] = answer
-
-    def _link(self, answer: _Answer) -> None:
-        """Link a compiled file into the cache; if somebody else has made it meanwhile, theirs stays.
-
-        What was compiled must be the wheel's own file, and what is linked must be what was made of it: an application
-        may change both in the layer.
-        """
-        entry = self._cache / answer.wheel
-        place = entry / BYTECODE / self._tag / f"{answer.made}.{answer.checksum}"
-        with contextlib.suppress(OSError):
-            if (entry / wheel.SITE / answer.source).stat().st_ino != int(answer.origin):
-                return
-            try:
-                os.link(answer.made, place, src_dir_fd=self.site)
-            except FileNotFoundError:
-                place.parent.mkdir(parents=True, exist_ok=True)
-                os.link(answer.made, place, src_dir_fd=self.site)
-            if place.stat().st_ino != int(answer.number):
-                place.unlink()
-
-
-class _Answer(NamedTuple):
-    """A compiled file and its source: paths below ``site-packages``, and numbers as files."""
-
-    made: str
-    number: str
-    checksum: str
-    wheel: str
-    source: str
-    origin: str
-
-
-def _write(descriptor: int, data: memoryview) -> memoryview:
-    """Write what can be written now; return the rest, nothing where nobody reads."""
-    try:
-        return data[os.write(descriptor, data) :]
-    except BlockingIOError:
-        return data
-    except OSError:
-        return data[:0]
 
 
 def _lines(lines: Iterable[str]) -> bytes:

@@ -21,7 +21,8 @@ from shim.providers.pypi import indexes, inflate, machine
 from shim.providers.pypi.access import Access
 from shim.providers.pypi.ahead import Ahead
 from shim.providers.pypi.archive import ArchiveError
-from shim.providers.pypi.bytecode import Attendant, Compiler
+from shim.providers.pypi.attendant import Attendant
+from shim.providers.pypi.bytecode import Compiler
 from shim.providers.pypi.cache import Cache, Entry
 from shim.providers.pypi.crew import Channel, Crew, Parcel
 from shim.providers.pypi.fetch import Fetcher, Surroundings
