@@ -17,6 +17,7 @@ ON_THE_MACHINE = ("tests/bench/", "tests/devtools/", "tests/e2e/test_bases.py", 
 OF_THE_ACCOUNT = ("tests/twin/",)
 
 
+@pytest.hookimpl(tryfirst=True)  # before xdist puts the groups into the names
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Say which tests one worker takes in turn: with `--dist loadgroup` others run beside them."""
     for item in items:

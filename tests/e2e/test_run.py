@@ -217,8 +217,7 @@ def test_a_person_at_a_terminal(docker: Docker, warmed: dict[str, Kind]) -> None
         argv = docker.argv("run", "--rm", "-it", *kind.flags, kind.image, "terminal")
         with Terminal(argv, 101, 31) as terminal:
             terminal.wait_for("size 101 31")
-            terminal.resize(77, 22)
-            terminal.wait_for("size 77 22")
+            terminal.show_size(77, 22, "size 77 22")
             terminal.press("hello\r")
             terminal.wait_for("heard hello")
             terminal.press("\x03")

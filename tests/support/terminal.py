@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import fcntl
 import os
 import pty
@@ -34,6 +35,15 @@ class Terminal:
     def press(self, text: str) -> None:
         """Press keys."""
         os.write(self._end, text.encode())
+
+    def show_size(self, columns: int, lines: int, text: str) -> None:
+        """Resize until ``text`` is shown: a client of an engine may begin to watch the size only after the start."""
+        self.resize(columns, lines)
+        for _ in range(30):
+            with contextlib.suppress(AssertionError):
+                return self.wait_for(text, 1)
+            self.process.send_signal(signal.SIGWINCH)
+        self.wait_for(text, 0)
 
     def wait_for(self, text: str, seconds: float = 30) -> None:
         """Read until ``text`` was shown since the last one waited for. Raise `AssertionError` if it never is."""
