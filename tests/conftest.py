@@ -10,9 +10,12 @@ settings.register_profile("cir", deadline=None, suppress_health_check=[HealthChe
 settings.load_profile("cir")
 
 
-#: Tests that change what all engines share - the kernel's emulators, the link, whole sets of engines - or measure
-#: how fast something is; they never run beside one another.
-ON_THE_MACHINE = ("tests/bench/", "tests/devtools/", "tests/e2e/test_bases.py", "tests/e2e/test_platforms.py")
+#: Tests that change what all engines share - the kernel's emulators, the link, whole sets of engines - or whose moments
+#: depend on how long something takes; they never run beside one another.
+ON_THE_MACHINE = (
+    "tests/bench/", "tests/devtools/", "tests/e2e/test_bases.py", "tests/e2e/test_platforms.py",
+    "tests/e2e/test_store.py",
+)  # fmt: skip
 #: Tests that work with the images and containers of the one account without rights.
 OF_THE_ACCOUNT = ("tests/twin/",)
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 import fcntl
 import os
 import pty
@@ -39,10 +38,10 @@ class Terminal:
     def show_size(self, columns: int, lines: int, text: str) -> None:
         """Resize until ``text`` is shown: a client of an engine may begin to watch the size only after the start."""
         self.resize(columns, lines)
-        for _ in range(30):
-            with contextlib.suppress(AssertionError):
-                return self.wait_for(text, 1)
+        deadline = time.monotonic() + 30
+        while text not in self.seen and time.monotonic() < deadline:
             self.process.send_signal(signal.SIGWINCH)
+            self._read(1)
         self.wait_for(text, 0)
 
     def wait_for(self, text: str, seconds: float = 30) -> None:

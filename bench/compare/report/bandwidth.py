@@ -41,18 +41,31 @@ def _chart(figures: Figures, scenario: str, phase: str) -> str:
     if not drawn:
         return f'<h4>{escape(title)}</h4><p class="missing">missing</p>'
     marks: list[tuple[float, float]] = []
-    said: list[str] = []
+    crossings: list[str] = []
+    apart: list[str] = []
     for ours, peer in _compared(figures):
-        if ours in drawn and peer in drawn and _is_one_sitting(figures, scenario, phase, (ours, peer)):
+        if ours in drawn and peer in drawn:
+            if not _is_one_sitting(figures, scenario, phase, (ours, peer)):
+                apart.append(figures.plan.systems[peer])
+                continue
             for rate in crossovers(spreads[ours], spreads[peer]):
                 marks.append((rate, drawn[ours].at(rate)))
-                said.append(
+                crossings.append(
                     f"{figures.plan.systems[ours]} and {figures.plan.systems[peer]} at {rate:.0f} Mbit/s"
                 )
-    crossed = f"Crossovers: {'; '.join(said)}." if said else "No crossovers between the shaped links."
     names = {figures.plan.systems[system]: curve.colour for system, curve in drawn.items()}
-    chart = parts.figure(names, parts.curves(list(drawn.values()), marks), f"Seconds over Mbit/s. {crossed}")
+    chart = parts.figure(
+        names, parts.curves(list(drawn.values()), marks), f"Seconds over Mbit/s. {_caption(crossings, apart)}"
+    )
     return f"<h4>{escape(title)}</h4>{chart}"
+
+
+def _caption(crossings: list[str], apart: list[str]) -> str:
+    """Where curves cross, and which cannot be held against each other."""
+    said = [f"Crossovers: {'; '.join(crossings)}."] if crossings else []
+    if apart:
+        said.append(f"Not compared with {' and '.join(apart)}: the points are of several sittings.")
+    return " ".join(said) or "No crossovers between the shaped links."
 
 
 def _is_one_sitting(figures: Figures, scenario: str, phase: str, systems: Iterable[str]) -> bool:

@@ -7,6 +7,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from functools import cached_property
 from itertools import pairwise
+from string import ascii_lowercase
 
 from bench.compare import phases
 from bench.compare.samples import Key, Plan, Record, Sample
@@ -86,15 +87,15 @@ class Figures:
             return None
         return Spread(statistics.median(values), min(values), max(values), len(values))
 
-    def ratio(self, scenario: str, ours: tuple[str, str], peer: tuple[str, str], link: str) -> float | None:
-        """Median of ratios of two cells (system, phase), round by round; None where there is no pair of one sitting."""
+    def ratio(self, scenario: str, ours: tuple[str, str], peer: tuple[str, str], link: str) -> Spread | None:
+        """Of the ratios of two cells (system, phase), round by round; None where there is no pair of one sitting."""
         if self.failure(scenario, *ours, link) or self.failure(scenario, *peer, link):
             return None
         if self.apart(scenario, ours, peer, link):
             return None
         a, b = self.rounds(scenario, *ours, link), self.rounds(scenario, *peer, link)
         pairs = [a[number] / b[number] for number in sorted(a.keys() & b.keys()) if b[number]]
-        return statistics.median(pairs) if pairs else None
+        return Spread(statistics.median(pairs), min(pairs), max(pairs), len(pairs)) if pairs else None
 
     def failure(self, scenario: str, system: str, phase: str, link: str) -> str:
         """What a failed round of a cell said; empty where none failed."""
@@ -120,6 +121,19 @@ class Figures:
                     found.setdefault(cell, set()).add(sitting(described))
         return found
 
+    def letters(self, scenario: str, system: str, phase: str, link: str) -> str:
+        """The sittings of a cell by their letters; empty where the whole report is of one."""
+        if len(self.named_sittings) < 2:
+            return ""
+        of_cell = self.sittings(scenario, system, phase, link)
+        return "".join(letter for name, letter in self.named_sittings.items() if name in of_cell)
+
+    @cached_property
+    def named_sittings(self) -> Mapping[str, str]:
+        """Letters of the sittings that samples are of, in the order of their first."""
+        names = dict.fromkeys(sitting(described) for described, keys in self.runs if keys)
+        return dict(zip(names, ascii_lowercase, strict=False))
+
     def apart(self, scenario: str, ours: tuple[str, str], peer: tuple[str, str], link: str) -> bool:
         """Whether two cells (system, phase) have no sitting in common; no phase means any."""
         one, other = (self.sittings(scenario, *cell, link) for cell in (ours, peer))
@@ -134,6 +148,8 @@ class Figures:
     ) -> int | None:
         """Bytes of the unique blobs that images of one system have in a registry; None where one is not known.
 
+        Of several sittings that is the most that it can be: what images share was made again in each.
+
         :param phase: the push that is asked about: for this machine, or for two platforms
         """
         wanted, blobs = frozenset(kinds), dict[str, int]()
@@ -143,6 +159,12 @@ class Figures:
                 return None
             blobs |= {digest: size for digest, size, kind in pushed.blobs if kind in wanted}
         return sum(blobs.values())
+
+    def is_bound(self, system: str, scenarios: Iterable[str], phase: str) -> bool:
+        """Whether images that share layers were pushed in several sittings."""
+        links = tuple(self.plan.links)
+        found = [self.sittings(name, system, phase, link) for name in scenarios for link in links]
+        return len(frozenset().union(*found)) > 1
 
     def largest(self, system: str, scenario: str) -> int | None:
         """Bytes of the largest layer of its own: that of the dependencies."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 
 from bench.compare import phases
 from bench.compare.report.figures import Figures
@@ -18,7 +18,7 @@ _GLANCE = (
 )
 #: Words below the tables of an overview.
 _LEGEND = (
-    "Bold: the lowest of those that run on the same engine, where all of them were measured. "
+    "Bold: the lowest of those that run on the same engine, where all of them were measured in one sitting. "
     "An image beyond its base: what a registry stores for it that is not the base's; CIR's shim layer and "
     "that with uv, which all images of the system share, count. Apptainer's files have their base inside, so they are "
     "not in that table."
@@ -26,7 +26,8 @@ _LEGEND = (
 #: More of them, where times are marked as of another sitting.
 _APART_LEGEND = (
     f" {APART} Measured in another sitting than CIR on the same engine: the machine may have been faster or slower "
-    "then, so hold it against nothing closely. It is no rival for bold."
+    "then, so hold it against nothing closely. Tables of different phases may be of different sittings, too: those of "
+    "each application below say which by letters."
 )
 
 
@@ -63,17 +64,19 @@ def _glance(
                     s for s in values if not (timed and is_apart(figures, name, s, phase, figures.main))
                 ]
                 mark = "" if system in beside else f" {APART}"
-                best = _is_best({s: values[s] for s in beside}, system, name)
-                row.append(Cell(shown(value) + mark, "best" if best else ""))
+                row.append(
+                    Cell(shown(value) + mark, "best" if _is_best(values, beside, system, name) else "")
+                )
         rows.append(row)
     return rows
 
 
-def _is_best(values: _Values, system: str, scenario: str) -> bool:
-    """Whether a system is the best on its engine, where more than one was measured there, and all of them."""
-    rivals = [values[other][scenario] for other in values if engine_of(other) == engine_of(system)]
+def _is_best(values: _Values, beside: Collection[str], system: str, scenario: str) -> bool:
+    """Whether a system is the best on its engine, where more than one was measured there, and all of one sitting."""
+    on_engine = [other for other in values if engine_of(other) == engine_of(system)]
+    rivals = [values[other][scenario] if other in beside else None for other in on_engine]
     known = [value for value in rivals if value is not None]
-    return system in values and len(known) == len(rivals) > 1 and values[system][scenario] == min(known)
+    return len(known) == len(rivals) > 1 and values[system][scenario] == min(known)
 
 
 def legend(figures: Figures) -> str:

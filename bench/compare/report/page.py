@@ -111,10 +111,15 @@ def _life(figures: Figures, scenario: str) -> str:
         lengths = tuple(spread.median if spread else 0.0 for spread in found)
         absent = [name for (name, _, _), spread in zip(_LIFE, found, strict=True) if spread is None]
         state = "failed" if failed else "missing" if absent else ""
-        whole = f"{sum(lengths):.1f} s"
+        letters = {figures.letters(scenario, system, phase, figures.main) for _, phase, _ in _LIFE}
+        several = f", sittings {', '.join(sorted(letters))}" if len(letters) > 1 else ""
+        whole = f"{sum(lengths):.1f} s{several}"
         text = f"{failed} failed" if failed else f"{', '.join(absent)} missing" if absent else whole
         made.append(Bar(title, text, lengths, state))
-    caption = "Build with nothing cached, push, and deployment with the base present; seconds, medians."
+    caption = (
+        "Build with nothing cached, push, and deployment with the base present; seconds, medians. A bar whose parts "
+        "are of several sittings names them: the machine was not as fast in each."
+    )
     return parts.figure([name for name, _, _ in _LIFE], parts.bars(made), caption)
 
 
@@ -146,9 +151,10 @@ def _bars_of_sizes(figures: Figures, scenarios: list[str], phase: str) -> str:
         found = [figures.size(system, scenarios, [kind], phase) for _, kind in _KINDS]
         known = [size for size in found if size is not None]
         whole = len(known) == len(found)
-        text = bytes_shown(sum(known)) if whole else "missing"
+        bound = len(scenarios) > 1 and figures.is_bound(system, scenarios, phase)
+        text = f"{'at most ' * bound}{bytes_shown(sum(known))}" if whole else "missing"
         made.append(Bar(title, text, tuple(map(float, known)) if whole else (), "" if whole else "missing"))
-    caption = "Unique blobs: what several images have is counted once."
+    caption = "Unique blobs: what several images have is counted once, where they were pushed in one sitting."
     return parts.figure([what for what, _ in _KINDS], parts.bars(made), caption)
 
 

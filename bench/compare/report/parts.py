@@ -18,8 +18,8 @@ _BESIDE = 60
 _TICKS = 4
 #: Pieces of a curve between two points.
 _STEPS = 12
-#: A figure, and what stands below it: its spread or a verdict.
-_SMALL = re.compile(r"(.*?)(?: (\(.*\)|met|missed))?")
+#: A figure, and what stands below it: its spread, its sitting, a verdict.
+_SMALL = re.compile(r"(.*?)(?: (\(.*|(?:met|missed)(?:, .*)?))?")
 
 
 @dataclass(frozen=True)

@@ -7,7 +7,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from bench.compare import phases
-from bench.compare.report.figures import Figures
+from bench.compare.report.figures import Figures, Spread
 
 #: Whom we compare, by name in the samples: ours, its peer, and the words for both.
 DOCKER = ("cir", "docker")
@@ -37,6 +37,12 @@ class Kind:
         if self.unit == "%":
             return f"{math.floor(value * 1e4) / 1e2:.2f} %"
         return f"{value:.2f}"
+
+    def range(self, low: float, high: float) -> str:
+        """The lowest and the highest of some rounds."""
+        if self.unit == "%":
+            return f"({low * 100:.0f} to {high * 100:.0f})"
+        return f"({low:.1f} to {high:.1f})"
 
     def met(self, value: float, promised: float) -> bool:
         """Whether a figure is as promised."""
@@ -68,6 +74,8 @@ def is_one_file(system: str) -> bool:
 class Result:
     """One promise and one scenario; ``value`` is None where it was not measured.
 
+    :param rounds: the lowest and the highest of the rounds, in words, where there are several
+    :param steady: whether the verdict would be the same of each round
     :param exists: whether the scenario has what the promise is about
     """
 
@@ -76,6 +84,8 @@ class Result:
     text: str
     met: bool = False
     gap: str = ""
+    rounds: str = ""
+    steady: bool = True
     exists: bool = True
 
     @property
@@ -84,6 +94,15 @@ class Result:
         if not self.exists:
             return ""
         return "missing" if self.value is None else "met" if self.met else "missed"
+
+    @property
+    def verdict(self) -> str:
+        """The state in words."""
+        return self.state if self.steady else f"{self.state}, not in every round"
+
+
+#: Finds a figure for two systems, a scenario and a link; None where it was not measured.
+Measure = Callable[[Figures, tuple[str, str], str, str], Spread | None]
 
 
 @dataclass(frozen=True)
@@ -102,7 +121,7 @@ class Promise:
     text: str
     limit: float
     kind: Kind
-    of: Callable[[Figures, tuple[str, str], str, str], float | None]
+    of: Measure
     mbit: float = 0
     phase: str = ""
 
@@ -111,19 +130,25 @@ class Promise:
         link = figures.link_of(self.mbit) if self.mbit else figures.main
         made: list[Result] = []
         for scenario in figures.plan.scenarios:
-            value = self.of(figures, pair, scenario, link) if link else None
+            found = self.of(figures, pair, scenario, link) if link else None
             if scenario not in figures.plan.having(self.phase):
                 made.append(Result(scenario, None, "one platform", exists=False))
-            elif value is None:
+            elif found is None:
                 why = "not measured" if link else f"not measured: no link of {self.mbit:g} Mbit/s"
                 if figures.apart(scenario, (pair[0], ""), (pair[1], ""), link):
                     why = "not in one sitting"
                 made.append(Result(scenario, None, why))
             else:
-                met = self.kind.met(value, self.limit)
-                gap = "" if met else self.kind.gap(value, self.limit)
-                made.append(Result(scenario, value, self.kind.shown(value), met, gap))
+                made.append(self._judged(scenario, found))
         return made
+
+    def _judged(self, scenario: str, found: Spread) -> Result:
+        value = found.median
+        met = self.kind.met(value, self.limit)
+        gap = "" if met else self.kind.gap(value, self.limit)
+        rounds = self.kind.range(found.low, found.high) if found.count > 1 else ""
+        steady = all(self.kind.met(end, self.limit) == met for end in (found.low, found.high))
+        return Result(scenario, value, self.kind.shown(value), met, gap, rounds, steady)
 
 
 def pairs(figures: Figures) -> dict[tuple[str, str], str]:
@@ -132,52 +157,59 @@ def pairs(figures: Figures) -> dict[tuple[str, str], str]:
     return {pair: name for pair, name in PAIRS.items() if pair == DOCKER or there >= set(pair)}
 
 
-def _saved(phase: str) -> Callable[[Figures, tuple[str, str], str, str], float | None]:
+def _saved(phase: str) -> Measure:
     """Share of the peer's time that ours saves."""
 
-    def share(figures: Figures, pair: tuple[str, str], scenario: str, link: str) -> float | None:
-        ratio = figures.ratio(scenario, (pair[0], phase), (pair[1], phase), link)
-        return None if ratio is None else 1 - ratio
+    def share(figures: Figures, pair: tuple[str, str], scenario: str, link: str) -> Spread | None:
+        found = figures.ratio(scenario, (pair[0], phase), (pair[1], phase), link)
+        return found and Spread(1 - found.median, 1 - found.high, 1 - found.low, found.count)
 
     return share
 
 
-def _times(phase: str) -> Callable[[Figures, tuple[str, str], str, str], float | None]:
+def _times(phase: str) -> Measure:
     """How many times as fast as the peer."""
 
-    def factor(figures: Figures, pair: tuple[str, str], scenario: str, link: str) -> float | None:
-        ratio = figures.ratio(scenario, (pair[0], phase), (pair[1], phase), link)
-        return None if not ratio else 1 / ratio
+    def factor(figures: Figures, pair: tuple[str, str], scenario: str, link: str) -> Spread | None:
+        found = figures.ratio(scenario, (pair[0], phase), (pair[1], phase), link)
+        if found is None or not found.low:
+            return None
+        return Spread(1 / found.median, 1 / found.high, 1 / found.low, found.count)
 
     return factor
 
 
-def _of_same(phase: str) -> Callable[[Figures, tuple[str, str], str, str], float | None]:
+def _of_same(phase: str) -> Measure:
     """How many times as long as the peer's build of nothing changed: of medians, rounds of two phases are no pairs."""
 
-    def factor(figures: Figures, pair: tuple[str, str], scenario: str, link: str) -> float | None:
+    def factor(figures: Figures, pair: tuple[str, str], scenario: str, link: str) -> Spread | None:
         if figures.apart(scenario, (pair[0], phase), (pair[1], phases.BUILD_SAME), link):
             return None
         ours = figures.spread(scenario, pair[0], phase, link)
         peer = figures.spread(scenario, pair[1], phases.BUILD_SAME, link)
-        return ours.median / peer.median if ours and peer and peer.median else None
+        return _one(ours.median / peer.median) if ours and peer and peer.median else None
 
     return factor
 
 
-def _smaller(figures: Figures, pair: tuple[str, str], scenario: str, _link: str) -> float | None:
+def _smaller(figures: Figures, pair: tuple[str, str], scenario: str, _link: str) -> Spread | None:
     """Whole images beside each other, base and all."""
     every = ("base", "shared", "own")
     ours, peer = (figures.size(system, [scenario], every) for system in pair)
-    return 1 - ours / peer if ours is not None and peer else None
+    return _one(1 - ours / peer) if ours is not None and peer else None
 
 
-def _smaller_alone(figures: Figures, pair: tuple[str, str], scenario: str, _link: str) -> float | None:
+def _smaller_alone(figures: Figures, pair: tuple[str, str], scenario: str, _link: str) -> Spread | None:
     """Bytes that no other image has, beside the peer's dependency layer."""
     if is_one_file(pair[0]):
         return None
     ours, peer = figures.size(pair[0], [scenario], ["own"]), figures.largest(pair[1], scenario)
-    return 1 - ours / peer if ours is not None and peer else None
+    return _one(1 - ours / peer) if ours is not None and peer else None
+
+
+def _one(value: float) -> Spread:
+    """A figure that rounds do not differ in, or that was not taken round by round."""
+    return Spread(value, value, value, 1)
 
 
 PAPER = (

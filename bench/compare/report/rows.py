@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from bench.compare import phases
 from bench.compare.report.causes import Causes
-from bench.compare.report.figures import Figures, Spread
+from bench.compare.report.figures import Figures, Spread, sitting
 from bench.compare.report.promises import DOCKER, PAIRS, Promise, Result, engine_of, pairs
 from bench.compare.samples import Key
 from bench.compare.systems.names import TITLES as SYSTEMS
@@ -72,7 +72,9 @@ def promised(figures: Figures, promises: Iterable[Promise], *, peers: bool) -> R
 
 
 def _result(result: Result) -> str:
-    return result.text if result.value is None else f"{result.text} {result.state}"
+    if result.value is None:
+        return result.text
+    return " ".join(word for word in (result.text, result.rounds, result.verdict) if word)
 
 
 def missed(
@@ -153,12 +155,13 @@ def sizes(figures: Figures, kinds: Iterable[str]) -> Rows:
             if any(phase in planned for planned in figures.plan.phases.values()):
                 chosen = (name,) if name else figures.plan.having(phase)
                 found = {system: figures.size(system, chosen, wanted, phase) for system in systems}
+                bound = {s: not name and figures.is_bound(s, chosen, phase) for s in systems}
                 row = [Cell(f"{name or f'all {len(chosen)}'}, {words}")]
                 for system, size in found.items():
                     row.append(
                         absent(figures, chosen[0], system, phase, figures.main)
                         if size is None
-                        else Cell(bytes_shown(size))
+                        else Cell("at most " * bound[system] + bytes_shown(size))
                     )
                 rows.append(row)
     return rows
@@ -191,11 +194,12 @@ def runs(figures: Figures) -> Rows:
         names = {key.system for key in keys}
         systems = ", ".join(title for name, title in figures.plan.systems.items() if name in names)
         known = (described.get(what, "unknown") for what in ("date", "processor", "boot", "kernel", "cir"))
-        which = (*known, systems)
+        which = (figures.named_sittings.get(sitting(described), ""), *known, systems)
         together.setdefault(which, set()).update(keys)
         paces.setdefault(which, described.get("pace", "unknown"))
     made = [
         text(
+            "sitting",
             "taken together on",
             "processor",
             "boot",
@@ -224,7 +228,7 @@ def failed(figures: Figures) -> list[str]:
 
 def gaps(figures: Figures) -> list[str]:
     """What was not measured."""
-    found = figures.missing()
+    found = figures.missing() + _unmetered(figures)
     left_out = [title for name, title in SYSTEMS.items() if name not in figures.plan.systems]
     found += [f"{title}: not measured" for title in left_out]
     if len([rate for rate in figures.plan.links.values() if rate > 0]) < 2:
@@ -232,13 +236,29 @@ def gaps(figures: Figures) -> list[str]:
     return found
 
 
+def _unmetered(figures: Figures) -> list[str]:
+    """What samples of before do not say of the machine, though their time was taken."""
+    found: dict[str, list[str]] = {}
+    for metric, name, shown_for in _TAKEN:
+        for phase in shown_for:
+            for system, title in figures.plan.systems.items():
+                for scenario in figures.plan.scenarios:
+                    cell = (scenario, system, phase, figures.main)
+                    if figures.spread(*cell) and not figures.spread(*cell, metric):
+                        gap = f"{title}, {figures.main}: {name} of {phases.TITLES[phase]}, of samples without it"
+                        found.setdefault(gap, []).append(scenario)
+    return [f"{', '.join(scenarios)}: {gap}" for gap, scenarios in found.items()]
+
+
 def time(figures: Figures, scenario: str, system: str, phase: str, link: str, *, spread: bool = True) -> Cell:
     """A median, with its spread where that is wanted; or why there is none."""
     found = figures.spread(scenario, system, phase, link)
     if found is None:
         return absent(figures, scenario, system, phase, link)
-    mark = f" {APART}" if is_apart(figures, scenario, system, phase, link) else ""
-    return Cell((shown(found) if spread else f"{found.median:.2f}") + mark)
+    if not spread:
+        return Cell(f"{found.median:.2f}{f' {APART}' * is_apart(figures, scenario, system, phase, link)}")
+    letters = figures.letters(scenario, system, phase, link)
+    return Cell(f"{shown(found)}{f' {letters}' if letters else ''}")
 
 
 def absent(figures: Figures, scenario: str, system: str, phase: str, link: str) -> Cell:
