@@ -32,7 +32,8 @@ with `--layers`, uv's cache mount and the network of the machine.
 _APPTAINER = """\
 `./dev bench --only apptainer`: an ordinary user, the base image in Apptainer's cache. The definition file installs the
 same packages with uv and compiled bytecode; all are unpacked in memory, and the code changes before every build. Ours
-starts with the layer bound as a file, beside the file that is compressed as ours.
+starts with the layer bound as a file, beside the file that is compressed as ours. The goal for builds is against
+Apptainer's own compression, as people build; the other row is what an expert would have.
 """
 
 

@@ -95,7 +95,9 @@ def builds(user: User, rounds: int) -> tuple[list[Pair], Goal]:
 
     usual = against("Apptainer's own compression")
     expert = against("compressed as ours", *ZSTD)
-    return [usual, expert], Goal("5", "SIF build to a stock definition file", usual.ratio, 0.2, "x")
+    return [usual, expert], Goal(
+        "5", "SIF build to a definition file, Apptainer's own compression", usual.ratio, 0.2, "x"
+    )
 
 
 def starts(user: User, rounds: int) -> tuple[Pair, Goal]:
