@@ -70,7 +70,7 @@ class _Start:
         if mode == "status":
             address = warm.address(loaded.data, self.given)
             stores = location.existing(self.settings, self.given)
-            report.status(stores, address, facts, self.settings.log == "json")
+            report.status(stores, address, self._key(loaded, facts), facts, self.settings.log == "json")
             return None
         self.progress.debug(f"machine: {promise.describe(facts)}")
         choice.check(loaded.manifest, facts)
@@ -83,6 +83,15 @@ class _Start:
             report.plan(loaded.manifest, facts, choices, held, self.settings.log == "json")
             return None
         return str(self._layer(loaded, choices, argv, mode == "run")) if choices else None
+
+    def _key(self, loaded: Image, facts: Facts) -> str:
+        """The key of a locked image's layer; empty where it is known by resolving alone, or is none here."""
+        if loaded.manifest.pin.mode != "lock" or not choice.ecosystems(loaded.manifest, facts):
+            return ""
+        try:
+            return choice.choose(loaded.manifest, facts, dict(loaded.locks)).key
+        except ShimError:  # a start says why
+            return ""
 
     def _locks(self, loaded: Image, facts: Facts, mode: str) -> dict[str, Lock]:
         """The image's locks, or those that its requirements are resolved to here."""

@@ -16,6 +16,7 @@ from shim.facts import Facts
 from shim.profile import profiles
 from shim.progress import megabytes
 from shim.store import Store
+from shim.unfinished import is_unfinished
 
 Json = dict[str, object]
 
@@ -89,12 +90,13 @@ def _facts_json(facts: Facts) -> Json:
     }
 
 
-def status(stores: Sequence[Path], address: str, facts: Facts, as_json: bool) -> None:
-    """Say what the stores hold and which layer is active for this image.
+def status(stores: Sequence[Path], address: str, key: str, facts: Facts, as_json: bool) -> None:
+    """Say what the stores hold and which layer is this image's.
 
     :param address: of this image on this base, see `shim.warm`
+    :param key: of its layer; empty where that is not known without resolving: then it is what a start has recorded
     """
-    found = [_store_json(path, address) for path in stores]
+    found = [_store_json(path, address, key) for path in stores]
     if as_json:
         _print(json.dumps({"facts": _facts_json(facts), "stores": found}, indent=2))
         return
@@ -113,7 +115,8 @@ def _print_store(store: Json) -> None:
     for layer in layers:
         mark = "*" if layer["active"] else " "
         size = megabytes(layer["bytes"])
-        _print(f"  {mark} {layer['key'][:12]}  {size:>9}  {layer['components']} components")
+        left = ", bytecode left to make" if layer["unfinished"] else ""
+        _print(f"  {mark} {layer['key'][:12]}  {size:>9}  {layer['components']} components{left}")
     if not any(layer["active"] for layer in layers):
         _print("  no layer of this image yet")
 
@@ -122,8 +125,8 @@ def _number(value: object) -> int:
     return value if isinstance(value, int) else 0
 
 
-def _store_json(path: Path, address: str) -> Json:
-    active = warm.find_layer(str(path), address)
+def _store_json(path: Path, address: str, key: str) -> Json:
+    active = str(path / "layers" / key) if key else warm.find_layer(str(path), address)
     layers = [layer for layer in _entries(path / "layers") if layer.is_dir()]
     return {
         "path": str(path),
@@ -140,7 +143,13 @@ def _layer_json(layer: Path, active: bool) -> Json:
         components = len(fields["components"])
     except (OSError, ValueError, KeyError, TypeError):
         components = 0
-    return {"key": layer.name, "active": active, "components": components, "bytes": _bytes_below(layer)}
+    return {
+        "key": layer.name,
+        "active": active,
+        "unfinished": is_unfinished(layer),
+        "components": components,
+        "bytes": _bytes_below(layer),
+    }
 
 
 def _entries(folder: Path) -> list[Path]:

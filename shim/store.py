@@ -26,6 +26,7 @@ import secrets
 import shutil
 import socket
 import time
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -86,14 +87,21 @@ class Store:
         return found.st_ino, found.st_mtime_ns
 
     def is_sound(self, key: str) -> bool:
-        """Whether a layer that is there was made in this boot, or has survived the boots since."""
+        """Whether a layer that is there was made in this boot, or has survived the boots since.
+
+        Who has looked it over records it as durable: nobody does so again.
+        """
         layer = self.path(key)
-        if contents.boot_of(layer) in (contents.SEALED, boot_id().decode()):
+        if contents.boot_of(layer) in (contents.SEALED, boot_id().decode()) or self._is_durable(key):
             return True
         if not contents.intact(layer):
             return False
         self._looked_over.add(key)
         return True
+
+    def _is_durable(self, key: str) -> bool:
+        said = f"{key} {DURABLE.decode()}\n".encode()
+        return any(path.read_bytes() == said for path in self._records(key))
 
     def has_looked_over(self, key: str) -> bool:
         """Whether this process has read the layer to its end to see that it is sound."""
@@ -120,8 +128,13 @@ class Store:
         return Workspace(folder, hold)
 
     def publish(self, workspace: Workspace, key: str) -> Path:
-        """Move a finished layer to its place; if somebody was faster, use theirs and drop this one."""
+        """Move a finished layer to its place; if somebody was faster, use theirs and drop this one.
+
+        What was recorded of one that was there before, such as that it has survived boots, is not said of this one.
+        """
         target = self.path(key)
+        if not self.has(key):
+            self._forget(key)
         for _ in range(10):
             try:
                 workspace.folder.rename(target)
@@ -139,6 +152,20 @@ class Store:
         workspace.hold.release()
         return target
 
+    def _forget(self, key: str) -> None:
+        """Drop what is known of the layer of a key."""
+        self._looked_over.discard(key)
+        for record in self._records(key):
+            with contextlib.suppress(OSError):
+                record.unlink()
+
+    def _records(self, key: str) -> Iterator[Path]:
+        """The records that name the layer of a key."""
+        for path in _entries(self.root / "active"):
+            with contextlib.suppress(OSError):
+                if path.suffix != ".lock" and path.read_bytes().startswith(f"{key} ".encode()):
+                    yield path
+
     def abandon(self, workspace: Workspace) -> None:
         """Remove a layer that was not finished."""
         with contextlib.suppress(OSError):
@@ -153,7 +180,7 @@ class Store:
         starts warm, everybody else looks it over first.
         """
         made = contents.boot_of(self.path(key))
-        durable = made == contents.SEALED or key in self._looked_over
+        durable = made == contents.SEALED or key in self._looked_over or self._is_durable(key)
         self.keep(address, f"{key} {DURABLE.decode() if durable else made or _UNKNOWN}\n".encode())
 
     def answer(self, address: str) -> Path:

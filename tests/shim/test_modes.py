@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from cirfile.codec import decode_lock
+from cirfile.codec import canonical, decode_lock
 from cirfile.manifest import Manifest
 from shim import records, report
 from shim.choice import Choices
@@ -73,6 +73,35 @@ def test_status(root: Root) -> None:
     text = root.run(start=mode("status")).stdout
     assert "2 layers" in text
     assert sum(line.startswith("  * ") for line in text.splitlines()) == 1
+
+
+def test_status_of_a_layer_that_no_start_finds_at_once(root: Root) -> None:
+    """After a reboot, and while bytecode is left to make, it is still this image's."""
+    application(root, "alpha")
+    root.run("/bin/true")
+    store = root.folder / "var/lib/cir"
+    for record in store.glob("active/*"):
+        record.unlink()
+    (layer,) = store.glob("layers/*")
+    (layer / "layer.part").mkdir()
+    done = root.run(start=mode("status"))
+    assert f"  * {layer.name[:12]}" in done.stdout
+    assert done.stdout.endswith("1 components, bytecode left to make\n")
+    assert "no layer of this image" not in done.stdout
+    found = json.loads(root.run(start=mode("status", "json")).stdout)["stores"][0]["layers"][0]
+    assert (found["active"], found["unfinished"]) == (True, True)
+
+
+def test_status_on_a_machine_that_is_not_promised(root: Root) -> None:
+    """Nothing fails that only looks: there is no layer of this image here."""
+    application(root, "alpha")
+    root.run("/bin/true")
+    path = root.folder / ".cir/cir.json"
+    manifest = json.loads(path.read_bytes()) | {"platforms": {"arch": ["riscv64"]}}
+    path.write_bytes(canonical(manifest))
+    done = root.run(start=mode("status"))
+    assert (done.returncode, done.stderr) == (0, "")
+    assert "1 layers" in done.stdout
 
 
 def test_status_without_a_store(root: Root) -> None:

@@ -242,7 +242,42 @@ def test_a_layer_that_another_host_makes_meanwhile_is_not_trusted_unseen(store: 
     waiting.record(address, KEY)
     assert warm.find_layer(str(store.root), address) == str(layer)
     (layer / "a.py").write_text("")
+    assert Store(store.root).is_sound(KEY), "it was seen whole after that boot, and is not read again"
+    (store.root / "active" / address).unlink()
     assert not Store(store.root).is_sound(KEY)
+
+
+def test_what_makes_layers_reads_one_of_an_earlier_boot_once(root: Root) -> None:
+    """`cir run` asks for the layer before each start, and never takes the warm path."""
+    application(root, "alpha")
+    root.run("/bin/true")
+    layer = next(store_of(root).glob("layers/*"))
+    pretend_reboot(layer, next(store_of(root).glob("active/*")))
+    materialize = Start(environment={"CIR_MODE": "materialize"})
+    assert root.run(start=materialize).returncode == 0
+    module = next(layer.glob("lib/*/site-packages/alpha.py"))
+    module.write_text("changed = True\n")
+    done = root.run(start=materialize)
+    assert (done.returncode, "did not survive" in done.stderr) == (0, False)
+    assert module.read_text() == "changed = True\n"
+
+
+def test_a_layer_made_anew_is_not_what_was_said_of_the_old_one(store: Store) -> None:
+    """Another image's record says that the layer has survived a boot; that layer is deleted, and made again."""
+    layer = make(store)
+    pretend_reboot(layer, layer / "layer.json")
+    assert store.is_sound(KEY)
+    store.record("a" * 64, KEY)
+    store.record("b" * 64, KEY)
+    store.keep("c" * 64, b"cd" * 32 + b" durable\n")
+    store.remove(layer)
+    layer = make(store)
+    store.record("a" * 64, KEY)
+    pretend_reboot(layer, store.root / "active" / ("a" * 64))
+    (layer / "lib/a.py").write_text("")
+    assert warm.find_layer(str(store.root), "b" * 64) is None
+    assert not Store(store.root).is_sound(KEY)
+    assert sorted(path.name[0] for path in (store.root / "active").iterdir()) == ["a", "c"]
 
 
 def test_a_damaged_layer_in_a_store_that_cannot_be_written_is_made_elsewhere(root: Root) -> None:
