@@ -40,7 +40,7 @@ as [one file](../hpc.md), may be deleted with its `.sha256` while nothing runs f
 network.
 
 Layers are published without waiting for the disk. After a reboot each is looked over once, file by file,
-before it is used again.
+before it is used again; a store that cannot be written cannot remember that, and is looked over at each start.
 """
 
 _RESOLUTION = """\

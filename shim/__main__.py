@@ -26,8 +26,9 @@ files written the store; the link /.cir/run/layer or /dev/shm/.cir/layer. Nothin
 processes     while a layer lacks bytecode, `cir-behind` and the base's interpreter, which compiles at the lowest
               priority after the application was started, too, and adds to the store. The application's wait(2) does
               not find them; SIGCHLD may arrive once. They end with the application (the compiler by
-              itself, if it alone is left). No process is left behind with one processor, less than 1 GiB of memory,
-              in Apptainer and in the mode `materialize`.
+              itself, if it alone is left). The start waits for them instead with one processor, with a memory limit
+              below 1 GiB, where several wheels bring one module, where no such process can be had, in Apptainer, in
+              the mode `materialize`, and from the fourth start of an unfinished layer on.
 stdout        nothing, but for the modes `plan` and `status`. stderr: progress and errors.
 exit codes    the application's own, or 64 usage, 65 manifest or lock invalid, 69 index unreachable or
               component missing, 70 internal, 75 try again (deadline, full disk), 77 permission, 78 platform

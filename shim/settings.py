@@ -18,7 +18,9 @@ VARIABLES = (
         "`/var/lib/cir`",
         "Absolute path of the store. Where the default cannot be written and does not hold the layer, the "
         "shim takes `$XDG_CACHE_HOME/cir` (`~/.cache/cir`), then a private folder in `/tmp`, and warns. A "
-        "path given here is never replaced by another.",
+        "path given here is never replaced by another. A store that is mounted `noexec` counts as one that cannot be "
+        "written. Apptainer takes `/var/lib/cir` only where a folder is bound there, `--engine host` never: both keep "
+        "layers in `$XDG_CACHE_HOME/cir`.",
     ),
     (
         "CIR_MODE",
@@ -29,8 +31,9 @@ VARIABLES = (
     (
         "CIR_ACCELERATOR",
         "`auto`",
-        "`auto` (`none` in this version, on every machine), `none`, or an accelerator with its version such as "
-        "`cuda:13.0`, `rocm:6.4`, `xpu`.",
+        "Leave it unset. `auto` and `none` mean no accelerator, on every machine. Any other value (`cuda:13.0`, "
+        "`rocm:6.4`, `xpu`) ends the start with 78 unless the image promises it (`PLATFORMS accelerator=...`), and "
+        "also where a requirement asks for it: this version cannot provide such builds.",
     ),
     ("CIR_OFFLINE", "unset", "`1`: no network; whatever is missing in the store ends the start at once."),
     (

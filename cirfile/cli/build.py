@@ -66,6 +66,8 @@ _PASSED = (
 )
 _EPILOG = """environment:
   CIR_FRONTEND                  the frontend to use, instead of the one the Cirfile names
+  CIR_SHIM                      the shim image, for the engines buildah and apptainer: a reference or oci:FOLDER
+                                (with buildkit --build-arg CIR_SHIM=REFERENCE)
   SSL_CERT_FILE, NETRC          certificates and credentials to hand over (default: this machine's)
   HTTP_PROXY and its like       handed over
   index settings of uv and pip  handed over (UV_DEFAULT_INDEX, UV_INDEX, PIP_INDEX_URL, PIP_EXTRA_INDEX_URL
