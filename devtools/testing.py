@@ -36,9 +36,7 @@ def run(args: argparse.Namespace) -> int:
     if args.arguments:
         return _pytest(home, [*chosen, *args.arguments])
     status = _pytest(home, ["-m", "not engines", "-n", "2"])
-    # Engines wait as often as they work; what must not run side by side is in groups (tests/conftest.py).
-    beside = ["-n", "2", "--dist", "loadgroup"]
-    return _pytest(home, [*chosen, "-m", "engines", *beside]) or status
+    return _pytest(home, [*chosen, "-m", "engines"]) or status
 
 
 def _pytest(home: Path, arguments: list[str]) -> int:
