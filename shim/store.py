@@ -101,7 +101,7 @@ class Store:
 
     def _is_durable(self, key: str) -> bool:
         said = f"{key} {DURABLE.decode()}\n".encode()
-        return any(path.read_bytes() == said for path in self._records(key))
+        return any(record == said for _, record in self._records(key))
 
     def has_looked_over(self, key: str) -> bool:
         """Whether this process has read the layer to its end to see that it is sound."""
@@ -155,16 +155,19 @@ class Store:
     def _forget(self, key: str) -> None:
         """Drop what is known of the layer of a key."""
         self._looked_over.discard(key)
-        for record in self._records(key):
+        for path, _ in self._records(key):
             with contextlib.suppress(OSError):
-                record.unlink()
+                path.unlink()
 
-    def _records(self, key: str) -> Iterator[Path]:
-        """The records that name the layer of a key."""
+    def _records(self, key: str) -> Iterator[tuple[Path, bytes]]:
+        """The records that name the layer of a key, and what they say; others may remove them at any moment."""
         for path in _entries(self.root / "active"):
-            with contextlib.suppress(OSError):
-                if path.suffix != ".lock" and path.read_bytes().startswith(f"{key} ".encode()):
-                    yield path
+            try:
+                record = b"" if path.suffix == ".lock" else path.read_bytes()
+            except OSError:
+                continue
+            if record.startswith(f"{key} ".encode()):
+                yield path, record
 
     def abandon(self, workspace: Workspace) -> None:
         """Remove a layer that was not finished."""

@@ -127,7 +127,9 @@ def test_every_builder_is_held_against_its_own(tmp_path: Path, apps: list[Scenar
     figures = measure(tmp_path / "samples.jsonl", apps, [ours, peer, *twin])
     assert result(figures, "paper-build", "a", ("cir-buildah", "buildah")).value == pytest.approx(1 - 2 / 21)
     made = table(figures, NONE)
-    assert "| build faster | 77-86 % | Buildah | 90.47 % (86 to 95) met | 90.47 % (86 to 95) met |" in made
+    assert (
+        "| build faster | 77-86 % | Buildah | 90.47 % (86 to 95 %) met | 90.47 % (86 to 95 %) met |" in made
+    )
     assert "Apptainer |" not in made.split("## Goals")[0], "it was not measured"
 
 
@@ -231,13 +233,13 @@ def test_a_verdict_that_rounds_do_not_share_says_so(tmp_path: Path, apps: list[S
     slower = replace(ours, seconds=ours.seconds | {phases.DEPLOY_BASE: 5.5})
     figures = measure(tmp_path / "samples.jsonl", apps, [slower, peer])
     found = result(figures, "deploy-base", "a")
-    assert (found.rounds, found.state) == ("(38 to 45)", "met")
+    assert (found.rounds, found.state) == ("(38 to 45 %)", "met")
     assert found.verdict == "met, not in every round"
     found = result(figures, "build-cold", "a")
     assert (found.rounds, found.verdict) == ("(7.3 to 20.0)", "met, not in every round")
     found = result(figures, "paper-bytes", "a")
     assert (found.rounds, found.verdict) == ("", "met")
-    assert "| 40.90 % (38 to 45) met, not in every round |" in table(figures, NONE)
+    assert "| 40.90 % (38 to 45 %) met, not in every round |" in table(figures, NONE)
 
 
 def test_a_metric_that_samples_lack_is_a_gap(tmp_path: Path, apps: list[Scenario]) -> None:

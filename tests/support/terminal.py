@@ -39,7 +39,7 @@ class Terminal:
         """Resize until ``text`` is shown: a client of an engine may begin to watch the size only after the start."""
         self.resize(columns, lines)
         deadline = time.monotonic() + 30
-        while text not in self.seen and time.monotonic() < deadline:
+        while text not in self.seen and self.process.poll() is None and time.monotonic() < deadline:
             self.process.send_signal(signal.SIGWINCH)
             self._read(1)
         self.wait_for(text, 0)

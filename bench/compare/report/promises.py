@@ -41,7 +41,7 @@ class Kind:
     def range(self, low: float, high: float) -> str:
         """The lowest and the highest of some rounds."""
         if self.unit == "%":
-            return f"({low * 100:.0f} to {high * 100:.0f})"
+            return f"({low * 100:.0f} to {high * 100:.0f} %)"
         return f"({low:.1f} to {high:.1f})"
 
     def met(self, value: float, promised: float) -> bool:
